@@ -1,0 +1,48 @@
+# The commands of this project. `make help` lists them.
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+SOURCES := operator proxy policy hack tests
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down test check bench format lock unit contract integration controlplane e2e
+
+help: ## list the commands
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@test -x $(PY) || python3 -m venv $(VENV)
+	@echo "installing the locked requirements into $(VENV)"
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## a real cluster, the operator, a proxy, and a go client served by it
+	@$(PY) hack/demo up
+
+demo-down: $(STAMP) ## undo the demo and the local cluster it started
+	@$(PY) hack/demo down
+
+test: check unit contract integration controlplane e2e ## everything: checks and all five tiers; installs what it needs
+	@echo "all tiers passed"
+
+check: $(STAMP) ## format, lint, types, import contracts, sizes, charts and CRDs
+	@hack/check
+
+unit contract: $(STAMP) ## one tier of the tests
+	@$(PY) -m pytest -q tests/$@
+
+integration controlplane e2e: $(STAMP) ## one tier of the tests; installs the servers it needs
+	@hack/servers $@
+	@$(PY) -m pytest -q tests/$@
+
+bench: $(STAMP) ## measure against the peers in the same run
+	@$(PY) hack/bench $(SCENARIO)
+
+format: $(STAMP) ## format and fix what can be fixed
+	@$(VENV)/bin/ruff format $(SOURCES)
+	@$(VENV)/bin/ruff check --fix $(SOURCES)
+
+lock: $(STAMP) ## resolve the requirements again
+	@hack/lock

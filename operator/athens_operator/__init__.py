@@ -1,0 +1,1 @@
+"""The controller: turns AthensProxy and download policies into Deployments, ConfigMaps and Services."""
