@@ -1,0 +1,1 @@
+"""Which download file is enforced, and how a new one takes effect."""

@@ -1,0 +1,1 @@
+"""Where modules are kept: one contract (`storage.py`), one file per backend."""

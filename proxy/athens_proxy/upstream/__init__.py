@@ -1,0 +1,1 @@
+"""Where modules come from: the upstream chain, the go command, the checksum database."""

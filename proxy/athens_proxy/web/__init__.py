@@ -1,0 +1,1 @@
+"""HTTP words only: routes, handlers, responses."""
