@@ -1,0 +1,165 @@
+"""Keys of Athens and of this proxy that are known, but whose part of the proxy is not in this build.
+
+A file or environment made for the whole proxy therefore loads; asking for such a part stops the start with a clear line
+instead of being ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class WhenSet(StrEnum):
+    """What a value other than empty does."""
+
+    STOP = "stop"
+    WARN = "warn"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedKey:
+    """A known key without a part: `toml` is its dotted path, `env` its plain environment name."""
+
+    toml: str
+    env: str
+    when_set: WhenSet = WhenSet.SILENT
+
+
+def _group(prefix: str, names: str) -> tuple[ReservedKey, ...]:
+    """Keys that only matter once a selector key (`StorageType` and friends) chooses their part."""
+    pairs = (line.split() for line in names.strip().splitlines())
+    return tuple(ReservedKey(f"{prefix}.{toml}", env) for toml, env in pairs)
+
+
+RESERVED: tuple[ReservedKey, ...] = (
+    ReservedKey("FilterFile", "ATHENS_FILTER_FILE", WhenSet.STOP),
+    ReservedKey("ValidatorHook", "ATHENS_PROXY_VALIDATOR", WhenSet.STOP),
+    ReservedKey("NETRCPath", "ATHENS_NETRC_PATH", WhenSet.STOP),
+    ReservedKey("HGRCPath", "ATHENS_HGRC_PATH", WhenSet.STOP),
+    ReservedKey("GithubToken", "ATHENS_GITHUB_TOKEN", WhenSet.STOP),
+    ReservedKey("CredentialsFile", "ATHENS_CREDENTIALS_FILE", WhenSet.STOP),
+    ReservedKey("AuthClientsDir", "ATHENS_AUTH_CLIENTS_DIR", WhenSet.STOP),
+    ReservedKey("TraceExporter", "ATHENS_TRACE_EXPORTER", WhenSet.WARN),
+    ReservedKey("EnablePprof", "ATHENS_ENABLE_PPROF", WhenSet.WARN),
+    ReservedKey("HomeTemplatePath", "ATHENS_HOME_TEMPLATE_PATH"),
+    ReservedKey("PprofPort", "ATHENS_PPROF_PORT"),
+    ReservedKey("GlobalEndpoint", "ATHENS_GLOBAL_ENDPOINT"),
+    ReservedKey("TraceExporterURL", "ATHENS_TRACE_EXPORTER_URL"),
+    ReservedKey("TraceSamplingFraction", "ATHENS_TRACE_SAMPLING_FRACTION"),
+    ReservedKey("Processes", "ATHENS_PROCESSES"),
+    ReservedKey("Retention.MaxBytes", "ATHENS_RETENTION_MAX_BYTES", WhenSet.STOP),
+    ReservedKey("Retention.MaxIdle", "ATHENS_RETENTION_MAX_IDLE", WhenSet.STOP),
+    ReservedKey("Retention.Keep", "ATHENS_RETENTION_KEEP"),
+    ReservedKey("Retention.DryRun", "ATHENS_RETENTION_DRY_RUN"),
+    *_group("SingleFlight.Etcd", "Endpoints ATHENS_ETCD_ENDPOINTS"),
+    *_group(
+        "SingleFlight.Redis",
+        """
+        Endpoint ATHENS_REDIS_ENDPOINT
+        Password ATHENS_REDIS_PASSWORD
+        Cluster ATHENS_REDIS_CLUSTER
+        LockConfig.TTL ATHENS_REDIS_LOCK_TTL
+        LockConfig.Timeout ATHENS_REDIS_LOCK_TIMEOUT
+        LockConfig.MaxRetries ATHENS_REDIS_LOCK_MAX_RETRIES
+        """,
+    ),
+    *_group(
+        "SingleFlight.RedisSentinel",
+        """
+        Endpoints ATHENS_REDIS_SENTINEL_ENDPOINTS
+        MasterName ATHENS_REDIS_SENTINEL_MASTER_NAME
+        SentinelPassword ATHENS_REDIS_SENTINEL_PASSWORD
+        DB ATHENS_REDIS_SENTINEL_DB
+        RedisUsername ATHENS_REDIS_USERNAME
+        RedisPassword ATHENS_REDIS_PASSWORD
+        LockConfig.TTL ATHENS_REDIS_LOCK_TTL
+        LockConfig.Timeout ATHENS_REDIS_LOCK_TIMEOUT
+        LockConfig.MaxRetries ATHENS_REDIS_LOCK_MAX_RETRIES
+        """,
+    ),
+    *_group("SingleFlight.GCP", "StaleThreshold ATHENS_GCP_STALE_THRESHOLD"),
+    *_group(
+        "Storage.GCP",
+        """
+        ProjectID GOOGLE_CLOUD_PROJECT
+        Bucket ATHENS_STORAGE_GCP_BUCKET
+        JSONKey ATHENS_STORAGE_GCP_JSON_KEY
+        Prefix ATHENS_STORAGE_GCP_PREFIX
+        """,
+    ),
+    *_group(
+        "Storage.Minio",
+        """
+        Endpoint ATHENS_MINIO_ENDPOINT
+        Key ATHENS_MINIO_ACCESS_KEY_ID
+        Secret ATHENS_MINIO_SECRET_ACCESS_KEY
+        Bucket ATHENS_MINIO_BUCKET_NAME
+        Region ATHENS_MINIO_REGION
+        EnableSSL ATHENS_MINIO_USE_SSL
+        Prefix ATHENS_STORAGE_MINIO_PREFIX
+        """,
+    ),
+    *_group(
+        "Storage.Mongo",
+        """
+        URL ATHENS_MONGO_STORAGE_URL
+        DefaultDBName ATHENS_MONGO_DEFAULT_DATABASE
+        DefaultCollectionName ATHENS_MONGO_DEFAULT_COLLECTION
+        CertPath ATHENS_MONGO_CERT_PATH
+        InsecureConn ATHENS_MONGO_INSECURE
+        """,
+    ),
+    *_group(
+        "Storage.S3",
+        """
+        Region AWS_REGION
+        Key AWS_ACCESS_KEY_ID
+        Secret AWS_SECRET_ACCESS_KEY
+        Token AWS_SESSION_TOKEN
+        Bucket ATHENS_S3_BUCKET_NAME
+        ForcePathStyle AWS_FORCE_PATH_STYLE
+        UseDefaultConfiguration AWS_USE_DEFAULT_CONFIGURATION
+        CredentialsEndpoint AWS_CREDENTIALS_ENDPOINT
+        AwsContainerCredentialsRelativeURI AWS_CONTAINER_CREDENTIALS_RELATIVE_URI
+        Endpoint AWS_ENDPOINT
+        Prefix ATHENS_STORAGE_S3_PREFIX
+        """,
+    ),
+    *_group(
+        "Storage.AzureBlob",
+        """
+        AccountName ATHENS_AZURE_ACCOUNT_NAME
+        AccountKey ATHENS_AZURE_ACCOUNT_KEY
+        ManagedIdentityResourceID ATHENS_AZURE_MANAGED_IDENTITY_RESOURCE_ID
+        CredentialScope ATHENS_AZURE_CREDENTIAL_SCOPE
+        ContainerName ATHENS_AZURE_CONTAINER_NAME
+        Prefix ATHENS_STORAGE_AZUREBLOB_PREFIX
+        """,
+    ),
+    *_group("Storage.External", "URL ATHENS_EXTERNAL_STORAGE_URL"),
+    *_group(
+        "Index.MySQL",
+        """
+        Protocol ATHENS_INDEX_MYSQL_PROTOCOL
+        Host ATHENS_INDEX_MYSQL_HOST
+        Port ATHENS_INDEX_MYSQL_PORT
+        User ATHENS_INDEX_MYSQL_USER
+        Password ATHENS_INDEX_MYSQL_PASSWORD
+        Database ATHENS_INDEX_MYSQL_DATABASE
+        Params ATHENS_INDEX_MYSQL_PARAMS
+        """,
+    ),
+    *_group(
+        "Index.Postgres",
+        """
+        Host ATHENS_INDEX_POSTGRES_HOST
+        Port ATHENS_INDEX_POSTGRES_PORT
+        User ATHENS_INDEX_POSTGRES_USER
+        Password ATHENS_INDEX_POSTGRES_PASSWORD
+        Database ATHENS_INDEX_POSTGRES_DATABASE
+        Params ATHENS_INDEX_POSTGRES_PARAMS
+        """,
+    ),
+)

@@ -1,0 +1,114 @@
+"""From file and environment to one raw value per key, with where it came from; pure.
+
+Precedence and names as Athens' envconfig: `ATHENS_<tables>_<NAME>`, then `NAME`, then the file, then the default; a
+variable that is set but empty counts as set.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from athens_proxy.config.reserved import RESERVED, ReservedKey, WhenSet
+from athens_proxy.config.sections import Key, Origin
+
+_SERVICE_LINK = re.compile(r"ATHENS_(SERVICE_(HOST|PORT)\w*|PORT_\d+_(TCP|UDP)\w*)", re.ASCII)
+
+
+def prefixed_env(toml: str, env: str) -> str:
+    """The name that envconfig tries first: the prefix, the tables of the TOML path, the plain name."""
+    return "_".join(["ATHENS", *(part.upper() for part in toml.split(".")[:-1]), env])
+
+
+def flattened(text: str) -> dict[str, tuple[str, Any]]:
+    """Values of a TOML text by lower-case dotted path, each with the path as written.
+
+    Raises:
+        tomllib.TOMLDecodeError: the text is no TOML.
+    """
+    return dict(_leaves(tomllib.loads(text), ()))
+
+
+def _leaves(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, Any]]]:
+    for name, value in table.items():
+        here = (*path, name)
+        written = ".".join(here)
+        if isinstance(value, dict):
+            yield from _leaves(value, here)
+        else:
+            yield written.lower(), (written, value)
+
+
+def found(key: Key, environ: Mapping[str, str], file: Mapping[str, tuple[str, Any]]) -> tuple[Origin, Any] | None:
+    """The raw value of a key and where it was found, or None when the default holds.
+
+    Raises:
+        InvalidText: the environment's text is not of the key's type.
+    """
+    names = [prefixed_env(key.toml, key.env), key.env]
+    if key.toml == "Port":
+        names.append("PORT")
+    for name in names:
+        text = environ.get(name)
+        if text is None or (key.empty_is_unset and not text.strip()):
+            continue
+        try:
+            return Origin(name, "environment"), key.from_text(text)
+        except ValueError as error:
+            raise InvalidText(f'{name}: "{text}" {error}') from error
+    if key.toml.lower() in file:
+        written, value = file[key.toml.lower()]
+        if not (key.empty_is_unset and value == ""):
+            return Origin(written, "file"), value
+    return None
+
+
+class InvalidText(ValueError):
+    """An environment variable's text is not of the key's type; the message names the variable."""
+
+
+def reserved_findings(environ: Mapping[str, str], file: Mapping[str, tuple[str, Any]]) -> tuple[list[str], list[str]]:
+    """Problems and warnings about keys whose part of the proxy is not in this build."""
+    problems: list[str] = []
+    warnings: list[str] = []
+    for key in RESERVED:
+        name, value = _reserved_value(key, environ, file)
+        if key.when_set is WhenSet.SILENT or value in ("", "false", False, None):
+            continue
+        (problems if key.when_set is WhenSet.STOP else warnings).append(f"{name}: not available in this build")
+    return problems, warnings
+
+
+def _reserved_value(
+    key: ReservedKey, environ: Mapping[str, str], file: Mapping[str, tuple[str, Any]]
+) -> tuple[str, Any]:
+    for name in (prefixed_env(key.toml, key.env), key.env):
+        if name in environ:
+            return name, environ[name]
+    return file.get(key.toml.lower(), (key.toml, None))
+
+
+def unknown_names(
+    keys: Mapping[str, Key], environ: Mapping[str, str], file: Mapping[str, tuple[str, Any]]
+) -> list[str]:
+    """Warnings for `ATHENS_*` variables and file keys that nothing reads; service links are not meant for us."""
+    rows = [(key.toml, key.env) for key in keys.values()] + [(key.toml, key.env) for key in RESERVED]
+    known_env = {name for toml, env in rows for name in (prefixed_env(toml, env), env)}
+    known_toml = {toml.lower() for toml, _ in rows}
+    strange_env = (
+        name
+        for name in sorted(environ)
+        if name.startswith("ATHENS_") and name not in known_env and not _SERVICE_LINK.fullmatch(name)
+    )
+    strange_toml = (written for path, (written, _) in sorted(file.items()) if not _is_known(path, known_toml))
+    return [
+        *(f"{name}: no setting has this environment name; it has no effect" for name in strange_env),
+        *(f"{name}: no setting has this name in the configuration file; it has no effect" for name in strange_toml),
+    ]
+
+
+def _is_known(path: str, known: set[str]) -> bool:
+    parents = [path.rpartition(".")[0]]  # a table of free entries such as Index.Postgres.Params
+    return path in known or any(parent in known for parent in parents)
