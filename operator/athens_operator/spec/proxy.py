@@ -1,0 +1,145 @@
+"""One AthensProxy as the operator sees it: identity, spec, and what follows from both at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from athens_operator.spec.fields import Claim, ProxySpec
+from athens_operator.spec.values import parsed
+
+ANNOTATION_PREFIX = "athensproxy.dev/"
+RECONCILE_ANNOTATION = ANNOTATION_PREFIX + "reconcile"
+REQUESTED_AT_ANNOTATION = ANNOTATION_PREFIX + "requestedAt"
+RESTARTED_AT_ANNOTATION = ANNOTATION_PREFIX + "restartedAt"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who an object is, readable even when its spec is not.
+
+    Args:
+        namespace: empty for cluster-scoped objects.
+        status: the object's status as last read, which a new status builds on.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    status: Mapping[str, Any] = field(repr=False)
+
+    @staticmethod
+    def of(body: Mapping[str, Any]) -> Identity:
+        """The identity in any object that the API server returned."""
+        metadata = body["metadata"]
+        return Identity(
+            namespace=metadata.get("namespace") or "",
+            name=metadata["name"],
+            uid=metadata.get("uid") or "",
+            generation=metadata.get("generation") or 0,
+            labels=dict(metadata.get("labels") or {}),
+            annotations=dict(metadata.get("annotations") or {}),
+            status=body.get("status") or {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """A Secret that the spec names, in the proxy's own namespace.
+
+    Args:
+        path: the field that names it, for messages.
+        keys: the keys that must exist; empty when any content will do.
+    """
+
+    path: str
+    name: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Why the children are frozen: the condition's reason and how to undo it."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AthensProxy:
+    """A parsed AthensProxy."""
+
+    identity: Identity
+    spec: ProxySpec
+
+    @staticmethod
+    def parse(body: Mapping[str, Any]) -> AthensProxy:
+        """The object as a value.
+
+        Raises:
+            SpecError: with the path of every field that cannot be read; use `Identity.of` to report it.
+        """
+        return AthensProxy(Identity.of(body), parsed(ProxySpec, body.get("spec") or {}, root="spec"))
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the object and of all its children."""
+        return self.identity.namespace
+
+    @property
+    def name(self) -> str:
+        """The object's name, from which the children's names are built."""
+        return self.identity.name
+
+    @property
+    def uid(self) -> str:
+        """The uid that the children's owner references carry."""
+        return self.identity.uid
+
+    @property
+    def generation(self) -> int:
+        """The generation that a status of this value speaks of."""
+        return self.identity.generation
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels that policies select by."""
+        return self.identity.labels
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name, the queue's key."""
+        return (self.namespace, self.name)
+
+    @property
+    def claim(self) -> Claim | None:
+        """The claim that the operator makes for this proxy, if it is to make one."""
+        return self.spec.storage.disk.persistent_volume_claim if self.spec.storage.disk else None
+
+    @property
+    def existing_claim(self) -> str:
+        """The name of a claim that somebody else made, or an empty text."""
+        return self.spec.storage.disk.existing_claim if self.spec.storage.disk else ""
+
+    @property
+    def secret_references(self) -> tuple[SecretReference, ...]:
+        """Every Secret that the pods need, for the operator to look up by name."""
+        basic = self.spec.auth.basic
+        if basic is None:
+            return ()
+        reference = basic.secret_ref
+        keys = (reference.username_key, reference.password_key)
+        return (SecretReference("spec.auth.basic.secretRef", reference.name, keys),)
+
+    @property
+    def suspension(self) -> Suspension | None:
+        """Why the children must not be written now, or None."""
+        if self.spec.suspend:
+            return Suspension("SpecSuspend", "spec.suspend is true; set it to false to resume")
+        if self.identity.annotations.get(RECONCILE_ANNOTATION) == "disabled":
+            return Suspension("Annotation", f"remove the annotation {RECONCILE_ANNOTATION} to resume")
+        return None

@@ -1,0 +1,81 @@
+"""The scalar types and the base class of everything that is parsed from a custom resource."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from athens_operator.errors import Problem, SpecError
+
+DURATION = re.compile(r"([0-9]{1,6}[hms])+")
+SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
+def seconds_of(text: object) -> int:
+    """Whole seconds of a duration such as `1h30m`.
+
+    Raises:
+        ValueError: the text is no duration.
+    """
+    if not isinstance(text, str) or not DURATION.fullmatch(text):
+        raise ValueError("not a duration; write hours, minutes and seconds, such as 1h30m or 90s")
+    return sum(int(number) * SECONDS[unit] for number, unit in re.findall(r"([0-9]+)([hms])", text))
+
+
+def _quantity(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("not a quantity; write a number with a unit, such as 2Gi")
+    return str(value)
+
+
+def _int_or_percent(value: object) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("not a number or percentage; write 1 or 25%")
+    return value
+
+
+Seconds = Annotated[int, BeforeValidator(seconds_of)]
+Quantity = Annotated[str, BeforeValidator(_quantity)]
+IntOrPercent = Annotated[int | str, BeforeValidator(_int_or_percent)]
+Labels = Mapping[str, str]
+
+
+class Spec(BaseModel):
+    """A part of a custom resource: camelCase outside, snake_case inside, frozen, unknown fields ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, hide_input_in_errors=True)
+
+
+S = TypeVar("S", bound=Spec)
+
+
+def parsed(model: type[S], value: object, *, root: str) -> S:
+    """The value as a model.
+
+    Args:
+        model: what to read it as.
+        value: the untyped part of the object.
+        root: path of that part, such as `spec`, put in front of the paths of all problems.
+
+    Raises:
+        SpecError: listing every problem with its field path; values of invalid fields are left out.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise SpecError(
+            Problem(_path(root, found["loc"]), _sentence(found["msg"])) for found in error.errors(include_input=False)
+        ) from None
+
+
+def _path(root: str, location: tuple[int | str, ...]) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return root + "".join(steps)
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ")
