@@ -1,0 +1,1 @@
+"""What is derived from crds/ and the chart, and the checks that it is right."""
