@@ -1,0 +1,1 @@
+"""A cluster on this machine for development and tests, from package registries alone."""
