@@ -22,6 +22,7 @@ class Identity:
     Args:
         namespace: empty for cluster-scoped objects.
         status: the object's status as last read, which a new status builds on.
+        deleting: the object is on its way out.
     """
 
     namespace: str
@@ -31,6 +32,7 @@ class Identity:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     status: Mapping[str, Any] = field(repr=False)
+    deleting: bool = False
 
     @staticmethod
     def of(body: Mapping[str, Any]) -> Identity:
@@ -44,6 +46,7 @@ class Identity:
             labels=dict(metadata.get("labels") or {}),
             annotations=dict(metadata.get("annotations") or {}),
             status=body.get("status") or {},
+            deleting=bool(metadata.get("deletionTimestamp")),
         )
 
 

@@ -1,0 +1,210 @@
+"""The whole `.status` of an AthensProxy, judged from what was observed, never from what was hoped for. Pure.
+
+Read top to bottom: the judgements (`status_checks`, `status_programmed`), what they add up to (`status_progress`), and
+the facts beside them. Equal observations give an equal status: there is no time of the pass in it, so a status is
+written only when something changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from athens_operator.conditions import Condition, Verdict, merged
+from athens_operator.desired.configuration import CONFIG_HASH, no_sum_patterns
+from athens_operator.desired.names import claim_name, selector, service_name, service_url
+from athens_operator.desired.workload import CONTAINER
+from athens_operator.errors import SpecError
+from athens_operator.manifests import Manifest, Ref
+from athens_operator.spec.proxy import REQUESTED_AT_ANNOTATION, AthensProxy, Identity
+from athens_operator.status_checks import (
+    CONFIGURATION_VALID,
+    available,
+    configuration_valid,
+    deployment_of,
+    exposure_ready,
+    highly_available,
+    policies_resolved,
+    secrets_resolved,
+    storage_ready,
+)
+from athens_operator.status_observed import FailureReason, Observed
+from athens_operator.status_pods import AVAILABLE, pod_trouble, replica_failure
+from athens_operator.status_programmed import enforcement_of, is_late, policy_block, policy_programmed, revision_of
+from athens_operator.status_progress import (
+    FLASH,
+    READY,
+    STALLED,
+    Progress,
+    gave_up,
+    overall,
+    phase_of,
+    rollout_of,
+    suspended,
+)
+
+
+def status_of(proxy: AthensProxy, observed: Observed, now: datetime) -> dict[str, Any]:
+    """The status of one pass.
+
+    Args:
+        proxy: the object as parsed; its old status is in `proxy.identity.status`.
+        observed: what the pass learnt.
+        now: the moment of the pass, with a time zone.
+    """
+    old = proxy.identity.status
+    old_conditions = old.get("conditions") or ()
+    deployment = deployment_of(proxy, observed)
+    enforcement = enforcement_of(proxy, observed)
+    checks = _checks(proxy, observed, now)
+    running = f"{len(enforcement.serving)}/{enforcement.wanted} pods are ready"
+    if observed.policy.text is not None and observed.readback_enabled:
+        running = f"{enforcement.summary} pods enforce policy {revision_of(observed.policy.digest)}"
+    verdicts = overall(_progress(proxy, observed, checks, now), running=running)
+    conditions = (verdicts[0], *checks, *verdicts[1:], highly_available(proxy, observed))
+    if proxy.suspension is not None:
+        conditions = (verdicts[0], *checks, suspended(proxy.suspension), highly_available(proxy, observed))
+    return {
+        "observedGeneration": proxy.generation,
+        "phase": phase_of(conditions, started=deployment is not None, deleting=proxy.identity.deleting).value,
+        **_scale(proxy, deployment),
+        **_running(deployment),
+        "endpoints": _endpoints(proxy, observed),
+        "client": _client(proxy, observed),
+        **_present("policy", policy_block(proxy, observed, enforcement, old.get("policy") or {})),
+        "storage": _storage(proxy, observed),
+        **_present("missingCapabilities", list(observed.missing_capabilities)),
+        **_present("lastHandledReconcileAt", proxy.identity.annotations.get(REQUESTED_AT_ANNOTATION)),
+        "conditions": merged(old_conditions, conditions, generation=proxy.generation, now=now),
+    }
+
+
+def status_of_invalid(
+    identity: Identity, error: SpecError, children: Mapping[Ref, Manifest], now: datetime
+) -> dict[str, Any]:
+    """The status of an object whose spec cannot be read: what runs stays as it is, and the fields at fault are named.
+
+    Args:
+        identity: the object; facts of its old status stay.
+        error: what is wrong with the spec.
+        children: live children, which tell whether the proxy still serves.
+        now: the moment of the pass, with a time zone.
+    """
+    deployment = children.get(Ref("apps/v1", "Deployment", identity.namespace, identity.name))
+    said = f"{error}; correct the spec, nothing is changed before that"
+    invalid = Condition(CONFIGURATION_VALID, Verdict.FALSE, "InvalidSpec", said)
+    conditions = (
+        Condition(READY, Verdict.FALSE, "InvalidSpec", said),
+        invalid,
+        _still_available(deployment),
+        Condition(STALLED, Verdict.TRUE, "InvalidSpec", said),
+    )
+    old = dict(identity.status)
+    return {
+        **old,
+        "observedGeneration": identity.generation,
+        "phase": phase_of(conditions, started=deployment is not None, deleting=identity.deleting).value,
+        "conditions": merged(old.get("conditions") or (), conditions, generation=identity.generation, now=now),
+    }
+
+
+def _checks(proxy: AthensProxy, observed: Observed, now: datetime) -> tuple[Condition, ...]:
+    """The conditions that Ready depends on, in the order in which they explain it."""
+    old_conditions = proxy.identity.status.get("conditions") or ()
+    checks = (
+        configuration_valid(observed),
+        secrets_resolved(proxy, observed),
+        policies_resolved(proxy, observed),
+        storage_ready(proxy, observed),
+        available(proxy, observed),
+        policy_programmed(observed, enforcement_of(proxy, observed), old_conditions, now),
+        exposure_ready(proxy, observed),
+    )
+    return tuple(check for check in checks if check is not None)
+
+
+def _progress(proxy: AthensProxy, observed: Observed, checks: tuple[Condition, ...], now: datetime) -> Progress:
+    old = proxy.identity.status.get("conditions") or ()
+    deployment = deployment_of(proxy, observed)
+    rollout = rollout_of(deployment)
+    unwritten = [found for found in observed.failures if found.reason is FailureReason.UNAVAILABLE]
+    return Progress(
+        checks=checks,
+        old=old,
+        now=now,
+        rollout=rollout,
+        deadline=timedelta(seconds=proxy.spec.rollout.progress_deadline_seconds),
+        deadline_exceeded=gave_up(deployment),
+        trouble=(pod_trouble(observed.pods) or (replica_failure(deployment) if deployment else None))
+        if rollout
+        else None,
+        late=is_late(observed, old, now, FLASH),
+        pending=f"{unwritten[0].ref.kind} {unwritten[0].ref.name}: {unwritten[0].message}" if unwritten else "",
+    )
+
+
+def _still_available(deployment: Manifest | None) -> Condition:
+    conditions: Sequence[Mapping[str, Any]] = (deployment or {}).get("status", {}).get("conditions") or ()
+    if any(entry.get("type") == "Available" and entry.get("status") == "True" for entry in conditions):
+        return Condition(AVAILABLE, Verdict.TRUE, "MinimumReplicasAvailable", "the pods of the last valid spec serve")
+    return Condition(AVAILABLE, Verdict.FALSE, "NoReadyReplicas", "no pod serves")
+
+
+def _scale(proxy: AthensProxy, deployment: Manifest | None) -> dict[str, Any]:
+    status = (deployment or {}).get("status", {})
+    return {
+        "replicas": status.get("replicas", 0),
+        "readyReplicas": status.get("readyReplicas", 0),
+        "updatedReplicas": status.get("updatedReplicas", 0),
+        "selector": ",".join(f"{key}={value}" for key, value in sorted(selector(proxy).items())),
+    }
+
+
+def _running(deployment: Manifest | None) -> dict[str, Any]:
+    """Version, image and configuration of the pods that the Deployment makes now."""
+    if deployment is None:
+        return {}
+    template = deployment["spec"]["template"]
+    images = [container["image"] for container in template["spec"]["containers"] if container["name"] == CONTAINER]
+    metadata = template.get("metadata") or {}
+    return {
+        **_present("version", (metadata.get("labels") or {}).get("app.kubernetes.io/version")),
+        **_present("image", images[0] if images else None),
+        **_present("configHash", (metadata.get("annotations") or {}).get(CONFIG_HASH)),
+    }
+
+
+def _endpoints(proxy: AthensProxy, observed: Observed) -> dict[str, Any]:
+    service = observed.children.get(Ref("v1", "Service", proxy.namespace, service_name(proxy)), {})
+    addresses = service.get("status", {}).get("loadBalancer", {}).get("ingress") or ()
+    port = "" if proxy.spec.service.port == 80 else f":{proxy.spec.service.port}"
+    external = [
+        f"http://{address.get('hostname') or address.get('ip')}{port}{proxy.spec.server.path_prefix}"
+        for address in addresses
+    ]
+    return {"internal": service_url(proxy, observed.inputs), **_present("external", external)}
+
+
+def _client(proxy: AthensProxy, observed: Observed) -> dict[str, str]:
+    """What a client exports; no GOPRIVATE, which would make it walk around the proxy."""
+    return {
+        "goproxy": service_url(proxy, observed.inputs),
+        **_present("gonosumdb", ",".join(no_sum_patterns(proxy))),
+    }
+
+
+def _storage(proxy: AthensProxy, observed: Observed) -> dict[str, Any]:
+    claim = observed.claim or {}
+    requested = claim.get("spec", {}).get("resources", {}).get("requests", {}).get("storage")
+    return {
+        "type": proxy.spec.storage.type.value,
+        **_present("claimName", claim_name(proxy)),
+        **_present("capacity", claim.get("status", {}).get("capacity", {}).get("storage")),
+        **_present("requestedCapacity", requested),
+    }
+
+
+def _present(key: str, value: Any) -> dict[str, Any]:
+    """The entry, or nothing for an empty value: a status shows what there is."""
+    return {key: value} if value else {}

@@ -1,0 +1,202 @@
+"""The conditions of an AthensProxy that judge one thing each, in the order in which Ready asks them. Pure.
+
+A condition that does not apply (no Secret is named, no policy file exists yet) is left out.
+"""
+
+from __future__ import annotations
+
+from athens_operator.attachment import MissingPolicy, MissingReason
+from athens_operator.conditions import Condition, Verdict
+from athens_operator.desired.names import claim_name, service_name
+from athens_operator.manifests import Manifest, Ref
+from athens_operator.spec.fields import StorageType
+from athens_operator.spec.proxy import AthensProxy
+from athens_operator.status_observed import ApplyFailure, FailureReason, MissingSecret, Observed
+from athens_operator.status_pods import AVAILABLE, pod_trouble, replica_failure
+
+CONFIGURATION_VALID = "ConfigurationValid"
+SECRETS_RESOLVED = "SecretsResolved"
+POLICIES_RESOLVED = "PoliciesResolved"
+STORAGE_READY = "StorageReady"
+EXPOSURE_READY = "ExposureReady"
+HIGHLY_AVAILABLE = "HighlyAvailable"
+KEPT = "the last good file stays in force"
+NOTHING_KEPT = "no pod starts before that"
+
+
+def deployment_of(proxy: AthensProxy, observed: Observed) -> Manifest | None:
+    """The live Deployment, if there is one that is ours."""
+    return observed.children.get(Ref("apps/v1", "Deployment", proxy.namespace, proxy.name))
+
+
+def configuration_valid(observed: Observed) -> Condition:
+    """Whether spec and merged policy can be rendered and were accepted by the API server."""
+    failure = observed.policy.failure
+    if failure is not None:
+        kept = KEPT if observed.policy.kept_last_good else NOTHING_KEPT
+        return Condition(CONFIGURATION_VALID, Verdict.FALSE, failure.reason, f"{failure.message}; {kept}")
+    invalid = [found for found in observed.failures if found.reason is FailureReason.INVALID_CHILD]
+    if invalid:
+        return Condition(CONFIGURATION_VALID, Verdict.FALSE, "InvalidChild", _refused(invalid[0]))
+    return Condition(CONFIGURATION_VALID, Verdict.TRUE, "Valid", "spec and policies can be rendered")
+
+
+def secrets_resolved(proxy: AthensProxy, observed: Observed) -> Condition | None:
+    """Whether every Secret and key that the spec names exists; None when it names none."""
+    if not proxy.secret_references:
+        return None
+    if not observed.secrets_readable:
+        return Condition(
+            SECRETS_RESOLVED, Verdict.UNKNOWN, "SecretAccessDisabled", "the operator may not read Secrets; see the pods"
+        )
+    if not observed.missing_secrets:
+        return Condition(SECRETS_RESOLVED, Verdict.TRUE, "Resolved", "every referenced Secret and key exists")
+    reason = "SecretKeyMissing" if all(found.key for found in observed.missing_secrets) else "SecretNotFound"
+    said = "; ".join(_missing_secret(proxy, found) for found in observed.missing_secrets)
+    return Condition(SECRETS_RESOLVED, Verdict.FALSE, reason, said)
+
+
+def policies_resolved(proxy: AthensProxy, observed: Observed) -> Condition:
+    """Whether every policy that should apply was found, is shared and can be read."""
+    policy = observed.policy
+    if policy.missing:
+        kept = KEPT if policy.kept_last_good else NOTHING_KEPT
+        said = "; ".join(_missing_policy(proxy, found) for found in policy.missing)
+        return Condition(POLICIES_RESOLVED, Verdict.FALSE, policy.missing[0].reason.value, f"{said}; {kept}")
+    if policy.text is None and deployment_of(proxy, observed) is not None:
+        return Condition(
+            POLICIES_RESOLVED,
+            Verdict.FALSE,
+            "LastGoodLost",
+            f"ConfigMap {proxy.name}-policy is gone and cannot be rendered again; running pods keep their file, "
+            "new pods wait: repair the policies",
+        )
+    return Condition(POLICIES_RESOLVED, Verdict.TRUE, "Resolved", "every policy that applies was found")
+
+
+def storage_ready(proxy: AthensProxy, observed: Observed) -> Condition:
+    """Whether the claim is bound; storage without a claim is always ready."""
+    name = claim_name(proxy)
+    if not name:
+        kind = "memory" if proxy.spec.storage.type is StorageType.MEMORY else "an emptyDir"
+        return Condition(STORAGE_READY, Verdict.TRUE, "Ephemeral", f"modules are kept in {kind} and lost with the pod")
+    if observed.claim is None:
+        return _claim_absent(proxy, name)
+    phase = observed.claim.get("status", {}).get("phase", "Pending")
+    if phase == "Lost":
+        return Condition(
+            STORAGE_READY, Verdict.FALSE, "ClaimLost", f"claim {name} has lost its volume; restore the volume it names"
+        )
+    if phase != "Bound":
+        wanted = observed.claim["spec"].get("storageClassName") or "the default"
+        return Condition(
+            STORAGE_READY,
+            Verdict.FALSE,
+            "ClaimPending",
+            f"claim {name} waits for a volume of class {wanted}; check that the class exists and can provision one",
+        )
+    return _resizing(observed.claim, name) or Condition(STORAGE_READY, Verdict.TRUE, "Bound", f"claim {name} is bound")
+
+
+def available(proxy: AthensProxy, observed: Observed) -> Condition:
+    """Whether enough pods are ready, as the Deployment counts; else the most telling reason why not."""
+    for failure in observed.failures:
+        if failure.reason not in (FailureReason.INVALID_CHILD, FailureReason.UNAVAILABLE):
+            return Condition(AVAILABLE, Verdict.FALSE, failure.reason.value, _refused(failure))
+    deployment = deployment_of(proxy, observed)
+    if deployment is None:
+        return Condition(AVAILABLE, Verdict.FALSE, "NoReadyReplicas", "there is no Deployment yet")
+    if not deployment["spec"].get("replicas", 1):
+        return Condition(AVAILABLE, Verdict.TRUE, "ScaledToZero", "no pod is wanted")
+    status = deployment.get("status", {})
+    ready, wanted = status.get("readyReplicas", 0), deployment["spec"].get("replicas", 1)
+    conditions = {entry.get("type"): entry.get("status") for entry in status.get("conditions") or ()}
+    if conditions.get("Available") == "True":
+        return Condition(AVAILABLE, Verdict.TRUE, "MinimumReplicasAvailable", f"{ready}/{wanted} pods are ready")
+    trouble = pod_trouble(observed.pods) or replica_failure(deployment)
+    return trouble or Condition(AVAILABLE, Verdict.FALSE, "NoReadyReplicas", f"{ready}/{wanted} pods are ready")
+
+
+def exposure_ready(proxy: AthensProxy, observed: Observed) -> Condition | None:
+    """Whether a load balancer was given an address; None when nothing outside the cluster is asked for."""
+    if proxy.spec.service.type != "LoadBalancer":
+        return None
+    name = service_name(proxy)
+    service = observed.children.get(Ref("v1", "Service", proxy.namespace, name), {})
+    if service.get("status", {}).get("loadBalancer", {}).get("ingress"):
+        return Condition(EXPOSURE_READY, Verdict.TRUE, "Exposed", f"Service {name} has an address")
+    return Condition(
+        EXPOSURE_READY,
+        Verdict.FALSE,
+        "LoadBalancerPending",
+        f"Service {name} waits for an address; check that the cluster has a load balancer",
+    )
+
+
+def highly_available(proxy: AthensProxy, observed: Observed) -> Condition:
+    """Whether the proxy outlives a node; advice, not part of Ready."""
+    modes = proxy.claim.access_modes if proxy.claim else observed.inputs.claim_access_modes or ()
+    if proxy.spec.replicas < 2:
+        reason, said = "SingleReplica", "one replica; raise spec.replicas"
+    elif not claim_name(proxy):
+        reason, said = "EphemeralStorage", "modules are lost with each pod; use storage that replicas share"
+    elif "ReadWriteMany" not in modes:
+        reason, said = "NodeLocalStorage", "all replicas need the node of the claim; use ReadWriteMany"
+    else:
+        reason, said = "UnsharedSingleFlight", "replicas share the store, and each may fetch the same module once"
+    return Condition(HIGHLY_AVAILABLE, Verdict.FALSE, reason, said)
+
+
+def _claim_absent(proxy: AthensProxy, name: str) -> Condition:
+    if proxy.existing_claim:
+        return Condition(
+            STORAGE_READY,
+            Verdict.FALSE,
+            "ClaimNotFound",
+            f"claim {name} does not exist in namespace {proxy.namespace}; create it or correct "
+            "spec.storage.disk.existingClaim",
+        )
+    return Condition(STORAGE_READY, Verdict.FALSE, "ClaimPending", f"claim {name} does not exist yet")
+
+
+def _resizing(claim: Manifest, name: str) -> Condition | None:
+    status = claim.get("status", {})
+    states = (status.get("allocatedResourceStatuses") or {}).values()
+    if any(str(state).endswith("Infeasible") for state in states):
+        return Condition(
+            STORAGE_READY,
+            Verdict.FALSE,
+            "ResizeRejected",
+            f"the volume of claim {name} cannot grow to the wanted size; choose a size that its class allows",
+        )
+    active = [entry.get("type") for entry in status.get("conditions") or () if entry.get("status") == "True"]
+    if "Resizing" in active or "FileSystemResizePending" in active:
+        return Condition(STORAGE_READY, Verdict.FALSE, "ResizeInProgress", f"the volume of claim {name} is growing")
+    return None
+
+
+def _missing_secret(proxy: AthensProxy, found: MissingSecret) -> str:
+    reference = found.reference
+    if found.key:
+        return f"Secret {reference.name} has no key {found.key}; add it or correct {reference.path}"
+    return (
+        f"Secret {reference.name} does not exist in namespace {proxy.namespace}; create it with the keys "
+        f"{' and '.join(reference.keys)}, or correct {reference.path}"
+    )
+
+
+def _missing_policy(proxy: AthensProxy, found: MissingPolicy) -> str:
+    match found.reason:
+        case MissingReason.NOT_FOUND:
+            return f"{found.label} does not exist; create it or remove it from spec.policyRefs"
+        case MissingReason.NOT_SHARED:
+            return (
+                f"{found.label} is not shared with namespace {proxy.namespace}; extend its spec.shareWith or remove it "
+                "from spec.policyRefs"
+            )
+        case MissingReason.REJECTED:
+            return f"{found.label} cannot be read: {'; '.join(map(str, found.problems))}"
+
+
+def _refused(failure: ApplyFailure) -> str:
+    return f"{failure.ref.kind} {failure.ref.name}: {failure.message}"
