@@ -1,0 +1,1 @@
+"""Sums of module zips and the checksum database: computing, verifying, no networking."""

@@ -1,0 +1,89 @@
+"""From what an HTTP upstream did wrong to the error that our client is told; pure.
+
+Source: design of the status table; https://go.dev/ref/mod#goproxy-protocol (404 and 410 mean "not found")
+"""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import aiohttp
+
+from athens_proxy.errors import (
+    BadUpstreamAnswer,
+    CredentialRefused,
+    ModuleNotFound,
+    ProxyError,
+    TlsFailure,
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamThrottled,
+    UpstreamTimeout,
+)
+
+SHOWN_CHARS: Final = 300
+_MAX_RETRY_AFTER_S: Final = 24 * 3600
+
+
+def failure_of_status(answer: aiohttp.ClientResponse, body: bytes, attempt: str) -> ProxyError:
+    """The error for an answer that is not 200.
+
+    Args:
+        answer: status and headers.
+        body: the start of its body.
+        attempt: what was tried, for the message.
+    """
+    said = one_line(body) if answer.content_type == "text/plain" else ""
+    detail = f"{attempt}: {answer.status} {answer.reason or ''}".rstrip() + (f": {said}" if said else "")
+    match answer.status:
+        case 404 | 410:
+            return ModuleNotFound(f"not found: {said.removeprefix('not found: ') or detail}")
+        case 401 | 407:
+            return CredentialRefused(f"{detail}; check the credential for this upstream")
+        case 403:
+            return UpstreamDenied(detail)
+        case 429:
+            return UpstreamThrottled(
+                f"{detail}; ask again later", retry_after_s=_retry_after_s(answer.headers.get("Retry-After", ""))
+            )
+        case 408 | 504:
+            return UpstreamTimeout(detail)
+        case status if status >= 500:
+            return UpstreamError(f"{detail}; ask again later")
+        case _:
+            return BadUpstreamAnswer(detail)
+
+
+def failure_of_transport(error: Exception, attempt: str) -> ProxyError:
+    """The error for a connection or a body that broke."""
+    if isinstance(error, TimeoutError):
+        return UpstreamTimeout(f"{attempt}: no progress in time")
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError | ssl.CertificateError):
+        return TlsFailure(f"{attempt}: no trusted TLS connection: {one_line(str(error).encode())}")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return BadUpstreamAnswer(f"{attempt}: the answer was cut off")
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
+        return BadUpstreamAnswer(f"{attempt}: the answer is no valid HTTP")
+    return UpstreamError(f"{attempt}: connection failed: {one_line(str(error).encode()) or type(error).__name__}")
+
+
+def one_line(text: bytes) -> str:
+    """Foreign text as one printable line of at most `SHOWN_CHARS` characters."""
+    decoded = text.decode("utf-8", "replace")
+    printable = "".join(char if char.isprintable() else " " for char in decoded)
+    line = " ".join(printable.split())
+    return line if len(line) <= SHOWN_CHARS else line[: SHOWN_CHARS - 3] + "..."
+
+
+def _retry_after_s(value: str) -> int | None:
+    if value.isascii() and value.isdigit():
+        return min(int(value[:9]), _MAX_RETRY_AFTER_S)
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    wait_s = (moment - datetime.now(UTC)).total_seconds() if moment.tzinfo else 0
+    return min(max(int(wait_s), 0), _MAX_RETRY_AFTER_S)

@@ -1,0 +1,180 @@
+"""`direct`: the origin's version control system, asked through the `go` command.
+
+Each run has its own GOPATH and process group, so that a fetch can neither see another's files nor outlive its deadline.
+
+Source: https://go.dev/ref/mod#go-mod-download (-json), https://go.dev/ref/mod#go-list-m
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from athens_proxy.checksums.dirhash import mod_hash1
+from athens_proxy.errors import BadUpstreamAnswer, InvalidVersion, ModuleNotFound, ProxyError, UpstreamTimeout
+from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo, grammar
+from athens_proxy.storage.storage import FetchedModule
+from athens_proxy.upstream.go_environment import go_environment
+from athens_proxy.upstream.go_errors import classified
+from athens_proxy.upstream.goproxy import listable_versions
+from athens_proxy.upstream.process import Finished, run
+from athens_proxy.upstream.transport import scratch_failure
+from athens_proxy.upstream.zipcheck import checked_zip_h1
+
+# What git calls a revision expression is no name of a branch or tag (git-check-ref-format); `-x` would be an option.
+_UNSAFE_QUERY: Final = re.compile(r"^[-.]|\.\.|[ ~^:?*\[\\]|@\{|\.lock$|^(upgrade|patch|none)$")
+_IP_LITERAL: Final = re.compile(r"[0-9.]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class GoSettings:
+    """How `go` is run.
+
+    Attributes:
+        binary: name or path of the `go` command.
+        process_environment: the proxy's own environment, of which a fixed list is passed on.
+        variables: GoBinaryEnvVars.
+        no_sum_patterns: modules that the checksum database does not know.
+        scratch_root: directory below which list and query runs get their temporary directories.
+        fetch_timeout_s: seconds for one fetch (StashTimeout).
+        list_timeout_s: seconds for one list or query (Timeout).
+    """
+
+    binary: str
+    process_environment: Mapping[str, str]
+    variables: Mapping[str, str]
+    scratch_root: Path
+    no_sum_patterns: Sequence[str] = ()
+    fetch_timeout_s: float = 600.0
+    list_timeout_s: float = 300.0
+
+
+class GoCommand:
+    """The `direct` hop; a `Source`."""
+
+    def __init__(self, settings: GoSettings) -> None:
+        self._settings = settings
+
+    async def fetch(self, wanted: ModuleVersion, scratch: Path) -> FetchedModule:
+        """One version; its zip is moved to `scratch`.
+
+        Raises:
+            ModuleNotFound, UpstreamError, UpstreamThrottled, UpstreamTimeout: see `errors.py`.
+        """
+        _refuse_unsafe(wanted)
+        attempt = f"fetching {wanted} from its origin"
+        work = scratch / "go"
+        done = await self._go(
+            ["mod", "download", "-json", "--", str(wanted)], work, self._settings.fetch_timeout_s, attempt
+        )
+        answer = _answer(done)
+        # `go` also reports an error where it did pack the zip, as for a go.mod that wants a newer Go than the proxy's.
+        if not answer.get("Zip"):
+            raise classified(str(answer.get("Error") or done.stderr.decode("utf-8", "replace")), attempt=attempt)
+        return await asyncio.to_thread(_fetched, wanted.path, answer, scratch)
+
+    async def versions(self, path: ModulePath) -> list[str]:
+        """The origin's tags that are versions, retracted ones included; see `VersionLister.versions`."""
+        answer = await self._list(ModuleVersion(path, "latest"), "-versions", "-retracted")
+        return listable_versions(path, answer.get("Versions") or ())
+
+    async def latest(self, path: ModulePath) -> RevInfo:
+        """What `go` calls latest; see `VersionLister.latest`."""
+        return _revision(await self._list(ModuleVersion(path, "latest")))
+
+    async def resolve(self, wanted: ModuleVersion) -> RevInfo:
+        """What `go` makes of a query; see `VersionLister.resolve`."""
+        _refuse_unsafe(wanted)
+        return _revision(await self._list(wanted))
+
+    async def _list(self, wanted: ModuleVersion, *flags: str) -> dict[str, Any]:
+        _refuse_unsafe(wanted)
+        attempt = f"asking the origin of {wanted.path} for {wanted.version}"
+        work = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="athens-list-", dir=self._settings.scratch_root))
+        try:
+            argv = ["list", "-m", *flags, "-json", "--", str(wanted)]
+            done = await self._go(argv, work / "go", self._settings.list_timeout_s, attempt)
+        finally:
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, work, ignore_errors=True))
+        if done.exit_code:
+            raise classified(done.stderr.decode("utf-8", "replace"), attempt=attempt)
+        return _answer(done)
+
+    async def _go(self, arguments: Sequence[str], work: Path, timeout_s: float, attempt: str) -> Finished:
+        environment = go_environment(
+            self._settings.process_environment,
+            self._settings.variables,
+            work=work,
+            no_sum_patterns=self._settings.no_sum_patterns,
+        )
+        directory = work / "empty"  # a go.mod in a parent directory would change the answer
+        try:
+            for private in (directory, work / "home", work / "tmp"):
+                private.mkdir(parents=True)
+        except OSError as error:
+            raise scratch_failure(error, work) from error
+        try:
+            return await run(
+                [self._settings.binary, *arguments], environment=environment, directory=directory, timeout_s=timeout_s
+            )
+        except TimeoutError as error:
+            raise UpstreamTimeout(f"{attempt}: not done within {timeout_s:g} s; ask again later") from error
+        except OSError as error:
+            raise ProxyError(
+                f"{attempt}: the go command {self._settings.binary} cannot be run: {error.strerror}; set GoBinary"
+            ) from error
+
+
+def _refuse_unsafe(wanted: ModuleVersion) -> None:
+    if _UNSAFE_QUERY.search(wanted.version):
+        raise InvalidVersion(
+            f"not found: {wanted.path}@{grammar.quoted(wanted.version)}: no version, branch, tag or commit"
+        )
+    if _IP_LITERAL.match(wanted.path.text.split("/", 1)[0]):
+        raise ModuleNotFound(f"not found: {wanted.path}: an IP address is no origin of modules")
+
+
+def _answer(done: Finished) -> dict[str, Any]:
+    """The first JSON object that `go` printed; empty if there is none, as for errors in the arguments."""
+    try:
+        answer, _ = json.JSONDecoder().raw_decode(done.stdout.decode("utf-8", "replace").lstrip())
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _fetched(path: ModulePath, answer: Mapping[str, Any], scratch: Path) -> FetchedModule:
+    version = ModuleVersion(path, str(answer.get("Version")))
+    if not version.is_canonical:
+        raise BadUpstreamAnswer(
+            f"{path}: the go command answered {grammar.quoted(version.version)}, which is no version"
+        )
+    try:
+        info = RevInfo.parse(Path(answer["Info"]).read_bytes())
+        mod = Path(answer["GoMod"]).read_bytes()
+        zip_path = Path(answer["Zip"]).rename(scratch / "module.zip")
+        size_bytes = zip_path.stat().st_size
+    except (KeyError, OSError) as error:
+        raise ProxyError(f"{version}: the go command's files cannot be read: {type(error).__name__}") from error
+    shutil.rmtree(scratch / "go", ignore_errors=True)  # the unpacked tree is many times the zip
+    return FetchedModule(
+        wanted=version,
+        info=info.of_version().encode(),
+        mod=mod,
+        zip_path=zip_path,
+        zip_size_bytes=size_bytes,
+        zip_h1=checked_zip_h1(zip_path, version),
+        mod_h1=mod_hash1(mod),
+    )
+
+
+def _revision(answer: Mapping[str, Any]) -> RevInfo:
+    kept = {name: answer[name] for name in ("Version", "Time", "Origin") if answer.get(name)}
+    return RevInfo.parse(json.dumps(kept).encode())

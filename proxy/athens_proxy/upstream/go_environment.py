@@ -1,0 +1,78 @@
+"""The environment of the `go` command: built from scratch, so that nothing of the proxy's own leaks into a fetch; pure.
+
+Source: Athens v0.18.0, pkg/module/prepare_env.go, for the variables that are passed on; the settings that keep a fetch
+from prompting, from changing the toolchain and from writing read-only trees are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+PASSED_ON: Final = (
+    "PATH",
+    "HOME",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "GOROOT",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
+
+
+def settings_of(go_binary_env_vars: Sequence[str]) -> dict[str, str]:
+    """The `NAME=value` entries of GoBinaryEnvVars; a later entry wins, one without `=` is refused at start."""
+    return {name: value for name, _, value in (entry.partition("=") for entry in go_binary_env_vars)}
+
+
+def private_globs(settings: Mapping[str, str]) -> str:
+    """Go's comma-separated patterns of modules that no proxy may be asked for: GONOPROXY, which GOPRIVATE defaults."""
+    return settings.get("GONOPROXY") or settings.get("GOPRIVATE", "")
+
+
+def go_environment(
+    process: Mapping[str, str], settings: Mapping[str, str], *, work: Path, no_sum_patterns: Sequence[str] = ()
+) -> dict[str, str]:
+    """The whole environment of one `go` run that asks the origin itself.
+
+    Args:
+        process: the proxy's own environment.
+        settings: GoBinaryEnvVars, which win over what is passed on.
+        work: a private directory for everything the run writes.
+        no_sum_patterns: modules that the checksum database does not know.
+    """
+    environment = {
+        "CGO_ENABLED": "0",
+        "GO111MODULE": "on",
+        "GOTOOLCHAIN": "local",  # a module may not make the proxy download another Go
+        "GOWORK": "off",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GCM_INTERACTIVE": "never",
+        "LC_ALL": "C",  # messages are classified in English
+        "HOME": str(work / "home"),
+        "GONOSUMDB": ",".join(no_sum_patterns),
+    }
+    environment |= {name: process[name] for name in PASSED_ON if name in process}
+    agent = process.get("SSH_AUTH_SOCK", "")
+    if agent and Path(agent).is_socket():
+        environment["SSH_AUTH_SOCK"] = agent
+    environment |= settings
+    return environment | {
+        "GOFLAGS": _with_writable_cache(environment.get("GOFLAGS", "")),
+        "GOPROXY": "direct",  # the chain's other hops are spoken natively
+        "GOPATH": str(work / "gopath"),
+        "GOMODCACHE": str(work / "gopath" / "pkg" / "mod"),
+        "GOCACHE": str(work / "cache"),
+        "TMPDIR": str(work / "tmp"),
+    }
+
+
+def _with_writable_cache(flags: str) -> str:
+    return flags if "-modcacherw" in flags.split() else f"{flags} -modcacherw".strip()

@@ -1,0 +1,114 @@
+"""What the `go` command and git say when a fetch fails, as errors of ours; table driven and pure.
+
+The first row whose pattern occurs in the text decides. Rows are ordered by how certain they are: our own limits first,
+then refusals, then the network, then "no such thing". Text that no row knows is "not found", as with Athens, unless it
+is git that failed for a reason we cannot read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from athens_proxy.errors import (
+    ChecksumMismatch,
+    CredentialRefused,
+    ModuleNotFound,
+    ProxyError,
+    StorageFull,
+    TlsFailure,
+    UpstreamError,
+    UpstreamThrottled,
+    UpstreamTimeout,
+)
+from athens_proxy.upstream.answers import one_line
+
+_URL_USERINFO: Final = re.compile(r"(\w+://)[^/@\s'\"]*@")
+_NOISE: Final = re.compile(r"^(go: |\t)|^go: (downloading|added|finding) .*$|^hint: .*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    pattern: re.Pattern[str]
+    kind: type[ProxyError]
+    advice: str = ""
+
+
+def _row(pattern: str, kind: type[ProxyError], advice: str = "") -> _Row:
+    return _Row(re.compile(pattern, re.IGNORECASE), kind, advice)
+
+
+_ROWS: Final = (
+    _row(r"no space left on device|disk quota exceeded", StorageFull, "free space in the directory for fetches"),
+    _row(r"checksum mismatch|security error", ChecksumMismatch),
+    _row(
+        r"verifying [^\n]*(404 not found|410 gone)|checksum database[^\n]*not found",
+        ModuleNotFound,
+        "if the module is private, list it in NoSumPatterns",
+    ),
+    _row(
+        r"requires go >= |errors parsing go\.mod[^\n]*invalid go version",
+        UpstreamError,
+        "the proxy's Go is too old for it; update it or set GOTOOLCHAIN=auto in GoBinaryEnvVars",
+    ),
+    _row(
+        r"403 response from api\.github\.com|rate limit|429 too many requests|returned error: 429|\b429\b[^\n]*retry",
+        UpstreamThrottled,
+        "ask again later",
+    ),
+    _row(
+        r"terminal prompts disabled|could not read (username|password)", ModuleNotFound, "no credential for that host"
+    ),
+    _row(
+        r"authentication failed|access denied|permission denied \(|returned error: 40[13]"
+        r"|invalid username or (password|token)",
+        CredentialRefused,
+        "check the credential for that host",
+    ),
+    _row(
+        r"x509:|ssl certificate problem|certificate verification failed|tls: |ssl_connect|host key verification failed",
+        TlsFailure,
+        "check the certificate or the known hosts",
+    ),
+    _row(
+        r"i/o timeout|timed out|handshake timeout|deadline exceeded|client\.timeout|504 gateway",
+        UpstreamTimeout,
+        "ask again later",
+    ),
+    _row(
+        r"repository (?:'[^']*' )?not found|does not appear to be a git repository|does not exist|unknown revision"
+        r"|no matching versions|returned error: 4(04|10)|\b4(04 not found|10 gone)\b|project not found",
+        ModuleNotFound,
+    ),
+    _row(
+        r"could not resolve host|no such host|server misbehaving|connection refused|connection reset"
+        r"|network is unreachable|no route to host|unexpected disconnect|early eof|unexpected eof|rpc failed"
+        r"|returned error: 5\d\d|\b50[0-3] [a-z]|signal: killed|hung up unexpectedly|failed to connect"
+        r"|empty reply from server",
+        UpstreamError,
+        "ask again later",
+    ),
+    _row(
+        r"invalid version|unrecognized import path|no go-import|malformed module path|create zip|go\.mod",
+        ModuleNotFound,
+    ),
+    _row(r"fatal: |exit status 128", UpstreamError, "ask again later"),
+)
+
+
+def classified(text: str, *, attempt: str) -> ProxyError:
+    """The error for what `go` printed.
+
+    Args:
+        text: its error output, or the Error field of its JSON.
+        attempt: the module version and what was done with it, for the message.
+    """
+    said = one_line(_NOISE.sub("", _URL_USERINFO.sub(r"\1", text)).encode())
+    row = next((row for row in _ROWS if row.pattern.search(text)), _Row(re.compile(""), ModuleNotFound))
+    message = f"{attempt}: {said or 'the go command failed without a word'}"
+    if row.advice:
+        message = f"{message} ({row.advice})"
+    if issubclass(row.kind, ModuleNotFound):
+        message = f"not found: {message}"
+    return row.kind(message)

@@ -1,0 +1,152 @@
+"""The module proxy protocol as a client: one version, lists and queries, over any `ProxyTransport`.
+
+Nothing an upstream says is believed unread: versions must be the ones asked for, lists keep only what may be listed,
+and a zip passes the module zip rules before anybody sees it.
+
+Source: https://go.dev/ref/mod#goproxy-protocol
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from athens_policy import semver
+from athens_proxy.checksums.dirhash import mod_hash1
+from athens_proxy.errors import BadUpstreamAnswer, ModuleNotFound
+from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo, grammar
+from athens_proxy.storage.storage import FetchedModule
+from athens_proxy.upstream.transport import ProxyTransport
+from athens_proxy.upstream.zipcheck import MAX_GO_MOD_BYTES, MAX_ZIP_BYTES, checked_zip_h1
+
+MAX_INFO_BYTES: Final = 1024 * 1024
+MAX_LIST_BYTES: Final = 16 * 1024 * 1024
+
+_MODULE_LINE: Final = re.compile(rb"(?m)^[ \t]*module\b")
+_VERSION_PREFIX: Final = re.compile(r"v\d+(\.\d+)?\Z", re.ASCII)
+
+
+class GoProxy:
+    """One module proxy.
+
+    Args:
+        transport: reads its files.
+        name: its address for messages, without user information.
+    """
+
+    def __init__(self, transport: ProxyTransport, *, name: str) -> None:
+        self._transport = transport
+        self._name = name
+
+    async def fetch(self, wanted: ModuleVersion, scratch: Path) -> FetchedModule:
+        """One version whose files lie in `scratch`; a query is resolved first.
+
+        Raises:
+            ModuleNotFound, UpstreamDenied, UpstreamError, UpstreamThrottled, UpstreamTimeout: see `errors.py`.
+        """
+        if not wanted.is_canonical:
+            wanted = ModuleVersion(wanted.path, (await self.resolve(wanted)).version)
+        zip_path = scratch / "module.zip"
+        try:
+            async with asyncio.TaskGroup() as files:
+                info = files.create_task(self._info(wanted))
+                mod = files.create_task(self._mod(wanted))
+                zip_bytes = files.create_task(self._zip(wanted, zip_path))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None  # the first to fail; the others were cancelled because of it
+        return FetchedModule(
+            wanted=wanted,
+            info=info.result().of_version().encode(),
+            mod=mod.result(),
+            zip_path=zip_path,
+            zip_size_bytes=zip_bytes.result(),
+            zip_h1=await asyncio.to_thread(checked_zip_h1, zip_path, wanted),
+            mod_h1=mod_hash1(mod.result()),
+        )
+
+    async def versions(self, path: ModulePath) -> list[str]:
+        """The listed versions that may be listed; see `VersionLister.versions`."""
+        data = await self._transport.read(f"{path.escaped}/@v/list", at_most_bytes=MAX_LIST_BYTES)
+        return listable_versions(path, data.decode("utf-8", "replace").splitlines())
+
+    async def latest(self, path: ModulePath) -> RevInfo:
+        """What the proxy calls latest; see `VersionLister.latest`.
+
+        The endpoint is optional, so a proxy without it gets its highest release, else its highest pre-release.
+        """
+        try:
+            info = await self._revision(f"{path.escaped}/@latest", f"{path}@latest")
+        except ModuleNotFound:
+            versions = await self.versions(path)
+            releases = [version for version in versions if not semver.prerelease(version)]
+            if not versions:
+                raise
+            return await self._info(ModuleVersion(path, (releases or versions)[-1]))
+        return self._own(path, info)
+
+    async def resolve(self, wanted: ModuleVersion) -> RevInfo:
+        """The canonical version of a query; see `VersionLister.resolve`."""
+        if wanted.is_canonical:
+            return await self._info(wanted)
+        if wanted.version == "latest":
+            return await self.latest(wanted.path)
+        try:
+            info = await self._revision(self._file(wanted, "info"), str(wanted))
+        except ModuleNotFound:
+            best = await self._best_of_prefix(wanted)
+            if best is None:
+                raise
+            return await self._info(best)
+        return self._own(wanted.path, info)
+
+    async def _best_of_prefix(self, wanted: ModuleVersion) -> ModuleVersion | None:
+        if not _VERSION_PREFIX.match(wanted.version):
+            return None
+        matching = [v for v in await self.versions(wanted.path) if v.startswith(wanted.version + ".")]
+        releases = [version for version in matching if not semver.prerelease(version)]
+        return ModuleVersion(wanted.path, (releases or matching)[-1]) if matching else None
+
+    async def _info(self, wanted: ModuleVersion) -> RevInfo:
+        info = await self._revision(self._file(wanted, "info"), str(wanted))
+        if info.version != wanted.version:
+            raise BadUpstreamAnswer(
+                f"{wanted}: {self._name} answered info for version {grammar.quoted(info.version)} instead"
+            )
+        return info
+
+    async def _mod(self, wanted: ModuleVersion) -> bytes:
+        mod = await self._transport.read(self._file(wanted, "mod"), at_most_bytes=MAX_GO_MOD_BYTES)
+        if not _MODULE_LINE.search(mod):
+            raise BadUpstreamAnswer(f"{wanted}: {self._name} answered a go.mod without a module directive")
+        return mod
+
+    async def _zip(self, wanted: ModuleVersion, into: Path) -> int:
+        return await self._transport.download(self._file(wanted, "zip"), into, at_most_bytes=MAX_ZIP_BYTES)
+
+    async def _revision(self, file: str, asked: str) -> RevInfo:
+        data = await self._transport.read(file, at_most_bytes=MAX_INFO_BYTES)
+        try:
+            return RevInfo.parse(data)
+        except BadUpstreamAnswer as error:
+            raise BadUpstreamAnswer(f"{asked}: bad answer of {self._name}: {error}") from error
+
+    def _own(self, path: ModulePath, info: RevInfo) -> RevInfo:
+        if not ModuleVersion(path, info.version).is_canonical:
+            raise BadUpstreamAnswer(
+                f"{path}: {self._name} answered {grammar.quoted(info.version)}, which is no version of this module"
+            )
+        return info
+
+    @staticmethod
+    def _file(wanted: ModuleVersion, extension: str) -> str:
+        return f"{wanted.path.escaped}/@v/{wanted.escaped_version}.{extension}"
+
+
+def listable_versions(path: ModulePath, lines: Iterable[str]) -> list[str]:
+    """The canonical versions of a list, sorted, without pseudo-versions and whatever else may stand in such a file."""
+    first_fields = {fields[0] for line in lines if (fields := line.split(maxsplit=1))}
+    kept = (version for version in first_fields if ModuleVersion(path, version).is_canonical)
+    return sorted((version for version in kept if not semver.is_pseudo_version(version)), key=semver.sort_key)

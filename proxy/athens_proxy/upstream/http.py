@@ -1,0 +1,204 @@
+"""A module proxy over HTTP: pooled connections, bounded bodies, statuses as domain errors.
+
+A flowing body has no total deadline; each wait for bytes has one. Redirects are followed here rather than by the client
+library, because credentials may only ever reach the host they were given for, and https never falls back to http.
+
+Source: https://go.dev/ref/mod#goproxy-protocol; cmd/go/internal/web/http.go for redirects and credentials
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from athens_proxy.errors import BadUpstreamAnswer, UpstreamTimeout
+from athens_proxy.upstream.answers import failure_of_status, failure_of_transport
+from athens_proxy.upstream.hops import HttpHop
+from athens_proxy.upstream.transport import scratch_failure
+
+CHUNK_BYTES: Final = 256 * 1024
+MAX_REDIRECTS: Final = 10
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_SHOWN_BODY_BYTES: Final = 2048
+_CONNECT_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Deadlines of one request.
+
+    Attributes:
+        connect_s: seconds for a TCP and TLS connection.
+        idle_s: seconds without a single byte, before the answer or within its body.
+        small_file_s: seconds for a whole small file (list, info, mod), however it trickles.
+        retry_delay_s: mean wait before a connection that broke without an answer is tried again.
+    """
+
+    connect_s: float = 30.0
+    idle_s: float = 60.0
+    small_file_s: float = 120.0
+    retry_delay_s: float = 0.2
+
+
+def open_upstream_session() -> aiohttp.ClientSession:
+    """The one session for all upstreams: no cookies, no credentials of its own."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=64, ttl_dns_cache=60),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": "athens-proxy"},
+        trust_env=False,
+    )
+
+
+class HttpTransport:
+    """Reads one upstream module proxy; a `ProxyTransport`.
+
+    Args:
+        session: shared by all upstreams; the composition root opens and closes it.
+        hop: the proxy's address and credential.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, hop: HttpHop, limits: HttpLimits) -> None:
+        self._session = session
+        self._hop = hop
+        self._limits = limits
+
+    async def read(self, path: str, *, at_most_bytes: int) -> bytes:
+        """The whole of a small file; see `ProxyTransport.read`."""
+        try:
+            async with asyncio.timeout(self._limits.small_file_s), self._answer(path) as answer:
+                return await _bounded_body(answer, path, at_most_bytes)
+        except TimeoutError as error:
+            raise UpstreamTimeout(f"reading {path} from {self._hop}: no complete answer in time") from error
+
+    async def download(self, path: str, into: Path, *, at_most_bytes: int) -> int:
+        """Write a large file; see `ProxyTransport.download`."""
+        async with self._answer(path, {"Accept-Encoding": "identity"}) as answer:
+            size = 0
+            with _Scratch(into) as file:
+                async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+                    size += len(chunk)
+                    if size > at_most_bytes:
+                        raise BadUpstreamAnswer(f"reading {path} from {self._hop}: more than {at_most_bytes} bytes")
+                    await asyncio.to_thread(file.write, chunk)
+            if answer.content_length not in (None, size) and "Content-Encoding" not in answer.headers:
+                raise BadUpstreamAnswer(
+                    f"reading {path} from {self._hop}: {size} bytes came instead of {answer.content_length}"
+                )
+            return size
+
+    @asynccontextmanager
+    async def _answer(self, path: str, headers: dict[str, str] | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
+        attempt = f"reading {path} from {self._hop}"
+        url = self._url(path)
+        try:
+            answer = await self._redirected(url, headers or {}, attempt)
+            async with answer:
+                if answer.status != 200:
+                    raise failure_of_status(answer, await _shown_body(answer), attempt)
+                yield answer
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise failure_of_transport(error, attempt) from error
+
+    async def _redirected(self, url: URL, headers: dict[str, str], attempt: str) -> aiohttp.ClientResponse:
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = await self._connected(url, headers | self._credential_for(url))
+            if answer.status not in _REDIRECTS or "Location" not in answer.headers:
+                return answer
+            answer.release()
+            target = _redirect_target(url, answer.headers["Location"], attempt)
+            if url.scheme == "https" and target.scheme != "https":
+                raise BadUpstreamAnswer(f"{attempt}: redirected from a secure address to an insecure one")
+            url = target
+        raise BadUpstreamAnswer(f"{attempt}: stopped after {MAX_REDIRECTS} redirects")
+
+    async def _connected(self, url: URL, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        timeout = aiohttp.ClientTimeout(
+            total=None, connect=None, sock_connect=self._limits.connect_s, sock_read=self._limits.idle_s
+        )
+        for tries_left in reversed(range(_CONNECT_TRIES)):
+            try:
+                return await self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout)
+            except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, TimeoutError):
+                raise
+            except (aiohttp.ClientConnectionError, ConnectionError):
+                if not tries_left:
+                    raise
+            await asyncio.sleep(random.uniform(0.5, 1.5) * self._limits.retry_delay_s)  # noqa: S311 - jitter, no secret
+        raise AssertionError("the last try returns or raises")
+
+    def _credential_for(self, url: URL) -> dict[str, str]:
+        if self._hop.authorization and url.scheme == "https" and url.origin() == self._hop.url.origin():
+            return {"Authorization": self._hop.authorization}
+        return {}
+
+    def _url(self, path: str) -> URL:
+        base = self._hop.url
+        escaped = quote(path, safe="/$&+=:@~")
+        return base.with_path(f"{base.raw_path.rstrip('/')}/{escaped}", encoded=True, keep_query=True)
+
+
+class _Scratch:
+    """A new temporary file whose failures are ours (`StorageError`), never taken for the upstream's."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> _Scratch:
+        try:
+            self._file = self._path.open("xb", buffering=0)
+        except OSError as error:
+            raise scratch_failure(error, self._path) from error
+        return self
+
+    def write(self, data: bytes) -> None:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) or 0 :]
+        except OSError as error:
+            raise scratch_failure(error, self._path) from error
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
+
+def _redirect_target(url: URL, location: str, attempt: str) -> URL:
+    try:
+        target = url.join(URL(location, encoded=True))
+    except ValueError as error:
+        raise BadUpstreamAnswer(f"{attempt}: redirected to an invalid address") from error
+    if target.scheme not in ("http", "https") or not target.host:
+        raise BadUpstreamAnswer(f"{attempt}: redirected to an address that is not http or https")
+    return target.with_user(None)
+
+
+async def _bounded_body(answer: aiohttp.ClientResponse, path: str, at_most_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+        body += chunk
+        if len(body) > at_most_bytes:
+            raise BadUpstreamAnswer(f"reading {path} from {answer.url.origin()}: more than {at_most_bytes} bytes")
+    return bytes(body)
+
+
+async def _shown_body(answer: aiohttp.ClientResponse) -> bytes:
+    """The start of an error body; what cannot be read of it is no second failure."""
+    body = bytearray()
+    try:
+        async for chunk in answer.content.iter_chunked(_SHOWN_BODY_BYTES):
+            body += chunk
+            if len(body) >= _SHOWN_BODY_BYTES:
+                break
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return bytes(body)
+    return bytes(body)

@@ -1,0 +1,44 @@
+"""How the files of a module proxy are read, whatever carries them: HTTP (`http.py`) or a directory (`file.py`)."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Final, Protocol
+
+from athens_proxy.errors import StorageError, StorageFull
+
+_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class ProxyTransport(Protocol):
+    """Reads files below a module proxy's base by their escaped, relative path (`example.com/m/@v/list`).
+
+    Both methods raise:
+        ModuleNotFound: there is no such file.
+        UpstreamDenied, UpstreamError, UpstreamThrottled, UpstreamTimeout: see `errors.py`.
+    """
+
+    async def read(self, path: str, *, at_most_bytes: int) -> bytes:
+        """The whole of a small file.
+
+        Raises:
+            BadUpstreamAnswer: it is larger than `at_most_bytes`.
+        """
+
+    async def download(self, path: str, into: Path, *, at_most_bytes: int) -> int:
+        """Write a large file to a path that does not exist yet; returns its size in bytes.
+
+        There is no total deadline; only a stop of progress ends it.
+
+        Raises:
+            BadUpstreamAnswer: it is larger than `at_most_bytes`, or shorter than announced.
+        """
+
+
+def scratch_failure(error: OSError, into: Path) -> StorageError:
+    """The error for a temporary file that cannot be written: ours, not the upstream's."""
+    attempt = f"writing the temporary file {into.name} in {into.parent}"
+    if error.errno in _NO_SPACE:
+        return StorageFull(f"{attempt}: no space left; free space there or choose another directory for fetches")
+    return StorageError(f"{attempt}: {error.strerror or type(error).__name__}")

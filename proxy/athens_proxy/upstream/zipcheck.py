@@ -1,0 +1,131 @@
+"""The rules for module zips, and the `h1:` sum of one that keeps them, in one pass over its contents.
+
+The go command cannot recover from a bad zip that it got with status 200, so nothing is stored before it passed here.
+
+Source: https://go.dev/ref/mod#zip-files; golang.org/x/mod/zip (CheckZip, Unzip)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from athens_proxy.checksums.dirhash import hash1
+from athens_proxy.errors import InvalidModuleZip
+from athens_proxy.modules import ModuleVersion, grammar
+from athens_proxy.upstream.zip_directory import BadZip, ZipEntry, content, entries
+
+MAX_ZIP_BYTES: Final = 500 * 1024 * 1024
+MAX_GO_MOD_BYTES: Final = 16 * 1024 * 1024
+MAX_LICENSE_BYTES: Final = 16 * 1024 * 1024
+
+
+def checked_zip_h1(path: Path, wanted: ModuleVersion) -> str:
+    """The `h1:` sum of a module zip that keeps all rules; blocks, so it runs in a thread.
+
+    Raises:
+        InvalidModuleZip: a rule is broken, or the file is no whole zip; the text names the entry and the rule.
+    """
+    try:
+        with path.open("rb") as file:
+            return _checked_h1(file, path.stat().st_size, wanted)
+    except BadZip as error:
+        raise InvalidModuleZip(f"{wanted}: the upstream sent an invalid module zip: {error}") from error
+
+
+def _checked_h1(file: BinaryIO, file_bytes: int, wanted: ModuleVersion) -> str:
+    if file_bytes > MAX_ZIP_BYTES:
+        raise BadZip(f"{file_bytes} bytes are more than the limit of {MAX_ZIP_BYTES}")
+    listed = list(entries(file, file_bytes))
+    _check_names_and_sizes(listed, f"{wanted}/")
+    return hash1((entry.name, _digest(file, entry)) for entry in listed)
+
+
+def _digest(file: BinaryIO, entry: ZipEntry) -> bytes:
+    digest = hashlib.sha256()
+    try:
+        for chunk in content(file, entry):
+            digest.update(chunk)
+    except BadZip as error:
+        raise BadZip(f"{_shown(entry)}: {error}") from error
+    return digest.digest()
+
+
+def _check_names_and_sizes(listed: Iterable[ZipEntry], prefix: str) -> None:
+    seen = _Names()
+    total_bytes, file_count = 0, 0
+    for entry in listed:
+        name = _name_below(prefix, entry)
+        if not name:
+            continue
+        is_directory = name.endswith("/")
+        if problem := _name_problem(name.removesuffix("/"), is_directory=is_directory) or seen.problem(name):
+            raise BadZip(f"{_shown(entry)}: {problem}")
+        if is_directory:
+            continue
+        file_count += 1
+        total_bytes += entry.size_bytes
+        if total_bytes > MAX_ZIP_BYTES:
+            raise BadZip(f"the unpacked files are larger than the limit of {MAX_ZIP_BYTES} bytes")
+        if entry.size_bytes > {"go.mod": MAX_GO_MOD_BYTES, "LICENSE": MAX_LICENSE_BYTES}.get(name, MAX_ZIP_BYTES):
+            raise BadZip(f"{_shown(entry)}: larger than the limit of {MAX_GO_MOD_BYTES} bytes")
+    if not file_count:
+        raise BadZip("there is no file in it")
+
+
+def _name_below(prefix: str, entry: ZipEntry) -> str:
+    try:
+        name = entry.name.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadZip(f"{_shown(entry)}: the name is not UTF-8") from error
+    if not name.startswith(prefix):
+        raise BadZip(f"{_shown(entry)}: the name does not start with {grammar.quoted(prefix)}")
+    if name == prefix and entry.size_bytes:
+        raise BadZip(f"{_shown(entry)}: a directory with content")
+    return name[len(prefix) :]
+
+
+def _name_problem(name: str, *, is_directory: bool) -> str | None:
+    if not name or posixpath.normpath(name) != name or name.startswith("/"):
+        return "the name is not clean"
+    if problem := grammar.file_path_problem(name):
+        return problem
+    base = posixpath.basename(name)
+    if not is_directory and _folded(base) == "go.mod" and name != "go.mod":
+        return "go.mod is only allowed in the root, in lower case"
+    return None
+
+
+class _Names:
+    """Finds names that fall together on a file system that ignores case, and names that are file and directory."""
+
+    def __init__(self) -> None:
+        self._by_folded: dict[str, tuple[str, bool]] = {}
+
+    def problem(self, name: str) -> str | None:
+        """Why the name (a directory ends in `/`) cannot join those seen so far, or None."""
+        is_directory, name = name.endswith("/"), name.removesuffix("/")
+        if not is_directory and self._by_folded.get(_folded(name)) == (name, False):
+            return "it is there twice"
+        while name:
+            other, other_is_directory = self._by_folded.setdefault(_folded(name), (name, is_directory))
+            if other != name:
+                return f"it differs from {grammar.quoted(other)} only in case"
+            if other_is_directory != is_directory:
+                return "it is both a file and a directory"
+            name, is_directory = posixpath.dirname(name), True
+        return None
+
+
+def _folded(name: str) -> str:
+    if name.isascii():
+        return name.lower()
+    # Go folds rune by rune; Python's casefold may make two characters of one, which no simple folding does.
+    return "".join(folded if len(folded := char.casefold()) == 1 else char for char in name)
+
+
+def _shown(entry: ZipEntry) -> str:
+    return grammar.quoted(entry.name.decode("utf-8", "backslashreplace"))
