@@ -1,0 +1,210 @@
+"""Patterns of module paths with the meaning of GOPRIVATE: Go's `path.Match` on as many leading elements as they have.
+
+So `example.com/x` also covers everything below it, `*` covers every path, and `*` never crosses a `/`.
+
+Two ways in: `Pattern.parse` for custom resources, which refuses whatever cannot be meant, and `Pattern.of_file` for
+download files, which takes what Athens takes: there a malformed pattern matches nothing.
+
+Source: https://pkg.go.dev/path#Match, `MatchPrefixPatterns` of golang.org/x/mod/module, Athens pkg/paths/path.go.
+Paths are ASCII (module.CheckPath), so characters and bytes are the same thing here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+MAX_LENGTH: Final = 255
+_ALLOWED: Final = re.compile(r"[A-Za-z0-9._~*?\[\]^/-]+")
+_MAGIC: Final = re.compile(r"[*?\[\\]")
+_CLASS_CHARACTER: Final = re.compile(r"\\(?P<escaped>.)|(?P<plain>[^\\\]-])", re.DOTALL)
+
+
+class InvalidPattern(ValueError):
+    """The text cannot be a pattern of a rule; the message says what is allowed."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A set of module paths.
+
+    Args:
+        text: as written; patterns are equal when their texts are.
+    """
+
+    text: str
+    malformed: bool = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "malformed", is_magic(self.text) and _syntax_problem(self.text) != "")
+
+    @staticmethod
+    def parse(text: str) -> Pattern:
+        """The pattern of a custom resource's rule.
+
+        Raises:
+            InvalidPattern: it is empty or too long, has a character that no module path has, an empty element, the
+                wildcard `...`, or an unbalanced class.
+        """
+        problem = _shape_problem(text) or _syntax_problem(text)
+        if problem:
+            raise InvalidPattern(f"pattern {text[:MAX_LENGTH]!r} {problem}")
+        return Pattern(text)
+
+    @staticmethod
+    def of_file(text: str) -> Pattern:
+        """The pattern of a download file's block: any text, as Athens; a malformed one matches nothing."""
+        return Pattern(text)
+
+    @cached_property
+    def elements(self) -> tuple[str, ...]:
+        """The parts between the slashes."""
+        return tuple(self.text.split("/"))
+
+    @cached_property
+    def literal_prefix(self) -> str:
+        """The leading elements that match only themselves, joined by `/`; "" if the first one has a wildcard."""
+        literal: list[str] = []
+        for element in self.elements:
+            if is_magic(element):
+                break
+            literal.append(element)
+        return "/".join(literal)
+
+    def matches(self, module_path: str) -> bool:
+        """Whether the pattern covers the module path, given unescaped (`github.com/Azure/…`)."""
+        leading = leading_elements(module_path, len(self.elements))
+        return leading is not None and self.matches_elements(leading)
+
+    def matches_elements(self, leading: str) -> bool:
+        """`matches` for callers that cut the path themselves, to exactly as many elements as the pattern has."""
+        if self._expression is None:
+            return leading == self.text and not self.malformed
+        return self._expression.fullmatch(leading) is not None
+
+    @cached_property
+    def _expression(self) -> re.Pattern[str] | None:
+        """The pattern as a regular expression; None where comparing texts is enough."""
+        if self.malformed or not is_magic(self.text):
+            return None
+        return re.compile(_expression(self.text), re.DOTALL)
+
+
+def is_magic(text: str) -> bool:
+    """Whether the text has a wildcard, a class or an escape."""
+    return _MAGIC.search(text) is not None
+
+
+def leading_elements(module_path: str, count: int) -> str | None:
+    """The first `count` elements of the path, joined by `/`; None if it has fewer."""
+    end = -1
+    for _ in range(count):
+        if end == len(module_path):
+            return None
+        end = module_path.find("/", end + 1)
+        if end < 0:
+            end = len(module_path)
+    return module_path[:end]
+
+
+def element_covers(covering: str, covered: str) -> bool:
+    """Whether a pattern's element provably matches whatever another pattern's element matches.
+
+    It does when it is `*`, is equal, or matches the other and that one is literal.
+    """
+    if covering in ("*", covered):
+        return True
+    return not is_magic(covered) and Pattern(covering).matches_elements(covered)
+
+
+def _shape_problem(text: str) -> str:
+    if not text:
+        return "is empty; write a module path such as example.com/team/*"
+    if len(text) > MAX_LENGTH:
+        return f"has {len(text)} characters; at most {MAX_LENGTH} are allowed"
+    if not _ALLOWED.fullmatch(text):
+        return "has a character that no module path has; allowed are letters, digits, . _ ~ - / and * ? [ ] ^"
+    if text.startswith("/") or text.endswith("/") or "//" in text:
+        return "has an empty element; remove the leading, trailing or doubled slash"
+    if "..." in text:
+        return "has '...'; write * for one element, and nothing at all for what is below"
+    return ""
+
+
+def _syntax_problem(text: str) -> str:
+    try:
+        _expression(text)
+    except InvalidPattern as error:
+        return str(error)
+    return ""
+
+
+def _expression(text: str) -> str:
+    """The regular expression that matches as `path.Match` does.
+
+    Go never goes back to an earlier `*` once the text behind it has matched; the atomic groups say so. It matters only
+    where a class takes in a `/`, which a `*` cannot.
+
+    Raises:
+        InvalidPattern: Go would report ErrBadPattern.
+    """
+    groups: list[str] = []
+    chunk, starred, position = "", False, 0
+    while position < len(text):
+        if text[position] == "*":
+            if not starred or chunk:
+                groups.append(_group(chunk, starred=starred))
+            chunk, starred, position = "", True, position + 1
+            continue
+        part, position = _term(text, position)
+        chunk += part
+    if starred and not chunk:
+        return "".join(groups) + "[^/]*"
+    return "".join(groups) + ("[^/]*?" if starred else "") + chunk
+
+
+def _group(chunk: str, *, starred: bool) -> str:
+    return f"(?>[^/]*?{chunk})" if starred else chunk
+
+
+def _term(text: str, position: int) -> tuple[str, int]:
+    """The expression of the term at a position that is no `*`, and where the next term begins."""
+    character = text[position]
+    if character == "[":
+        return _class(text, position + 1)
+    if character == "?":
+        return "[^/]", position + 1
+    if character == "\\":
+        position += 1
+        if position == len(text):
+            raise InvalidPattern("ends in a backslash; write the escaped character behind it")
+    return re.escape(text[position]), position + 1
+
+
+def _class(text: str, position: int) -> tuple[str, int]:
+    """The expression of a class, from behind its bracket.
+
+    A range that runs backwards is legal in Go and holds nothing.
+    """
+    negated = text.startswith("^", position)
+    position += negated
+    ranges: list[str] = []
+    while not (ranges and text.startswith("]", position)):
+        low, position = _class_character(text, position)
+        high = low
+        if text.startswith("-", position):
+            high, position = _class_character(text, position + 1)
+        ranges.append(f"{re.escape(low)}-{re.escape(high)}" if low <= high else "")
+    members = "".join(ranges)
+    if not members:  # only backwards ranges: nothing is in the class, everything is in its negation
+        return ("." if negated else "(?!)"), position + 1
+    return f"[{'^' if negated else ''}{members}]", position + 1
+
+
+def _class_character(text: str, position: int) -> tuple[str, int]:
+    match = _CLASS_CHARACTER.match(text, position)
+    if match is None or match.end() == len(text):
+        raise InvalidPattern("has an unbalanced or empty character class; close it with ']' or remove '['")
+    return match["escaped"] or match["plain"], match.end()
