@@ -1,0 +1,244 @@
+"""The operator put together: reads as the wiring diagram, holds no logic of its own objects' kinds.
+
+Life: serve health, watch, list every kind once, take the Lease, work; until told to stop, or until the Lease is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import AsyncExitStack
+
+import aiohttp
+from aiohttp import web
+
+from athens_operator.anti_entropy import AntiEntropy
+from athens_operator.cache import Cache
+from athens_operator.children import Children
+from athens_operator.cluster import Cluster
+from athens_operator.errors import ClusterError
+from athens_operator.events import Announcer
+from athens_operator.fanout import Fanout
+from athens_operator.gather import Gatherer
+from athens_operator.health import Health, health_app
+from athens_operator.lease import Lease
+from athens_operator.manifests import Manifest
+from athens_operator.metrics import Metrics
+from athens_operator.policy_reconcile import PolicyReconciler
+from athens_operator.propagation import Propagation
+from athens_operator.publish import Publisher
+from athens_operator.queue import WorkQueue
+from athens_operator.readback import ANSWER_TIMEOUT_S, HttpPodReader, Listener
+from athens_operator.reconcile import ProxyReconciler, Steps
+from athens_operator.resources import POLICY_KINDS, PROXIES, Key, Resource, watched
+from athens_operator.secrets import SecretReader
+from athens_operator.settings import SecretAccess, Settings
+from athens_operator.watch import EndlessBackoff, Login, Watch
+from athens_operator.workers import Reconcile, Workers
+
+logger = logging.getLogger(__name__)
+
+COMPARE_EVERY_S = 300.0
+FIRST_COMPARE_S = 20.0
+FINISH_WITHIN_S = 10.0
+
+
+class Operator:
+    """One replica of the operator.
+
+    Args:
+        settings: what the administrator chose.
+        cluster: the API server, for everything but watching.
+        login: credentials for watching.
+        metrics: shared with the cluster.
+    """
+
+    def __init__(self, settings: Settings, cluster: Cluster, login: Login, metrics: Metrics) -> None:
+        self._settings = settings
+        self._cluster = cluster
+        self._metrics = metrics
+        self._resources = watched(cluster_wide=settings.cluster_wide)
+        self._cache = Cache()
+        self._fanout = Fanout(self._cache)
+        self._queue: WorkQueue[Key] = WorkQueue()
+        self._listened = asyncio.Event()
+        self._compare_now = asyncio.Event()
+        self._last_event: dict[str, float] = {}
+        self._anti_entropy = AntiEntropy(
+            cluster, self._cache, namespaces=settings.watch_namespaces, changed=self._changed, metrics=metrics
+        )
+        self._health = Health(
+            queue_age_s=self._queue.oldest_s, blind_kinds=self._anti_entropy.blind_kinds, metrics=metrics
+        )
+        self._health.unlisted = {resource.plural for resource in self._resources}
+        self._lease = Lease(cluster, namespace=settings.namespace, name=settings.lease_name, identity=settings.identity)
+        self._watch = Watch(
+            self._resources,
+            namespaces=settings.watch_namespaces,
+            login=login,
+            deliver=self._deliver,
+            restarted=self._compare_now.set,
+        )
+        self._listener: Listener | None = None
+        self.health_port = settings.health_port
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Live until `stop` is set.
+
+        Raises:
+            LeaseLost: another replica may write now; the process has to end.
+        """
+        async with AsyncExitStack() as stack:
+            await self._serve_health(stack)
+            timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
+            connector = aiohttp.TCPConnector(ssl=False, limit=64, force_close=True)
+            session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout, connector=connector))
+            self._listener = Listener(HttpPodReader(session))
+            workers = Workers(self._queue, self._reconcilers(self._listener), self._metrics)
+            try:
+                await _until(stop, self._health.tick(), self._watch.run(), self._learn(), self._lead(workers))
+            finally:
+                await workers.finish(FINISH_WITHIN_S)
+                await self._lease.release()
+
+    async def _learn(self) -> None:
+        """List every kind once, then compare with the cluster now and then."""
+        await asyncio.gather(*map(self._seed, self._resources))
+        self._listened.set()
+        logger.info("every kind is listed: %s", ", ".join(resource.plural for resource in self._resources))
+        delay_s = FIRST_COMPARE_S
+        while True:
+            await _wait_for(self._compare_now, delay_s * random.uniform(0.8, 1.2))  # noqa: S311 (jitter)
+            self._compare_now.clear()
+            delay_s = COMPARE_EVERY_S
+            for resource in self._resources:
+                try:
+                    await self._anti_entropy.compare(resource)
+                except ClusterError as error:
+                    logger.warning("cannot compare the cache: %s", error)
+
+    async def _seed(self, resource: Resource) -> None:
+        said = ""
+        for delay_s in EndlessBackoff():
+            try:
+                await self._anti_entropy.seed(resource)
+            except ClusterError as error:
+                if said != str(error):
+                    said = str(error)
+                    logger.error("%s; check that its CustomResourceDefinition and the operator's role exist", error)
+                await asyncio.sleep(delay_s)
+            else:
+                self._health.unlisted.discard(resource.plural)
+                return
+
+    async def _lead(self, workers: Workers) -> None:
+        """Once everything is known, wait for the Lease and work while it is ours."""
+        await self._listened.wait()
+        await self._lease.acquire()
+        self._metrics.leader.set(1)
+        for resource in (PROXIES, *POLICY_KINDS):
+            for key in self._cache.keys_of(resource):
+                self._queue.add(key)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(workers.run())
+                both.create_task(self._lease.keep())
+        finally:
+            self._metrics.leader.set(0)
+
+    def _deliver(self, kind: str, event_type: str | None, body: Manifest) -> None:
+        """An event of a watch: level-triggered, so only what changed in the cache counts."""
+        self._last_event[kind] = asyncio.get_running_loop().time()
+        if event_type == "DELETED":
+            before = self._cache.remove(body)
+            if before is not None:
+                self._changed(before, None)
+            return
+        news, before = self._cache.put(body)
+        if news:
+            self._changed(before, body)
+
+    def _changed(self, before: Manifest | None, after: Manifest | None) -> None:
+        if after is None and before is not None and before["kind"] == "Pod" and self._listener is not None:
+            self._listener.forget(before["metadata"]["uid"])
+        if self._lease.held:
+            for key in self._fanout.concerned(before, after):
+                self._queue.add(key)
+
+    def _reconcilers(self, listener: Listener) -> Mapping[str, Reconcile]:
+        settings, cluster, cache = self._settings, self._cluster, self._cache
+        secrets = SecretReader(
+            cluster, namespace=settings.namespace, allowed=settings.secret_access is SecretAccess.GET
+        )
+        publisher = Publisher(cluster, cache, Announcer(cluster, instance=settings.identity))
+        steps = Steps(
+            gatherer=Gatherer(cluster, cache, secrets, settings),
+            children=Children(cluster, cache, self._metrics),
+            propagation=Propagation(cluster, listener, self._metrics),
+            publisher=publisher,
+            fanout=self._fanout,
+        )
+        proxies = ProxyReconciler(cache, steps, settings, later=self._queue.add_after)
+        policies = PolicyReconciler(cache, self._fanout, publisher)
+        return {PROXIES.kind: proxies.reconcile, **{each.kind: policies.reconcile for each in POLICY_KINDS}}
+
+    async def _serve_health(self, stack: AsyncExitStack) -> None:
+        runner = web.AppRunner(health_app(self._health, self._metrics, self._refresh), access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, port=self._settings.health_port).start()
+        self.health_port = runner.addresses[0][1]
+        logger.info("health is served on port %d", self.health_port)
+
+    def _refresh(self) -> None:
+        """Bring the gauges up to date that nobody pushes."""
+        now = asyncio.get_running_loop().time()
+        self._metrics.queue_depth.set(self._queue.depth)
+        self._metrics.queue_oldest_s.set(self._queue.oldest_s())
+        for kind, at in self._last_event.items():
+            self._metrics.watch_last_event_s.labels(kind=kind).set(now - at)
+        self._count_proxies(self._cache.all_of(PROXIES))
+
+    def _count_proxies(self, proxies: Sequence[Manifest]) -> None:
+        metrics = self._metrics
+        for gauge in (metrics.proxies, metrics.proxy_ready, metrics.conflicts):
+            gauge.clear()
+        phases: Counter[str] = Counter()
+        conflicts: Counter[str] = Counter()
+        for body in proxies:
+            status, metadata = body.get("status") or {}, body["metadata"]
+            phases[status.get("phase") or "Pending"] += 1
+            conflicts.update(found["class"] for found in (status.get("policy") or {}).get("conflicts") or ())
+            conditions = status.get("conditions") or ()
+            ready = any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+            metrics.proxy_ready.labels(namespace=metadata["namespace"], name=metadata["name"]).set(ready)
+        for phase, count in phases.items():
+            metrics.proxies.labels(phase=phase).set(count)
+        for kind, count in conflicts.items():
+            metrics.conflicts.labels(kind).set(count)
+
+
+async def _until(stop: asyncio.Event, *parts: Awaitable[None]) -> None:
+    """Run all parts until `stop` is set or one of them fails; then end the others and raise what failed."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (*tasks, stopped):
+            task.cancel()
+        results = await asyncio.gather(*tasks, stopped, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result.exceptions[0] if isinstance(result, ExceptionGroup) else result
+
+
+async def _wait_for(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

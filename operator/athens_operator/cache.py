@@ -1,0 +1,148 @@
+"""What the watches have seen: every object the operator works with, newest version known, in memory.
+
+Events of a watch, answers to our own writes and the anti-entropy list all end up in `put` and `remove`, which ignore
+what is older than what is known. So an echo of our own write changes nothing, and nothing needs to remember it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from athens_operator.errors import SpecError
+from athens_operator.manifests import Manifest, Ref, ref_of
+from athens_operator.policies import Policy
+from athens_operator.resources import NAMESPACES, POLICY_KINDS, PROXIES, Key, Resource, key_of, owner_key
+from athens_operator.spec import AthensProxy
+
+TOMBSTONES_AT_MOST = 10_000
+
+
+class Cache:
+    """Objects by identity, proxies and policies also as parsed values, children by the proxy they belong to."""
+
+    def __init__(self) -> None:
+        self._objects: dict[tuple[str, str], dict[Ref, Manifest]] = defaultdict(dict)
+        self._owned: dict[Key, set[Ref]] = defaultdict(set)
+        self._parsed: dict[Key, AthensProxy | Policy | SpecError] = {}
+        self._buried: dict[str, int] = {}  # uid -> resource version of its deletion
+
+    def get(self, ref: Ref) -> Manifest | None:
+        """The object as last seen, or None."""
+        return self._objects[ref.api_version, ref.kind].get(ref)
+
+    def all_of(self, resource: Resource) -> list[Manifest]:
+        """Every object of a kind."""
+        return list(self._objects[resource.api_version, resource.kind].values())
+
+    def owned_by(self, key: Key) -> dict[Ref, Manifest]:
+        """Every object that carries the label of this proxy, whoever made it."""
+        found = ((ref, self.get(ref)) for ref in self._owned.get(key, ()))
+        return {ref: body for ref, body in found if body is not None}
+
+    def put(self, body: Manifest) -> tuple[bool, Manifest | None]:
+        """Remember a version of an object.
+
+        Returns:
+            Whether it was news, and what was known before. Old versions, echoes and versions of what has been
+            deleted since are no news.
+        """
+        ref, version, uid = ref_of(body), version_of(body), uid_of(body)
+        before = self.get(ref)
+        if before is not None and uid_of(before) == uid and version_of(before) >= version:
+            return False, before
+        if self._buried.get(uid, -1) >= version:
+            return False, before
+        if before is not None:
+            self._forget(ref, before)
+        self._remember(ref, _slim(body))
+        return True, before
+
+    def remove(self, body: Mapping[str, Any]) -> Manifest | None:
+        """Forget an object that was deleted or left the label selector; what was known of it, if it was that one."""
+        ref, uid = ref_of(body), uid_of(body)
+        self._buried[uid] = max(self._buried.get(uid, -1), version_of(body))
+        while len(self._buried) > TOMBSTONES_AT_MOST:
+            del self._buried[next(iter(self._buried))]
+        before = self.get(ref)
+        if before is None or uid_of(before) != uid:
+            return None
+        self._forget(ref, before)
+        return before
+
+    def evict(self, ref: Ref) -> None:
+        """Forget what is known under a name, because the API server says that it is something else by now."""
+        before = self.get(ref)
+        if before is not None:
+            self._forget(ref, before)
+
+    def parsed(self, key: Key) -> AthensProxy | Policy | SpecError | None:
+        """One of our own objects as a value, or why it cannot be read; None when it does not exist."""
+        return self._parsed.get(key)
+
+    def proxies(self) -> Iterable[AthensProxy]:
+        """Every proxy whose spec can be read."""
+        return [value for value in self._parsed.values() if isinstance(value, AthensProxy)]
+
+    def policies(self) -> Iterable[Policy]:
+        """Every policy of both kinds whose reach can be read."""
+        return [value for value in self._parsed.values() if isinstance(value, Policy)]
+
+    def keys_of(self, resource: Resource) -> list[Key]:
+        """The keys of every object of one of our own kinds."""
+        return [key_of(body) for body in self.all_of(resource)]
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        """Labels of a namespace; empty in a namespaced installation, which sees no namespaces."""
+        body = self.get(NAMESPACES.ref("", namespace))
+        return (body or {}).get("metadata", {}).get("labels") or {}
+
+    def _remember(self, ref: Ref, body: Manifest) -> None:
+        self._objects[ref.api_version, ref.kind][ref] = body
+        if ref.kind == PROXIES.kind:
+            self._parsed[key_of(body)] = _parse(AthensProxy, body)
+        elif ref.kind in {resource.kind for resource in POLICY_KINDS}:
+            self._parsed[key_of(body)] = _parse(Policy, body)
+        elif (owner := owner_key(body)) is not None:
+            self._owned[owner].add(ref)
+
+    def _forget(self, ref: Ref, body: Manifest) -> None:
+        del self._objects[ref.api_version, ref.kind][ref]
+        self._parsed.pop(Key(ref.kind, ref.namespace, ref.name), None)
+        owner = owner_key(body)
+        if owner is not None:
+            self._owned[owner].discard(ref)
+            if not self._owned[owner]:
+                del self._owned[owner]
+
+
+def uid_of(body: Mapping[str, Any]) -> str:
+    """The uid, which tells an object from its namesakes before and after it."""
+    return str(body["metadata"].get("uid", ""))
+
+
+def version_of(body: Mapping[str, Any]) -> int:
+    """The resource version as a number, by which Kubernetes orders the versions of an object.
+
+    Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+    """
+    text = str(body["metadata"].get("resourceVersion") or "0")
+    return int(text) if text.isdecimal() else 0
+
+
+def _parse(model: type[AthensProxy] | type[Policy], body: Manifest) -> AthensProxy | Policy | SpecError:
+    try:
+        return model.parse(body)
+    except SpecError as error:
+        return error
+
+
+def _slim(body: Manifest) -> Manifest:
+    """The object without its field ownership, of which only the managers' names and times are kept for messages."""
+    metadata = body["metadata"]
+    managers = [
+        {name: entry[name] for name in ("manager", "operation", "subresource", "time") if name in entry}
+        for entry in metadata.get("managedFields") or ()
+    ]
+    return {**body, "metadata": {**metadata, "managedFields": managers}}

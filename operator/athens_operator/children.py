@@ -1,0 +1,210 @@
+"""Writes the children of one proxy: what differs, in order, all that can be written, and nothing that is not ours.
+
+A child whose desired content and live content are both those of our last apply is skipped, so that a pass at rest
+sends nothing. Status and bookkeeping that Kubernetes itself writes do not count as a difference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from athens_operator.cache import Cache, uid_of, version_of
+from athens_operator.cluster import Cluster, Conflict, Forbidden, Invalid, NamespaceTerminating, NotFound
+from athens_operator.drift import Drift, Fights, drift_of
+from athens_operator.errors import ClusterError
+from athens_operator.manifests import Manifest, Ref, may_write, ref_of
+from athens_operator.metrics import Metrics
+from athens_operator.spec import AthensProxy
+from athens_operator.spec.proxy import RECONCILE_ANNOTATION
+from athens_operator.status_observed import ApplyFailure, FailureReason
+
+logger = logging.getLogger(__name__)
+
+VOLATILE = ("resourceVersion", "managedFields", "generation", "creationTimestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """What we last sent for a child, and what it looked like afterwards."""
+
+    owner: str
+    desired: str
+    live: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The outcome of one pass over the children.
+
+    Args:
+        failures: children that could not be written, with the reason for the status.
+        drifts: children that somebody else had changed and that are as desired again.
+        fights: children that somebody keeps changing, which are left alone for a while.
+        errors: what was raised for the failures, to decide when to try again.
+    """
+
+    failures: tuple[ApplyFailure, ...] = ()
+    drifts: tuple[Drift, ...] = ()
+    fights: tuple[Ref, ...] = ()
+    errors: tuple[ClusterError, ...] = ()
+
+    def __add__(self, other: Applied) -> Applied:
+        return Applied(
+            self.failures + other.failures,
+            self.drifts + other.drifts,
+            self.fights + other.fights,
+            self.errors + other.errors,
+        )
+
+
+class Children:
+    """Applies and deletes children, and remembers what it wrote.
+
+    Args:
+        cluster: where to.
+        cache: what exists.
+        metrics: counts corrections.
+    """
+
+    def __init__(self, cluster: Cluster, cache: Cache, metrics: Metrics) -> None:
+        self._cluster = cluster
+        self._cache = cache
+        self._metrics = metrics
+        self._applied: dict[Ref, _Applied] = {}
+        self._fights = Fights()
+
+    async def apply(self, proxy: AthensProxy, wanted: Sequence[Manifest]) -> Applied:
+        """Bring every wanted child into being; a failure of one does not stop the others.
+
+        Raises:
+            NamespaceTerminating: nothing can be created any more.
+        """
+        outcome = Applied()
+        for manifest in wanted:
+            ref = ref_of(manifest)
+            try:
+                drift = await self._apply_one(proxy, manifest)
+            except NamespaceTerminating:
+                raise
+            except ClusterError as error:
+                outcome += _failed(ref, error)
+                continue
+            if drift is not None:
+                self._metrics.drift.labels(kind=ref.kind).inc()
+                outcome += Applied(drifts=(drift,), fights=(ref,) if self._fights.note(ref) else ())
+        self._metrics.field_fights.inc(len(outcome.fights))
+        return outcome
+
+    async def delete(self, surplus: Iterable[Ref]) -> Applied:
+        """Delete what is no longer wanted, exactly the objects that the cache knows."""
+        outcome = Applied()
+        for ref in surplus:
+            live = self._cache.get(ref)
+            if live is None or live["metadata"].get("deletionTimestamp"):
+                continue
+            try:
+                await self._cluster.delete(ref, uid=uid_of(live))
+                logger.info("deleted %s, which is no longer wanted", ref)
+            except ClusterError as error:
+                outcome += _failed(ref, error)
+        return outcome
+
+    def forget(self, uid: str) -> None:
+        """The proxy is gone; what was remembered about its children goes too."""
+        self._applied = {ref: last for ref, last in self._applied.items() if last.owner != uid}
+
+    async def _apply_one(self, proxy: AthensProxy, manifest: Manifest) -> Drift | None:
+        ref = ref_of(manifest)
+        live = self._cache.get(ref) or await self._unseen(ref)
+        last = self._applied.get(ref)
+        if last is not None and last.owner != proxy.uid:
+            last = None
+        if live is not None:
+            _refuse_foreign(proxy, ref, live)
+            if _is_paused(live) or (last and (last.desired, last.live) == (_hash(manifest), fingerprint(live))):
+                return None
+        if self._fights.is_backing_off(ref):
+            return None
+        after = await self._write(manifest, live)
+        self._applied[ref] = _Applied(proxy.uid, _hash(manifest), fingerprint(after))
+        return drift_of(manifest, live, after) if last is not None and last.desired == _hash(manifest) else None
+
+    async def _write(self, manifest: Manifest, live: Manifest | None) -> Manifest:
+        ref = ref_of(manifest)
+        body = {**manifest, "metadata": {**manifest["metadata"], **({"uid": uid_of(live)} if live else {})}}
+        try:
+            after = await self._cluster.apply(body)
+        except Conflict:
+            self._cache.evict(ref)
+            raise
+        if live is None or version_of(after) != version_of(live):
+            logger.info("applied %s", ref)
+        self._cache.put(after)
+        return after
+
+    async def _unseen(self, ref: Ref) -> Manifest | None:
+        """An object under a child's name that no watch sees, because it lacks our label, or None."""
+        try:
+            return await self._cluster.get(ref)
+        except NotFound:
+            return None
+
+
+def fingerprint(live: Manifest) -> str:
+    """A hash over everything but status and bookkeeping of an object."""
+    metadata = {name: value for name, value in live["metadata"].items() if name not in VOLATILE}
+    return _hash({**{name: value for name, value in live.items() if name != "status"}, "metadata": metadata})
+
+
+def _hash(value: Manifest) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _is_paused(live: Manifest) -> bool:
+    return (live["metadata"].get("annotations") or {}).get(RECONCILE_ANNOTATION) == "disabled"
+
+
+class _Foreign(ClusterError):
+    """An object under our name belongs to somebody else."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, transient=False)
+
+
+def _failed(ref: Ref, error: ClusterError) -> Applied:
+    logger.warning("%s", error)
+    return Applied(failures=(ApplyFailure(ref, _reason(error), str(error)),), errors=(error,))
+
+
+def _refuse_foreign(proxy: AthensProxy, ref: Ref, live: Manifest) -> None:
+    if may_write(live, uid=proxy.uid, name=proxy.name):
+        return
+    metadata = live["metadata"]
+    owners = metadata.get("ownerReferences") or ()
+    if any(owner.get("kind") == "AthensProxy" and owner.get("name") == proxy.name for owner in owners):
+        raise Conflict(f"{ref} still belongs to an earlier {proxy.name} and is being deleted; waiting for that")
+    managers = sorted(
+        {str(entry.get("manager")) for entry in metadata.get("managedFields") or () if entry.get("manager")}
+    )
+    names = ", ".join(managers) or "an unknown manager"
+    raise _Foreign(f"{ref} exists and is not ours (managed by {names}); rename the AthensProxy or remove that object")
+
+
+def _reason(error: ClusterError) -> FailureReason:
+    match error:
+        case _Foreign():
+            return FailureReason.CHILD_CONFLICT
+        case Invalid():
+            return FailureReason.INVALID_CHILD
+        case Forbidden() if "exceeded quota" in str(error):
+            return FailureReason.QUOTA_EXCEEDED
+        case Forbidden() if "violates PodSecurity" in str(error):
+            return FailureReason.POD_SECURITY_DENIED
+        case Forbidden():
+            return FailureReason.FORBIDDEN
+        case _:
+            return FailureReason.UNAVAILABLE

@@ -1,0 +1,180 @@
+"""Kubernetes Events: on transitions only, each at most once in ten minutes, never more than 1 KiB.
+
+`announcements` says what a change of status is worth telling (pure); `Announcer` tells it. Events are a courtesy: one
+that cannot be written is logged and forgotten.
+
+Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from athens_operator.cluster import Cluster
+from athens_operator.errors import ClusterError
+from athens_operator.manifests import Manifest
+from athens_operator.resources import EVENTS
+
+logger = logging.getLogger(__name__)
+
+REPEAT_AFTER_S = 600.0
+NOTE_BYTES = 1000
+CONTROLLER = "athensproxy.dev/operator"
+QUIET_REASONS = frozenset(
+    {
+        "NoReadyReplicas",
+        "Propagating",
+        "NotReady",
+        "ClaimPending",
+        "ResizeInProgress",
+        "Unknown",
+        "ProxyNotReady",
+        "Held",
+    }
+)
+"""Reasons of a False condition that belong to a normal start or roll-out."""
+EVENT_OF_REASON = {
+    "RejectedByProxy": "PolicyRejectedByProxy",
+    "SecretNotFound": "SecretMissing",
+    "SecretKeyMissing": "SecretMissing",
+    "ProgressDeadlineExceeded": "RolloutStuck",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One Event to be.
+
+    Args:
+        reason: CamelCase, for machines.
+        note: one sentence, for people.
+        warning: whether somebody should look.
+    """
+
+    reason: str
+    note: str
+    warning: bool = False
+
+
+def announcements(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Announcement]:
+    """What the change from one status to the next is worth telling. Both as in `.status`; empty before the first."""
+    old, new = _conditions(before), _conditions(after)
+    found = [] if before else [Announcement("Created", "children are being created")]
+    for kind, condition in new.items():
+        was = old.get(kind, {})
+        if (condition["status"], condition.get("reason")) != (was.get("status"), was.get("reason")):
+            found += _of_condition(kind, condition, first=not was)
+    found += _ended(old, new)
+    return found + _of_policy(before, after, new)
+
+
+def _of_condition(kind: str, condition: Mapping[str, Any], *, first: bool) -> list[Announcement]:
+    status, reason, message = condition["status"], condition.get("reason", ""), condition.get("message", "")
+    match kind, status:
+        case ("Ready", _):
+            return []  # its reason is that of another condition
+        case ("Suspended", "True"):
+            return [Announcement("Suspended", message or reason)]
+        case ("Reconciling", "True") if reason == "RollingOut":
+            return [Announcement("RolloutStarted", message or "pods are being replaced")]
+        case ("Stalled", "True") if reason in ("ProgressDeadlineExceeded", "FieldFight"):
+            return [Announcement(EVENT_OF_REASON.get(reason, reason), message, warning=True)]
+        case ("Conflicted", "True"):
+            return [Announcement("PolicyConflict", message, warning=True)]
+        case ("Reconciling" | "Stalled" | "HighlyAvailable" | "Conflicted" | "Suspended", _):
+            return []
+        case (_, "False") if reason not in QUIET_REASONS:
+            return [Announcement(EVENT_OF_REASON.get(reason, reason), message, warning=True)]
+        case _:
+            return []
+
+
+def _ended(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Announcement]:
+    found = []
+    rolling = old.get("Reconciling", {})
+    if rolling.get("reason") == "RollingOut" and "Reconciling" not in new and "Stalled" not in new:
+        found.append(Announcement("RolloutComplete", new.get("Ready", {}).get("message") or "all pods are current"))
+    if "Suspended" in old and "Suspended" not in new:
+        found.append(Announcement("Resumed", "children are written again"))
+    return found
+
+
+def _of_policy(
+    before: Mapping[str, Any], after: Mapping[str, Any], conditions: Mapping[str, Any]
+) -> list[Announcement]:
+    programmed = conditions.get("PolicyProgrammed") or conditions.get("Programmed") or {}
+    if programmed.get("status") != "True" or programmed.get("reason") != "Programmed":
+        return []
+    was = _conditions(before)
+    was_programmed = (was.get("PolicyProgrammed") or was.get("Programmed") or {}).get("status") == "True"
+    if was_programmed and _digest(before) == _digest(after):
+        return []
+    return [
+        Announcement("PolicyProgrammed", f"policy {_digest(after)[7:15]} is enforced: {programmed.get('message', '')}")
+    ]
+
+
+def _conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {condition["type"]: condition for condition in status.get("conditions") or ()}
+
+
+def _digest(status: Mapping[str, Any]) -> str:
+    return str((status.get("policy") or status).get("digest") or "")
+
+
+class Announcer:
+    """Writes Events about objects.
+
+    Args:
+        cluster: where to.
+        instance: which replica of the operator speaks.
+    """
+
+    def __init__(self, cluster: Cluster, *, instance: str) -> None:
+        self._cluster = cluster
+        self._instance = instance
+        self._told: dict[tuple[str, str, str], float] = {}
+
+    async def tell(self, regarding: Manifest, announcement: Announcement) -> None:
+        """Write one Event unless the same was written within ten minutes; a failure is only logged."""
+        now = asyncio.get_running_loop().time()
+        key = (regarding["metadata"].get("uid", ""), announcement.reason, announcement.note)
+        self._told = {told: at for told, at in self._told.items() if now - at < REPEAT_AFTER_S}
+        if key in self._told:
+            return
+        self._told[key] = now
+        try:
+            await self._cluster.create(event(regarding, announcement, instance=self._instance, now=datetime.now(UTC)))
+        except ClusterError as error:
+            logger.warning("cannot write the Event %s: %s", announcement.reason, error)
+
+
+def event(regarding: Manifest, announcement: Announcement, *, instance: str, now: datetime) -> Manifest:
+    """The Event as a manifest; its name is unique by time, and short enough for every name of an object."""
+    metadata = regarding["metadata"]
+    namespace = metadata.get("namespace") or "default"
+    stamp = f"{int(now.timestamp() * 1e6):x}.{announcement.reason.lower()}"
+    return {
+        "apiVersion": EVENTS.api_version,
+        "kind": EVENTS.kind,
+        "metadata": {"namespace": namespace, "name": f"{metadata['name'][:180]}.{stamp}"},
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": CONTROLLER,
+        "reportingInstance": instance[:128],
+        "action": "Reconcile",
+        "reason": announcement.reason,
+        "type": "Warning" if announcement.warning else "Normal",
+        "note": announcement.note.encode()[:NOTE_BYTES].decode(errors="ignore") or announcement.reason,
+        "regarding": {
+            "apiVersion": regarding["apiVersion"],
+            "kind": regarding["kind"],
+            "namespace": metadata.get("namespace", ""),
+            "name": metadata["name"],
+            "uid": metadata.get("uid", ""),
+        },
+    }

@@ -1,0 +1,159 @@
+"""Everything that one pass over a proxy has to know before it renders: policies, Secrets, the claim, what is live."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from athens_policy.merge import MergeError, merge
+from athens_policy.render import render
+
+from athens_operator.attachment import Attachment, attached
+from athens_operator.cache import Cache
+from athens_operator.cluster import Cluster, NotFound
+from athens_operator.desired import Inputs
+from athens_operator.desired.names import policy_name
+from athens_operator.desired.workload import INPUTS_HASH
+from athens_operator.manifests import Manifest, is_owned_by
+from athens_operator.resources import CLAIMS, CONFIG_MAPS, DEPLOYMENTS
+from athens_operator.secrets import SecretFacts, SecretReader
+from athens_operator.settings import RELEASE, Settings
+from athens_operator.spec import AthensProxy
+from athens_operator.status_observed import PolicyFailure, PolicyState
+from athens_policy.decide import digest as digest_of
+
+logger = logging.getLogger(__name__)
+
+POLICY_FILE = "download.hcl"
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The input of rendering.
+
+    Args:
+        attachment: the policies that apply.
+        policy: the download file that is wanted.
+        secrets: what is known about the referenced Secrets.
+        claim: a claim that somebody else made and the spec names; None when there is none.
+        deployment: the live Deployment, if it is ours.
+        inputs: settings and facts that reach children.
+    """
+
+    attachment: Attachment
+    policy: PolicyState
+    secrets: SecretFacts
+    claim: Manifest | None
+    deployment: Manifest | None
+    inputs: Inputs
+
+    @property
+    def may_start_pods(self) -> bool:
+        """Whether a Deployment may be written: always when it exists, else only when no Secret is missing."""
+        return self.deployment is not None or not self.secrets.missing
+
+
+@dataclass(slots=True)
+class _Remembered:
+    text: str
+    digest: str
+    since: datetime | None
+
+
+class Gatherer:
+    """Collects the input of rendering, and remembers the last good download file of every proxy.
+
+    Args:
+        cluster: asked for what is not watched.
+        cache: everything that is.
+        secrets: looks up Secrets.
+        settings: of the operator.
+    """
+
+    def __init__(self, cluster: Cluster, cache: Cache, secrets: SecretReader, settings: Settings) -> None:
+        self._cluster = cluster
+        self._cache = cache
+        self._secrets = secrets
+        self._settings = settings
+        self._last_good: dict[str, _Remembered] = {}
+
+    async def gather(self, proxy: AthensProxy) -> Gathered:
+        """What is known now; raises `ClusterError` when the API server cannot be asked."""
+        attachment = attached(proxy, self._cache.policies(), self._cache.namespace_labels(proxy.namespace))
+        secrets = await self._secrets.facts(proxy)
+        claim = await self._existing_claim(proxy)
+        deployment = self._ours(proxy, self._cache.get(DEPLOYMENTS.ref(proxy.namespace, proxy.name)))
+        inputs = Inputs(
+            default_image=self._settings.proxy_image,
+            operator_version=f"v{RELEASE}",
+            cluster_domain=self._settings.cluster_domain,
+            secrets_hash=secrets.hash or (_hash_on(deployment) if proxy.secret_references else ""),
+            claim_access_modes=tuple(claim["spec"].get("accessModes") or ()) if claim else None,
+        )
+        return Gathered(attachment, self._policy(proxy, attachment), secrets, claim, deployment, inputs)
+
+    def forget(self, uid: str) -> None:
+        """The proxy is gone."""
+        self._last_good.pop(uid, None)
+
+    async def _existing_claim(self, proxy: AthensProxy) -> Manifest | None:
+        if not proxy.existing_claim:
+            return None
+        try:
+            return await self._cluster.get(CLAIMS.ref(proxy.namespace, proxy.existing_claim))
+        except NotFound:
+            return None
+
+    def _policy(self, proxy: AthensProxy, attachment: Attachment) -> PolicyState:
+        """The file to enforce: merged anew, or the last good one as it is when that cannot be done in full."""
+        failure: PolicyFailure | None = None
+        try:
+            merged = merge(attachment.sources)
+            text = render(merged)
+        except MergeError as error:
+            failure = PolicyFailure(error.reason, error.message)
+        else:
+            if not attachment.missing:
+                now = self._remember(proxy, text)
+                return PolicyState(text=text, digest=now.digest, merged=merged, applied_at=now.since)
+        last = self._last_good.get(proxy.uid) or self._adopt(proxy)
+        if last is None:
+            return PolicyState(missing=attachment.missing, failure=failure)
+        return PolicyState(
+            text=last.text,
+            digest=last.digest,
+            missing=attachment.missing,
+            failure=failure,
+            kept_last_good=True,
+            applied_at=last.since,
+        )
+
+    def _remember(self, proxy: AthensProxy, text: str) -> _Remembered:
+        last = self._last_good.get(proxy.uid)
+        if last is None or last.text != text:
+            since = None if last is None and self._live_text(proxy) == text else datetime.now(UTC)
+            last = self._last_good[proxy.uid] = _Remembered(text, digest_of(text.encode()), since)
+        return last
+
+    def _adopt(self, proxy: AthensProxy) -> _Remembered | None:
+        """After a restart the file in the cluster is the last good one."""
+        text = self._live_text(proxy)
+        if text is None:
+            return None
+        self._last_good[proxy.uid] = _Remembered(text, digest_of(text.encode()), None)
+        return self._last_good[proxy.uid]
+
+    def _live_text(self, proxy: AthensProxy) -> str | None:
+        live = self._ours(proxy, self._cache.get(CONFIG_MAPS.ref(proxy.namespace, policy_name(proxy))))
+        return (live.get("data") or {}).get(POLICY_FILE) if live else None
+
+    @staticmethod
+    def _ours(proxy: AthensProxy, live: Manifest | None) -> Manifest | None:
+        return live if live is not None and is_owned_by(live, proxy.uid) else None
+
+
+def _hash_on(deployment: Manifest | None) -> str:
+    """The inputs hash of the running pods, which stays as long as the Secrets cannot be read in full."""
+    template = (deployment or {}).get("spec", {}).get("template", {}).get("metadata", {})
+    return str((template.get("annotations") or {}).get(INPUTS_HASH, ""))

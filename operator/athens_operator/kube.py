@@ -1,0 +1,152 @@
+"""The Cluster over HTTP: the official client for addresses, credentials and connections, plain dicts for bodies.
+
+Typed models would add nulls and defaults that server-side apply would then own, so bodies stay what `desired`
+rendered. Reads are not throttled, writes are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import aiohttp
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.client.configuration import Configuration
+
+from athens_operator.cluster import FIELD_MANAGER, NotFound, Throttled, Unavailable, refusal
+from athens_operator.manifests import Manifest, Ref, ref_of
+from athens_operator.metrics import Metrics
+from athens_operator.resources import Resource, resource_of
+from athens_operator.throttle import TokenBucket
+
+REQUEST_TIMEOUT_S = 30
+PAGE_SIZE = 500
+APPLY = "application/apply-patch+yaml"
+JSON = "application/json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
+
+
+class KubeCluster:
+    """One API server, reached with the credentials of a `Configuration`.
+
+    Args:
+        configuration: see `connection.connect`.
+        metrics: counts every request by verb and status.
+        user_agent: name and release of the operator, for the server's audit log.
+    """
+
+    def __init__(self, configuration: Configuration, metrics: Metrics, *, user_agent: str) -> None:
+        self._client = ApiClient(configuration)
+        self._client.user_agent = user_agent
+        self._metrics = metrics
+        self._bucket = TokenBucket()
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def apply(self, manifest: Manifest, *, subresource: str = "", manager: str = FIELD_MANAGER) -> Manifest:
+        """See `Cluster.apply`."""
+        ref = ref_of(manifest)
+        path = resource_of(ref).path(namespace=ref.namespace, name=ref.name, subresource=subresource)
+        query = [("fieldManager", manager), ("force", "true")]
+        await self._bucket.take()
+        return await self._call("PATCH", path, query, body=manifest, content_type=APPLY, doing=f"apply {ref}")
+
+    async def create(self, manifest: Manifest, *, manager: str = FIELD_MANAGER) -> Manifest:
+        """See `Cluster.create`."""
+        ref = ref_of(manifest)
+        path = resource_of(ref).path(namespace=ref.namespace)
+        await self._bucket.take()
+        return await self._call("POST", path, [("fieldManager", manager)], body=manifest, doing=f"create {ref}")
+
+    async def get(self, ref: Ref) -> Manifest:
+        """See `Cluster.get`."""
+        path = resource_of(ref).path(namespace=ref.namespace, name=ref.name)
+        return await self._call("GET", path, [], doing=f"read {ref}")
+
+    async def list_all(
+        self, resource: Resource, *, namespaces: Sequence[str] = (), label: str = "", metadata_only: bool = False
+    ) -> list[Manifest]:
+        """See `Cluster.list_all`."""
+        found: list[Manifest] = []
+        for namespace in namespaces or ("",):
+            found += await self._pages(resource, namespace, label=label, metadata_only=metadata_only)
+        return found
+
+    async def delete(self, ref: Ref, *, uid: str) -> None:
+        """See `Cluster.delete`."""
+        path = resource_of(ref).path(namespace=ref.namespace, name=ref.name)
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        await self._bucket.take()
+        try:
+            await self._call("DELETE", path, [], body=body, doing=f"delete {ref}")
+        except NotFound:
+            return
+
+    async def _pages(self, resource: Resource, namespace: str, *, label: str, metadata_only: bool) -> list[Manifest]:
+        query = [("limit", str(PAGE_SIZE))] + ([("labelSelector", label)] if label else [])
+        accept = METADATA_ONLY if metadata_only else JSON
+        found: list[Manifest] = []
+        token = ""
+        while True:
+            page = await self._call(
+                "GET",
+                resource.path(namespace=namespace),
+                [*query, ("continue", token)] if token else query,
+                accept=accept,
+                doing=f"list {resource.plural}",
+            )
+            found += [_complete(item, resource) for item in page.get("items") or ()]
+            token = (page.get("metadata") or {}).get("continue") or ""
+            if not token:
+                return found
+
+    async def _call(
+        self,
+        verb: str,
+        path: str,
+        query: list[tuple[str, str]],
+        *,
+        doing: str,
+        body: Manifest | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> Manifest:
+        status, answer, headers = await self._send(
+            verb, path, query, body, {"Accept": accept, "Content-Type": content_type}, doing
+        )
+        if 200 <= status < 300:
+            return dict(json.loads(answer))
+        error = refusal(status, answer, headers, doing=doing)
+        if isinstance(error, Throttled):
+            self._bucket.pause(error.retry_after_s)
+        raise error
+
+    async def _send(
+        self,
+        verb: str,
+        path: str,
+        query: list[tuple[str, str]],
+        body: Manifest | None,
+        headers: dict[str, str],
+        doing: str,
+    ) -> tuple[int, bytes, Any]:
+        code = "none"
+        try:
+            request = await self._client.param_serialize(
+                verb, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
+            )
+            response = await self._client.call_api(*request, _request_timeout=REQUEST_TIMEOUT_S)
+            code = str(response.status)
+            return response.status, await response.read(), response.headers  # type: ignore[no-untyped-call]
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"{doing}: {type(error).__name__}: {error}") from error
+        finally:
+            self._metrics.api_requests.labels(verb=verb, code=code).inc()
+
+
+def _complete(item: Manifest, resource: Resource) -> Manifest:
+    """Items of a list lack kind and version; metadata-only ones carry those of the list format."""
+    return {**item, "apiVersion": resource.api_version, "kind": resource.kind}

@@ -1,0 +1,46 @@
+"""One pass over a policy: nothing to render here, only its status, taken from the status of its proxies."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from athens_operator.cache import Cache
+from athens_operator.fanout import Fanout
+from athens_operator.policies import Policy
+from athens_operator.publish import Publisher
+from athens_operator.resources import POLICY_KINDS, PROXIES, Key
+from athens_operator.status_policy import AttachedProxy, attached_proxy, status_of_policy
+
+RESYNC_S = 600.0
+KINDS = {resource.kind: resource for resource in POLICY_KINDS}
+
+
+class PolicyReconciler:
+    """Reports how far each policy is enforced.
+
+    Args:
+        cache: policies and proxies.
+        fanout: which proxies a policy is attached to.
+        publisher: writes the status.
+    """
+
+    def __init__(self, cache: Cache, fanout: Fanout, publisher: Publisher) -> None:
+        self._cache = cache
+        self._fanout = fanout
+        self._publisher = publisher
+
+    async def reconcile(self, key: Key) -> float | None:
+        """One pass; the seconds until the next one, or None when the policy is gone or cannot be judged."""
+        body = self._cache.get(KINDS[key.kind].ref(key.namespace, key.name))
+        policy = self._cache.parsed(key)
+        if body is None or not isinstance(policy, Policy) or body["metadata"].get("deletionTimestamp"):
+            return None
+        proxies = [found for proxy in self._fanout.attached_to(key) if (found := self._attached(policy, proxy))]
+        await self._publisher.publish(
+            body, status_of_policy(policy, proxies, body.get("status") or {}, datetime.now(UTC))
+        )
+        return RESYNC_S
+
+    def _attached(self, policy: Policy, proxy: Key) -> AttachedProxy | None:
+        body = self._cache.get(PROXIES.ref(proxy.namespace, proxy.name))
+        return attached_proxy(policy, proxy.namespace, proxy.name, body.get("status") or {}) if body else None

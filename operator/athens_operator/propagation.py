@@ -1,0 +1,114 @@
+"""Brings a new policy to the pods of one proxy and hears from them that it has arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from athens_operator.cluster import Cluster
+from athens_operator.errors import ClusterError
+from athens_operator.manifests import Manifest
+from athens_operator.metrics import Metrics
+from athens_operator.readback import Listener
+from athens_operator.spec import AthensProxy
+from athens_operator.status_observed import PolicyState, Readback
+
+logger = logging.getLogger(__name__)
+
+DIGEST_ANNOTATION = "athensproxy.dev/policy-digest"
+FIRST_LOOK_S = 0.5
+LAST_LOOK_S = 30.0
+
+
+@dataclass(slots=True)
+class _Round:
+    """One digest on its way to the pods of one proxy."""
+
+    digest: str
+    began: float
+    looks: int = 0
+    arrived: bool = False
+
+
+class Propagation:
+    """Nudges and asks pods, pass by pass, until all report the wanted digest.
+
+    Args:
+        cluster: where pods are annotated.
+        listener: what pods said.
+        metrics: duration and stragglers.
+    """
+
+    def __init__(self, cluster: Cluster, listener: Listener, metrics: Metrics) -> None:
+        self._cluster = cluster
+        self._listener = listener
+        self._metrics = metrics
+        self._rounds: dict[str, _Round] = {}
+        self._lagging: dict[str, int] = {}
+
+    async def advance(
+        self, proxy: AthensProxy, pods: Sequence[Manifest], policy: PolicyState
+    ) -> Mapping[str, Readback]:
+        """Nudge the pods that are known to be behind, and ask all that are not known to be up to date."""
+        await self._nudge(pods, policy.digest)
+        answers = await self._listener.listen(pods, policy.digest)
+        await self._nudge(pods, policy.digest)
+        self._note(proxy.uid, policy, answers)
+        return answers
+
+    def next_look_s(self, proxy: AthensProxy) -> float | None:
+        """Seconds until the pods should be asked again; None when all have the wanted file."""
+        current = self._rounds.get(proxy.uid)
+        if current is None or not self._lagging.get(proxy.uid):
+            return None
+        delay_s: float = min(LAST_LOOK_S, FIRST_LOOK_S * 2.0 ** min(current.looks, 16))
+        current.looks += 1
+        return delay_s
+
+    def forget(self, uid: str) -> None:
+        """The proxy is gone."""
+        self._rounds.pop(uid, None)
+        self._lagging.pop(uid, None)
+
+    async def _nudge(self, pods: Sequence[Manifest], digest: str) -> None:
+        due = self._listener.touches(pods, digest)
+        await asyncio.gather(*(self._touch(pod, value) for pod, value in due))
+
+    async def _touch(self, pod: Manifest, value: str) -> None:
+        metadata = pod["metadata"]
+        names = {name: metadata[name] for name in ("namespace", "name", "uid")}
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": {**names, "annotations": {DIGEST_ANNOTATION: value}}}
+        try:
+            await self._cluster.apply(body)
+        except ClusterError as error:  # the kubelet refreshes by itself, only later
+            logger.info("pod not nudged: %s", error)
+
+    def _note(self, uid: str, policy: PolicyState, answers: Mapping[str, Readback]) -> None:
+        now = asyncio.get_running_loop().time()
+        current = self._rounds.get(uid)
+        if current is None or current.digest != policy.digest:
+            known = policy.applied_at is not None
+            current = self._rounds[uid] = _Round(policy.digest, now, arrived=not known)
+        behind = sum(1 for answer in answers.values() if answer.digest != policy.digest)
+        self._lagging[uid] = behind
+        self._metrics.lagging_pods.set(sum(self._lagging.values()))
+        if behind:
+            return
+        current.looks = 0
+        if answers and not current.arrived:
+            current.arrived = True
+            self._metrics.propagation_s.observe(now - current.began)
+
+
+def pods_of(owned: Sequence[Manifest]) -> tuple[Manifest, ...]:
+    """The proxy's own pods among everything with its label, oldest first; finished ones are left out."""
+    pods = [
+        body
+        for body in owned
+        if body["kind"] == "Pod"
+        and (body["metadata"].get("labels") or {}).get("app.kubernetes.io/component") == "proxy"
+        and (body.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+    ]
+    return tuple(sorted(pods, key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"])))

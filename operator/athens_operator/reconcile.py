@@ -1,0 +1,182 @@
+"""THE STORY of one AthensProxy: gather, render, apply, delete what is left over, observe, judge, report.
+
+Level-triggered: nothing here knows which event led to a pass, every step may run any number of times, and a pass that
+finds everything as it should be writes nothing. What goes wrong becomes part of the status first and an error for the
+queue afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from athens_operator.cache import Cache
+from athens_operator.children import Applied, Children
+from athens_operator.desired import desired_objects
+from athens_operator.desired.names import policy_name
+from athens_operator.errors import SpecError
+from athens_operator.events import Announcement
+from athens_operator.fanout import Fanout
+from athens_operator.gather import Gathered, Gatherer
+from athens_operator.manifests import Manifest, Ref, is_owned_by, mounted_config_maps, surplus
+from athens_operator.propagation import Propagation, pods_of
+from athens_operator.publish import Publisher
+from athens_operator.resources import CHILDREN, CLAIMS, CONFIG_MAPS, DEPLOYMENTS, PROXIES, REPLICA_SETS, Key
+from athens_operator.settings import Readback as ReadbackSetting
+from athens_operator.settings import Settings
+from athens_operator.spec import AthensProxy, Identity
+from athens_operator.status import status_of, status_of_invalid
+from athens_operator.status_observed import Observed, Readback
+
+logger = logging.getLogger(__name__)
+
+RESYNC_S = 600.0
+SECRETS_EVERY_S = 120.0
+UNSETTLED_EVERY_S = 15.0
+STUCK_EVERY_S = 60.0
+POLICIES_AFTER_S = 2.0
+FIGHT = "somebody keeps changing it; it is left alone for five minutes, find out who by its managed fields"
+OURS = frozenset(resource.kind for resource in CHILDREN)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Who does what in a pass."""
+
+    gatherer: Gatherer
+    children: Children
+    propagation: Propagation
+    publisher: Publisher
+    fanout: Fanout
+
+
+class ProxyReconciler:
+    """Runs the passes over AthensProxies.
+
+    Args:
+        cache: what exists.
+        steps: who does what.
+        settings: of the operator.
+        later: plans a pass over another object, in seconds.
+    """
+
+    def __init__(self, cache: Cache, steps: Steps, settings: Settings, later: Callable[[Key, float], None]) -> None:
+        self._cache = cache
+        self._later = later
+        self._steps = steps
+        self._settings = settings
+        self._uids: dict[Key, str] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        """One pass; the seconds until the next one, or None when the object is gone.
+
+        Raises:
+            ClusterError: something could not be read or written; the status says so already if it can.
+        """
+        body = self._cache.get(PROXIES.ref(key.namespace, key.name))
+        if body is None:
+            self._forget(key)
+            return None
+        proxy = self._cache.parsed(key)
+        if isinstance(proxy, SpecError):
+            status = status_of_invalid(Identity.of(body), proxy, self._cache.owned_by(key), datetime.now(UTC))
+            await self._steps.publisher.publish(body, status)
+            return RESYNC_S
+        if not isinstance(proxy, AthensProxy) or body["metadata"].get("deletionTimestamp"):
+            return RESYNC_S
+        self._uids[key] = proxy.uid
+        return await self._pass(key, proxy, body)
+
+    async def _pass(self, key: Key, proxy: AthensProxy, body: Manifest) -> float:
+        gathered = await self._steps.gatherer.gather(proxy)
+        applied = await self._write(key, proxy, gathered)
+        answers = await self._hear(key, proxy, gathered)
+        observed = self._observe(key, proxy, gathered, applied, answers)
+        status = status_of(proxy, observed, datetime.now(UTC))
+        told = [Announcement("DriftCorrected", str(drift)) for drift in applied.drifts]
+        told += [Announcement("FieldFight", f"{ref}: {FIGHT}", warning=True) for ref in applied.fights]
+        await self._steps.publisher.publish(body, status, also=told)
+        self._report(key, (Key(*policy.key) for policy in gathered.attachment.policies))
+        transient = [error for error in applied.errors if error.transient]
+        if transient:
+            raise transient[0]
+        return self._next_look_s(proxy, status)
+
+    def _report(self, key: Key, policies: Iterable[Key]) -> None:
+        """Have the status of every policy that is or was attached follow, a little later and all at once."""
+        for policy in self._steps.fanout.remember(key, policies):
+            self._later(policy, POLICIES_AFTER_S)
+
+    async def _write(self, key: Key, proxy: AthensProxy, gathered: Gathered) -> Applied:
+        """Apply what is wanted and delete what is not, unless the proxy is paused."""
+        if proxy.suspension is not None:
+            return Applied()
+        policy = gathered.policy
+        wanted = desired_objects(proxy, policy.text, gathered.inputs, start_pods=gathered.may_start_pods)
+        applied = await self._steps.children.apply(proxy, wanted)
+        return applied + await self._steps.children.delete(self._surplus(key, proxy, wanted, gathered))
+
+    def _surplus(self, key: Key, proxy: AthensProxy, wanted: Sequence[Manifest], gathered: Gathered) -> list[Ref]:
+        live = list(self._cache.owned_by(key).values())
+        owned = [body for body in live if body["kind"] in OURS and is_owned_by(body, proxy.uid)]
+        users = [*pods_of(live), *(body for body in live if body["kind"] in (REPLICA_SETS.kind, DEPLOYMENTS.kind))]
+        kept: set[Ref] = set()
+        if gathered.policy.text is None:  # without a file nothing new starts, but what runs goes on
+            kept = {
+                DEPLOYMENTS.ref(proxy.namespace, proxy.name),
+                CONFIG_MAPS.ref(proxy.namespace, policy_name(proxy)),
+            }
+        return [ref for ref in surplus(owned, wanted, mounted_config_maps(users)) if ref not in kept]
+
+    async def _hear(self, key: Key, proxy: AthensProxy, gathered: Gathered) -> Mapping[str, Readback]:
+        if self._settings.readback is ReadbackSetting.OFF or gathered.policy.text is None or proxy.suspension:
+            return {}
+        pods = pods_of(list(self._cache.owned_by(key).values()))
+        return await self._steps.propagation.advance(proxy, pods, gathered.policy)
+
+    def _observe(
+        self,
+        key: Key,
+        proxy: AthensProxy,
+        gathered: Gathered,
+        applied: Applied,
+        answers: Mapping[str, Readback],
+    ) -> Observed:
+        owned = self._cache.owned_by(key)
+        ours = {ref: body for ref, body in owned.items() if body["kind"] in OURS and is_owned_by(body, proxy.uid)}
+        made = self._cache.get(CLAIMS.ref(proxy.namespace, f"{proxy.name}-data")) if proxy.claim else None
+        return Observed(
+            inputs=gathered.inputs,
+            children=ours,
+            claim=made or gathered.claim,
+            pods=pods_of(list(owned.values())),
+            readback=answers,
+            readback_enabled=self._settings.readback is ReadbackSetting.ON,
+            failures=applied.failures,
+            policy=gathered.policy,
+            missing_secrets=gathered.secrets.missing,
+            secrets_readable=gathered.secrets.readable,
+        )
+
+    def _next_look_s(self, proxy: AthensProxy, status: Manifest) -> float:
+        conditions = {entry["type"]: entry["status"] for entry in status.get("conditions") or ()}
+        looks = [RESYNC_S]
+        if proxy.secret_references:
+            looks.append(SECRETS_EVERY_S)
+        if conditions.get("Reconciling") == "True":
+            looks.append(UNSETTLED_EVERY_S)
+        if conditions.get("Stalled") == "True":
+            looks.append(STUCK_EVERY_S)
+        look_s = min(looks) * random.uniform(0.8, 1.2)  # noqa: S311 (jitter, not a secret)
+        pods_s = self._steps.propagation.next_look_s(proxy)
+        return look_s if pods_s is None else min(look_s, pods_s)
+
+    def _forget(self, key: Key) -> None:
+        uid = self._uids.pop(key, "")
+        self._steps.gatherer.forget(uid)
+        self._steps.propagation.forget(uid)
+        self._steps.children.forget(uid)
+        self._report(key, ())

@@ -1,0 +1,161 @@
+"""The watches: kopf as informer and nothing else. The only module that imports it.
+
+Only `on.event` handlers, each of which hands the object over; so kopf writes nothing, adds no finalizer and no
+annotation. kopf runs in a thread with an event loop of its own, because at its end it cancels every task that was
+started after it, and because it ends on faults that the operator has to survive: a kind that is not served, a stream
+that breaks in an unusual way, an API server that is away for minutes. It is then started again, later each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import random
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+import kopf
+from kubernetes.aio.client.configuration import Configuration
+
+from athens_operator.connection import bearer_token
+from athens_operator.manifests import PROXY_LABEL, Manifest
+from athens_operator.resources import Resource
+
+logger = logging.getLogger(__name__)
+
+BACKOFF_LAST_S = 30.0
+STEADY_S = 60.0  # watches that lived this long count as a fresh start
+
+Deliver = Callable[[str, str | None, Manifest], None]
+Login = Callable[[], Awaitable[Configuration]]
+
+
+class EndlessBackoff:
+    """Delays between attempts, in seconds: growing to a cap, jittered, without end. Can be iterated many times."""
+
+    def __iter__(self) -> Iterator[float]:
+        delay_s = 0.5
+        while True:
+            yield delay_s * random.uniform(0.5, 1.0)  # noqa: S311 (jitter, not a secret)
+            delay_s = min(BACKOFF_LAST_S, delay_s * 2)
+
+
+class Watch:
+    """Streams of all watched kinds.
+
+    Args:
+        resources: what to watch.
+        namespaces: where; empty for the whole cluster.
+        login: address and credentials, asked again when the server refuses them.
+        deliver: called in the event loop of `run` with kind, event type (None while listing) and the object.
+        restarted: called when all streams had ended and begin again, since deletions in between were not seen.
+    """
+
+    def __init__(
+        self,
+        resources: Sequence[Resource],
+        *,
+        namespaces: Sequence[str],
+        login: Login,
+        deliver: Deliver,
+        restarted: Callable[[], None],
+    ) -> None:
+        self._resources = resources
+        self._namespaces = namespaces
+        self._login = login
+        self._deliver = deliver
+        self._restarted = restarted
+
+    async def run(self) -> None:
+        """Watch until cancelled, whatever happens to the streams."""
+        loop = asyncio.get_running_loop()
+        backoff = iter(EndlessBackoff())
+        while True:
+            began = loop.time()
+            error = await self._one_life(loop)
+            if loop.time() - began > STEADY_S:
+                backoff = iter(EndlessBackoff())
+            delay_s = next(backoff)
+            logger.warning("the watches ended (%s), starting again in %.1f s", error or "no reason given", delay_s)
+            await asyncio.sleep(delay_s)
+            self._restarted()
+
+    async def _one_life(self, loop: asyncio.AbstractEventLoop) -> str:
+        stop: concurrent.futures.Future[None] = concurrent.futures.Future()
+        ended: asyncio.Future[str] = loop.create_future()
+        thread = threading.Thread(target=self._thread, args=(loop, stop, ended), name="watch", daemon=True)
+        thread.start()
+        try:
+            return await asyncio.shield(ended)
+        finally:
+            if not stop.done():
+                stop.set_result(None)
+            await asyncio.wait([ended], timeout=10.0)
+
+    def _thread(
+        self, loop: asyncio.AbstractEventLoop, stop: concurrent.futures.Future[None], ended: asyncio.Future[str]
+    ) -> None:
+        reason = ""
+        try:
+            asyncio.run(self._kopf(loop, stop))
+        except Exception as error:  # noqa: BLE001 (the edge: whatever ends kopf, the watches must go on)
+            reason = f"{type(error).__name__}: {str(error)[:200]}"
+        finally:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, ended, reason)
+
+    async def _kopf(self, loop: asyncio.AbstractEventLoop, stop: concurrent.futures.Future[None]) -> None:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(self._credentials)
+        for resource in self._resources:
+            handler = self._handler(resource.kind, loop)
+            kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id="seen")(handler)
+        await kopf.operator(
+            registry=registry,
+            settings=self._settings(),
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=list(self._namespaces),
+            stop_flag=stop,
+        )
+
+    def _handler(self, kind: str, loop: asyncio.AbstractEventLoop) -> Callable[..., Awaitable[None]]:
+        async def seen(event: Any, **_: Any) -> None:
+            loop.call_soon_threadsafe(self._deliver, kind, event["type"], event["object"])
+
+        return seen
+
+    async def _credentials(self, **_: Any) -> kopf.ConnectionInfo:
+        configuration = await self._login()
+        return kopf.ConnectionInfo(
+            server=configuration.host,
+            ca_path=configuration.ssl_ca_cert,
+            insecure=not configuration.verify_ssl,
+            token=await bearer_token(configuration) or None,
+            certificate_path=configuration.cert_file,
+            private_key_path=configuration.key_file,
+        )
+
+    def _settings(self) -> kopf.OperatorSettings:
+        settings = kopf.OperatorSettings()
+        settings.posting.enabled = False
+        settings.scanning.disabled = bool(self._namespaces)
+        settings.process.ultimate_exiting_timeout = None
+        settings.watching.server_timeout = 300
+        settings.watching.client_timeout = 330
+        settings.watching.connect_timeout = 10
+        settings.watching.chunk_size = 500
+        settings.networking.request_timeout = 30
+        settings.networking.connect_timeout = 10
+        settings.networking.error_backoffs = EndlessBackoff()
+        for resource in self._resources:
+            if resource.labelled:
+                settings.watching.label_selectors[resource.group, resource.version, resource.plural] = PROXY_LABEL
+        return settings
+
+
+def _resolve(ended: asyncio.Future[str], reason: str) -> None:
+    if not ended.done():
+        ended.set_result(reason)
