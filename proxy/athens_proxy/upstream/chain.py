@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from athens_policy.patterns import Pattern
-
 from athens_proxy.errors import ModuleNotFound, NotServed, ProxyError
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.hops import ChainLink, DirectHop, Hop, OffHop, parse_chain
 
 _T = TypeVar("_T")
+# The go command knows these hosts: a repository of theirs has two elements after the host.
+_HOSTS_OF_REPOSITORIES: Final = frozenset({"github.com", "bitbucket.org"})
 _DIRECT_ONLY: Final = (ChainLink(DirectHop(), on_any_error=False),)
 
 
@@ -102,6 +103,9 @@ class UpstreamChain:
         return _parsed(upstream) if upstream else self._configured
 
     async def _first(self, path: ModulePath, upstream: str, ask: Callable[[Source], Awaitable[_T]]) -> _T:
+        host, *rest = path.text.split("/")
+        if host in _HOSTS_OF_REPOSITORIES and len(rest) < 2:
+            raise ModuleNotFound(f"not found: {path}: no repository can have this path")
         failure: ProxyError | None = None
         for link in self.links_for(path, upstream):
             if isinstance(link.hop, OffHop):

@@ -132,7 +132,7 @@ def _http_hop(entry: str) -> HttpHop:
     try:
         url = URL(entry, encoded=True)
         host, user, password = url.host, url.user, url.password
-    except ValueError as error:
+    except (ValueError, IndexError) as error:  # yarl fails with the latter on some brackets
         raise InvalidChain(f"GOPROXY entry {_shown(entry)}: no valid address") from error
     if not host:
         raise InvalidChain(f"GOPROXY entry {_shown(entry)}: the host is missing")

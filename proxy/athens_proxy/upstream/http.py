@@ -29,7 +29,7 @@ CHUNK_BYTES: Final = 256 * 1024
 MAX_REDIRECTS: Final = 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SHOWN_BODY_BYTES: Final = 2048
-_CONNECT_TRIES: Final = 3
+_CONNECT_TRIES: Final = 2  # aiohttp repeats each GET once by itself, at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class _Scratch:
 def _redirect_target(url: URL, location: str, attempt: str) -> URL:
     try:
         target = url.join(URL(location, encoded=True))
-    except ValueError as error:
+    except (ValueError, IndexError) as error:  # yarl fails with the latter on some brackets
         raise BadUpstreamAnswer(f"{attempt}: redirected to an invalid address") from error
     if target.scheme not in ("http", "https") or not target.host:
         raise BadUpstreamAnswer(f"{attempt}: redirected to an address that is not http or https")

@@ -1,0 +1,47 @@
+"""Which source speaks to which kind of hop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_never
+
+import aiohttp
+
+from athens_proxy.errors import NotServed
+from athens_proxy.upstream.chain import Source
+from athens_proxy.upstream.file import FileTransport
+from athens_proxy.upstream.goproxy import GoProxy
+from athens_proxy.upstream.hops import DirectHop, FileHop, Hop, HttpHop, OffHop
+from athens_proxy.upstream.http import HttpLimits, HttpTransport
+
+
+class Sources:
+    """Makes the source for a hop; give its `of` to `UpstreamChain`.
+
+    Args:
+        session: for all HTTP upstreams (`open_upstream_session`).
+        direct: asks the origin itself (`GoCommand`).
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, *, direct: Source, limits: HttpLimits | None = None) -> None:
+        self._session = session
+        self._direct = direct
+        self._limits = limits or HttpLimits()
+
+    def of(self, hop: Hop) -> Source:
+        """The source that speaks to a hop.
+
+        Raises:
+            NotServed: the hop is `off`.
+        """
+        match hop:
+            case HttpHop():
+                return GoProxy(HttpTransport(self._session, hop, self._limits), name=str(hop))
+            case FileHop():
+                return GoProxy(FileTransport(Path(hop.root)), name=str(hop))
+            case DirectHop():
+                return self._direct
+            case OffHop():
+                raise NotServed("not found: module lookup is disabled by GOPROXY=off")
+            case _:
+                assert_never(hop)
