@@ -19,7 +19,7 @@ ProxyError
 │   └── StorageFull           no space left
 └── Overloaded                our own limits are exhausted
 
-`RedirectTo` is no failure: it is the answer of the redirect modes.
+`RedirectTo` is no failure: it is the answer of the redirect modes. `CannotStart` ends the process before any request.
 
 Messages are single printable lines: what was attempted, on what, why it failed, what to do. They reach the user's
 terminal through the go command, so they carry no secret and no control character.
@@ -109,7 +109,7 @@ class Overloaded(ProxyError):
     """One of our own limits is exhausted; asking again later helps."""
 
 
-class RedirectTo(Exception):  # noqa: N818 - an answer, not an error
+class RedirectTo(Exception):
     """The client is sent to another proxy.
 
     Args:
@@ -119,3 +119,7 @@ class RedirectTo(Exception):  # noqa: N818 - an answer, not an error
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.url = url
+
+
+class CannotStart(Exception):
+    """The settings are well-formed but cannot be put to work; the text is one line that begins with the key."""

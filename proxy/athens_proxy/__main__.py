@@ -1,0 +1,95 @@
+"""The `athens-proxy` command: arguments and environment become settings, settings a server.
+
+Exit status: 0 after a clean stop, 1 when it cannot start or had to drop requests, 2 for a wrong command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+import uvloop
+
+from athens_proxy.app import proxy
+from athens_proxy.config.load import ConfigError, ConfigFile, UsageError, arguments, load
+from athens_proxy.config.sections import Config
+from athens_proxy.errors import CannotStart
+from athens_proxy.observability import configure_logging
+from athens_proxy.server import Listener, listening, stop_signal, tls_context
+
+USAGE = """Usage of athens-proxy:
+  -config_file string
+        The path to the config file
+  -version
+        Print version information and exit"""
+_LOG = logging.getLogger("athens_proxy")
+
+
+def main() -> None:
+    """Run the command and exit with its status."""
+    sys.exit(run(sys.argv[1:], os.environ))
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run until a signal; returns the exit status."""
+    version = installed_version("athens-operator")
+    try:
+        if arguments(argv).version:
+            print(f"Build Details:\n\tVersion:\t{version}\n\tDate:\t\t")
+            return 0
+        config = load(argv, environ, _read_file)
+    except UsageError as error:
+        print(f"{error}\n{USAGE}", file=sys.stderr)
+        return 2
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    configure_logging(level=config.log.level, log_format=config.log.format, cloud_runtime=config.log.cloud_runtime)
+    for warning in config.warnings:
+        _LOG.warning(warning)
+    try:
+        return uvloop.run(_serve(config, environ, version))
+    except CannotStart as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+async def _serve(config: Config, environ: Mapping[str, str], version: str) -> int:
+    listener = _listener(config)
+    stopping = asyncio.create_task(stop_signal(), name="stop-signal")
+    async with proxy(config, environ, version=version) as gate:
+        async with listening(gate.handle, listener) as address:
+            _LOG.info("Starting application", extra=dict([address.split("=", 1)]))
+            await stopping
+            begin = time.monotonic()
+        is_late = time.monotonic() - begin >= listener.shutdown_timeout_s > 0
+    if is_late:
+        _LOG.error("Could not shut down server: requests were still running after the ShutdownTimeout")
+    return 1 if is_late else 0
+
+
+def _listener(config: Config) -> Listener:
+    server = config.server
+    has_tls = bool(server.tls_cert_file)
+    return Listener(
+        host=server.address.host,
+        port=server.address.port,
+        unix_socket=server.unix_socket,
+        tls=tls_context(server.tls_cert_file, server.tls_key_file) if has_tls else None,
+        shutdown_timeout_s=float(server.shutdown_timeout_s),
+    )
+
+
+def _read_file(name: str) -> ConfigFile:
+    path = Path(name)
+    return ConfigFile(path.read_text(encoding="utf-8"), path.stat().st_mode & 0o777)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""The composition root: the one place that knows which implementation stands behind which contract.
+
+`proxy` read top to bottom is the wiring diagram: store, upstream, stash layers, download protocol, web.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from athens_policy.model import Block
+from athens_proxy.checksums.dirhash import mod_hash1
+from athens_proxy.config.sections import Config
+from athens_proxy.download.cached_lister import CachedLister
+from athens_proxy.download.first_seen import FirstSeen
+from athens_proxy.download.guarded import Guarded
+from athens_proxy.download.listing import NetworkMode
+from athens_proxy.download.stored_or_fetched import Sources, StoredOrFetched
+from athens_proxy.errors import CannotStart, StorageError
+from athens_proxy.metrics import Metrics
+from athens_proxy.modules import ModuleVersion
+from athens_proxy.outside import open_checksum_databases, upstream_chain
+from athens_proxy.policy.enforced import EnforcedPolicy
+from athens_proxy.policy.source import PolicyRefused, load_setting, policy_file
+from athens_proxy.policy.watch import PolicyWatch
+from athens_proxy.stash.background import BackgroundStash
+from athens_proxy.stash.fetch_and_save import FetchAndSave
+from athens_proxy.stash.limited import Limited
+from athens_proxy.stash.singleflight import Singleflight, StashFlights
+from athens_proxy.stash.stasher import layered
+from athens_proxy.storage.disk import DiskStorage, open_disk_storage
+from athens_proxy.storage.disk_save import Sums
+from athens_proxy.storage.memory import MemoryStorage
+from athens_proxy.storage.storage import Storage
+from athens_proxy.upstream.http import open_upstream_session
+from athens_proxy.upstream.zipcheck import checked_zip_h1
+from athens_proxy.web.handlers import Handlers, RenderMetrics, Services
+from athens_proxy.web.middleware import Access, Gate, note_lookup
+from athens_proxy.web.readiness import Readiness
+from athens_proxy.web.responses import CacheScope, Responses
+from athens_proxy.web.routes import Routes
+
+FILE_THREADS = 32  # saving, hashing, walking
+DRAIN_S = 5.0
+_LOG = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> AsyncIterator[Gate]:
+    """The whole proxy, ready to answer requests; everything it opened is closed at the end.
+
+    Args:
+        config: every setting.
+        environ: the process environment, for the go command and the default data folder.
+        version: of this program.
+
+    Raises:
+        CannotStart: storage, policy or upstream cannot be used.
+    """
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files"))
+    metrics = Metrics()
+    async with AsyncExitStack() as closing:
+        policy = await closing.enter_async_context(_policy(config, metrics))
+        storage = _storage(config, environ)
+        closing.push_async_callback(storage.close)
+        session = await closing.enter_async_context(open_upstream_session())
+        chain = upstream_chain(config, environ, session, scratch_root=_scratch_root(config, storage))
+
+        flights = StashFlights()
+        closing.push_async_callback(flights.aclose)
+        stasher = layered(
+            partial(Singleflight, flights=flights),  # 1. one fetch per module version in this process
+            partial(Limited, at_most=config.upstream.fetch_workers),  # 2. bounded load
+            core=FetchAndSave(chain, storage, on_fetch=metrics.fetch),  # 3. fetch, check, save
+        )
+        lister = CachedLister(chain, at_most=config.upstream.protocol_workers)
+        closing.push_async_callback(lister.aclose)
+        background = BackgroundStash(stasher, workers=config.upstream.fetch_workers)
+        closing.push_async_callback(partial(background.drain, within_s=DRAIN_S))
+
+        sources = Sources(storage=storage, stasher=stasher, lister=lister, background=background, modes=policy)
+        guarded = partial(_guarded, sources, policy, FirstSeen(storage), metrics)
+        services = Services(
+            modules=guarded(NetworkMode(config.upstream.network_mode)),
+            stored_modules=guarded(NetworkMode.OFFLINE),
+            storage=storage,
+            checksums=open_checksum_databases(config, session, storage),
+            policy=policy,
+            readiness=Readiness(storage),
+            render_metrics=_metrics_renderer(config, metrics, policy),
+            version=version,
+            robots_file=Path(config.server.robots_file),
+        )
+        yield _gate(config, services, metrics)
+
+
+def _guarded(
+    sources: Sources, policy: EnforcedPolicy, first_seen: FirstSeen, metrics: Metrics, mode: NetworkMode
+) -> Guarded:
+    def on_lookup(cache_type: str, hit: bool) -> None:
+        metrics.lookup(cache_type, hit)
+        note_lookup(hit=hit)
+
+    def on_audit(block: Block, wanted: ModuleVersion) -> None:
+        rule = block.name or block.pattern.text
+        metrics.audit(rule)
+        _LOG.info("audit rule matched", extra={"rule": rule, "module": wanted.path.text, "version": wanted.version})
+
+    inner = StoredOrFetched(sources, network_mode=mode, on_lookup=on_lookup)
+    return Guarded(inner, policy, first_seen, on_audit=on_audit)
+
+
+def _gate(config: Config, services: Services, metrics: Metrics) -> Gate:
+    server = config.server
+    responses = Responses(CacheScope(private=bool(server.basic_auth_user)), upstream_errors=server.upstream_errors)
+    access = Access(
+        prefix=server.path_prefix,
+        user=server.basic_auth_user,
+        password=server.basic_auth_pass.reveal(),
+        force_ssl=server.force_ssl,
+    )
+    return Gate(Routes(Handlers(services, responses)), responses, access, on_request=metrics.request)
+
+
+def _metrics_renderer(config: Config, metrics: Metrics, policy: EnforcedPolicy) -> RenderMetrics | None:
+    if config.log.stats_exporter != "prometheus":
+        return None
+    return lambda: metrics.render(policy_digest=policy.loaded.digest)
+
+
+@asynccontextmanager
+async def _policy(config: Config, metrics: Metrics) -> AsyncIterator[EnforcedPolicy]:
+    """The policy of the settings; one that comes from a file is watched while the context is open."""
+    setting = config.policy.download_mode
+    try:
+        loaded = await asyncio.to_thread(load_setting, setting, download_url=config.policy.download_url)
+    except PolicyRefused as error:
+        raise CannotStart(f"{config.origins['DownloadMode'].name}: {error}") from error
+    enforced = EnforcedPolicy(loaded)
+    _LOG.info("policy loaded", extra={"digest": loaded.digest, "source": loaded.source})
+    path = policy_file(setting)
+    if path is None:
+        yield enforced
+        return
+    watching = asyncio.create_task(PolicyWatch(path, enforced, on_reload=metrics.reload).run(), name="policy-watch")
+    try:
+        yield enforced
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+def _storage(config: Config, environ: Mapping[str, str]) -> Storage:
+    if config.storage.type == "memory":
+        return MemoryStorage()
+    configured = config.storage.disk_root
+    root = Path(configured) if configured else _default_root(environ)
+    try:
+        storage = open_disk_storage(root, sums=Sums(checked_zip_h1, mod_hash1), create=not configured)
+    except StorageError as error:
+        raise CannotStart(f"{config.origins['Storage.Disk.RootPath'].name}: {error}") from error
+    _LOG.info("disk storage", extra={"root": str(root.absolute())})
+    return storage
+
+
+def _default_root(environ: Mapping[str, str]) -> Path:
+    """The user's data folder of the XDG base directory specification."""
+    data_home = environ.get("XDG_DATA_HOME", "")
+    if data_home.startswith("/"):
+        return Path(data_home) / "athens"
+    home = environ.get("HOME") or Path.home()
+    return Path(home) / ".local" / "share" / "athens"
+
+
+def _scratch_root(config: Config, storage: Storage) -> Path:
+    """Where fetches put their files: as configured, else where the store can take them over by renaming."""
+    if config.upstream.go_get_dir:
+        scratch = Path(config.upstream.go_get_dir)
+    else:
+        scratch = storage.scratch if isinstance(storage, DiskStorage) else Path(tempfile.gettempdir())
+    if not scratch.is_dir():
+        raise CannotStart(f"{config.origins['GoGetDir'].name}: {scratch} is not an existing folder; create it")
+    return scratch

@@ -1,0 +1,190 @@
+"""The store first; what is absent is obtained as the download mode says, and then read from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, assert_never
+from urllib.parse import quote
+
+from athens_policy.decide import Decision, Denied, FetchAsync, FetchSync, Redirect
+from athens_policy.decide import NotServed as ModeNone
+from athens_proxy.download.listing import NetworkMode, listed, newest, not_found
+from athens_proxy.errors import AccessDenied, ModuleNotFound, NotServed, ProxyError, RedirectTo
+from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
+from athens_proxy.stash.stasher import Stasher
+from athens_proxy.storage.storage import Storage, StoredZip
+from athens_proxy.upstream.fetcher import VersionLister
+
+T = TypeVar("T")
+OnLookup = Callable[[str, bool], None]
+# Hosts whose repositories always have the form host/user/repository, so that shorter paths need no question.
+_HOSTS_OF_THREE = frozenset({"github.com", "bitbucket.org"})
+
+
+class Modes(Protocol):
+    """What the policy says about a version, and which chain it chooses for a module."""
+
+    def decide(self, wanted: ModuleVersion) -> Decision:
+        """The decision about a version that is not stored."""
+
+    def decide_module(self, path: ModulePath) -> Decision:
+        """The decision about a module when no version matters."""
+
+
+class Background(Protocol):
+    """Takes fetches that nobody waits for."""
+
+    def add(self, wanted: ModuleVersion, *, upstream: str = "") -> None:
+        """Queue a fetch; never blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything an answer can come from.
+
+    Attributes:
+        storage: what is stored.
+        stasher: fetches and saves.
+        lister: asks upstream what exists.
+        background: fetches of the async modes.
+        modes: what the download mode is.
+    """
+
+    storage: Storage
+    stasher: Stasher
+    lister: VersionLister
+    background: Background
+    modes: Modes
+
+
+class StoredOrFetched:
+    """A `DownloadProtocol` over a store and an upstream.
+
+    Args:
+        sources: see `Sources`.
+        network_mode: offline never leaves this process.
+        on_lookup: told for each file which kind it is (info, gomod, zip) and whether it was stored.
+    """
+
+    def __init__(self, sources: Sources, *, network_mode: NetworkMode, on_lookup: OnLookup) -> None:
+        self._sources = sources
+        self._network_mode = network_mode
+        self._on_lookup = on_lookup
+
+    async def versions(self, path: ModulePath) -> list[str]:
+        """Stored and upstream versions merged by `listing.listed`."""
+        stored = await self._sources.storage.versions(path)
+        return listed(path, stored, await self._upstream_versions(path), self._network_mode)
+
+    async def latest(self, path: ModulePath) -> RevInfo:
+        """Upstream's answer; the newest stored version when upstream does not have the module or may fail."""
+        try:
+            return await self._upstream_latest(path)
+        except ProxyError as error:
+            if self._network_mode is NetworkMode.STRICT and not isinstance(error, ModuleNotFound):
+                raise
+            version = newest(await self._sources.storage.versions(path))
+            if not version:
+                raise not_found(error) from error
+            return RevInfo.parse(await self._sources.storage.info(ModuleVersion(path, version)))
+
+    async def resolve(self, wanted: ModuleVersion) -> ModuleVersion:
+        """Ask upstream what the query means, unless the download mode answers it."""
+        if wanted.is_canonical:
+            return wanted
+        self._refuse_unaskable(wanted.path, f"{wanted} is a query")
+        decision = self._sources.modes.decide(wanted)
+        if not isinstance(decision.effect, FetchSync):
+            await self._obtain(wanted, "info")
+        revision = await self._sources.lister.resolve(wanted, upstream=decision.upstream)
+        return ModuleVersion.parse(wanted.path, revision.version)
+
+    async def info(self, wanted: ModuleVersion) -> bytes:
+        """The stored `.info`, fetched first if need be."""
+        return await self._stored_or_fetched(wanted, "info", self._sources.storage.info)
+
+    async def mod(self, wanted: ModuleVersion) -> bytes:
+        """The stored `.mod`, fetched first if need be."""
+        return await self._stored_or_fetched(wanted, "mod", self._sources.storage.mod)
+
+    async def zip(self, wanted: ModuleVersion) -> StoredZip:
+        """The stored zip, fetched first if need be."""
+        return await self._stored_or_fetched(wanted, "zip", self._sources.storage.open_zip)
+
+    async def _stored_or_fetched(
+        self, wanted: ModuleVersion, extension: str, read: Callable[[ModuleVersion], Awaitable[T]]
+    ) -> T:
+        try:
+            stored = await read(wanted)
+        except ModuleNotFound:
+            self._on_lookup(_METRIC_NAMES[extension], False)
+            await self._obtain(wanted, extension)
+            return await read(wanted)
+        self._on_lookup(_METRIC_NAMES[extension], True)
+        return stored
+
+    async def _obtain(self, wanted: ModuleVersion, extension: str) -> None:
+        """Make a version be stored, or raise why it is not."""
+        decision = self._sources.modes.decide(wanted)
+        match decision.effect:
+            case FetchSync():
+                self._refuse_unaskable(wanted.path, f"{wanted} is not stored")
+                await self._sources.stasher.stash(wanted, upstream=decision.upstream)
+            case FetchAsync():
+                self._fetch_later(wanted, decision.upstream)
+                raise NotServed(f"not found: {wanted} is being fetched in the background; try again later")
+            case ModeNone(reason=why):
+                why = why or "the download mode does not fetch it"
+                raise NotServed(f"not found: {wanted} is not stored, and {why}")
+            case Redirect(url=url, also_fetch=also_fetch):
+                if also_fetch:
+                    self._fetch_later(wanted, decision.upstream)
+                raise RedirectTo(_file_url(url, wanted, extension))
+            case Denied() as denied:
+                raise AccessDenied(denied_text(denied))
+            case _ as never:
+                assert_never(never)
+
+    def _fetch_later(self, wanted: ModuleVersion, upstream: str) -> None:
+        self._refuse_unaskable(wanted.path, f"{wanted} is not stored")
+        self._sources.background.add(wanted, upstream=upstream)
+
+    async def _upstream_versions(self, path: ModulePath) -> list[str] | ProxyError:
+        try:
+            self._refuse_unaskable(path, f"{path} is not stored")
+            return await self._sources.lister.versions(path, upstream=self._chain(path))
+        except ProxyError as error:
+            return error
+
+    async def _upstream_latest(self, path: ModulePath) -> RevInfo:
+        self._refuse_unaskable(path, f"{path} is not stored")
+        return await self._sources.lister.latest(path, upstream=self._chain(path))
+
+    def _chain(self, path: ModulePath) -> str:
+        return self._sources.modes.decide_module(path).upstream
+
+    def _refuse_unaskable(self, path: ModulePath, what: str) -> None:
+        if self._network_mode is NetworkMode.OFFLINE:
+            raise ModuleNotFound(f"not found: {what}, and nothing is fetched: offline")
+        elements = path.text.split("/")
+        if elements[0] in _HOSTS_OF_THREE and len(elements) < 3:
+            raise ModuleNotFound(f"not found: {path} is no module: {elements[0]} has host/user/repository")
+
+
+_METRIC_NAMES = {"info": "info", "mod": "gomod", "zip": "zip"}
+
+
+def denied_text(denied: Denied) -> str:
+    """The line that a client sees: the rule's name and its reason."""
+    by = f"denied by {denied.name}" if denied.name else "denied by the download policy"
+    reason = denied.reason or "no reason is given"
+    if denied.available_after is not None:
+        reason = f"{reason}; available after {denied.available_after:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{by}: {reason}"
+
+
+def _file_url(base: str, wanted: ModuleVersion, extension: str) -> str:
+    # Go writes `!` as %21 and leaves `+` in a Location.
+    path = quote(f"/{wanted.path.escaped}/@v/{wanted.escaped_version}.{extension}", safe="/@+$&=:;,~")
+    return f"{base.rstrip('/')}{path}"

@@ -1,0 +1,86 @@
+"""The metrics, in a registry of their own: Athens' names, and ours where it has none."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+FETCH_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+REQUEST_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+
+
+class Metrics:
+    """Counts what the components report through their callbacks."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._lookups = Counter(
+            "proxy_cache_lookup",
+            "Files that were asked for, and whether they were stored.",
+            ["cache_result", "cache_type"],
+            registry=self._registry,
+        )
+        self._fetches = Counter(
+            "proxy_upstream_fetch", "Fetches from upstream.", ["fetch_result"], registry=self._registry
+        )
+        self._fetch_durations = Histogram(
+            "proxy_upstream_fetch_duration_seconds",
+            "How long fetches from upstream take.",
+            ["fetch_result"],
+            buckets=FETCH_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._requests = Counter(
+            "proxy_http_requests",
+            "Requests by method and status; 499 means that the client left first.",
+            ["method", "status"],
+            registry=self._registry,
+        )
+        self._request_durations = Histogram(
+            "proxy_http_request_duration_seconds",
+            "How long requests take, bodies included.",
+            ["method", "status"],
+            buckets=REQUEST_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._reloads = Counter(
+            "athens_policy_reload", "Attempts to load a changed policy.", ["result"], registry=self._registry
+        )
+        self._audits = Counter(
+            "athens_policy_audit",
+            "Requests for files that an audit rule matched.",
+            ["rule"],
+            registry=self._registry,
+        )
+        self._policy = Gauge("athens_policy_info", "The enforced policy.", ["digest"], registry=self._registry)
+
+    def lookup(self, cache_type: str, hit: bool) -> None:
+        """A file (info, gomod, zip) was looked for in the store."""
+        self._lookups.labels("hit" if hit else "miss", cache_type).inc()
+
+    def fetch(self, succeeded: bool, duration_s: float) -> None:
+        """A fetch ended."""
+        result = "success" if succeeded else "failure"
+        self._fetches.labels(result).inc()
+        self._fetch_durations.labels(result).observe(duration_s)
+
+    def request(self, method: str, status: int, duration_s: float) -> None:
+        """A request was answered."""
+        labels = (method if method in _METHODS else "other", str(status))
+        self._requests.labels(*labels).inc()
+        self._request_durations.labels(*labels).observe(duration_s)
+
+    def reload(self, result: str) -> None:
+        """A changed policy was loaded or refused."""
+        self._reloads.labels(result).inc()
+
+    def audit(self, rule: str) -> None:
+        """A request matched an audit rule, named by its name or its pattern."""
+        self._audits.labels(rule).inc()
+
+    def render(self, *, policy_digest: str) -> tuple[bytes, str]:
+        """The text for Prometheus and its content type."""
+        self._policy.clear()
+        self._policy.labels(policy_digest).set(1)
+        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4

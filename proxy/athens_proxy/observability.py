@@ -1,0 +1,92 @@
+"""Logs on standard output, in Athens' three formats.
+
+Everyone logs with `logging.getLogger(__name__)` and `extra=`; this module decides how a line looks.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+from structlog.types import EventDict, Processor
+
+_LEVELS: Final = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "fatal": logging.CRITICAL,
+    "panic": logging.CRITICAL,
+}
+_SHOWN: Final = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR", "critical": "ERROR"}
+_GCP: Final = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "critical": "ERROR"}
+
+
+def configure_logging(*, level: str, log_format: str, cloud_runtime: str) -> None:
+    """Send every log line to standard output.
+
+    Args:
+        level: one of Athens' level names.
+        log_format: `json` or `plain`.
+        cloud_runtime: `GCP` selects the format of Google Cloud's log agent.
+    """
+    renderers: dict[str, Callable[[EventDict], EventDict | str]] = {"json": _json, "plain": _plain}
+    renderer = _gcp if cloud_runtime == "GCP" else renderers[log_format or "plain"]
+    processors: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _rendered_by(renderer)]
+    if renderer is not _plain:
+        processors.append(structlog.processors.JSONRenderer(ensure_ascii=False, default=str))
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.ExtraAdder(), _exception],
+        processors=processors,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(_LEVELS[level])
+    logging.getLogger("asyncio").setLevel(max(_LEVELS[level], logging.INFO))
+
+
+def _rendered_by(renderer: Callable[[EventDict], EventDict | str]) -> Processor:
+    def process(_: Any, __: str, event: EventDict) -> EventDict | str:
+        return renderer(event)
+
+    return process
+
+
+def _exception(_: Any, __: str, event: EventDict) -> EventDict:
+    """A defect's traceback as one field: logs are for operators, and one event is one line."""
+    record = event.get("_record")
+    if isinstance(record, logging.LogRecord) and record.exc_info:
+        event["exception"] = logging.Formatter().formatException(record.exc_info).replace("\n", " | ")
+        record.exc_info = record.exc_text = None
+    event.pop("exc_info", None)
+    return event
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
+
+
+def _json(event: EventDict) -> EventDict:
+    level, message = _SHOWN[event.pop("level")], event.pop("event")
+    return {"time": _now().isoformat(timespec="seconds"), "level": level, "msg": message, **event}
+
+
+def _gcp(event: EventDict) -> EventDict:
+    severity, message = _GCP[event.pop("level")], event.pop("event")
+    return {"timestamp": _now().isoformat(), "severity": severity, "message": message, **event}
+
+
+def _plain(event: EventDict) -> str:
+    level, message = _SHOWN[event.pop("level")], event.pop("event")
+    fields = " ".join(f"{name}={event[name]}" for name in sorted(event))
+    now = _now()
+    line = f"{level}[{now.hour % 12 or 12}:{now:%M%p}]: {message}\t{fields} "
+    return line.replace("\n", " ")

@@ -1,0 +1,107 @@
+"""The wiring of everything that speaks to the outside: the upstream chain and the checksum databases."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import assert_never
+
+import aiohttp
+
+from athens_policy.patterns import InvalidPattern, Pattern
+from athens_proxy.config.sections import Config
+from athens_proxy.config.values import EnvAssignment
+from athens_proxy.errors import CannotStart
+from athens_proxy.storage.storage import Storage
+from athens_proxy.upstream.chain import Source, UpstreamChain
+from athens_proxy.upstream.file import FileTransport
+from athens_proxy.upstream.go_command import GoCommand, GoSettings
+from athens_proxy.upstream.go_environment import private_globs
+from athens_proxy.upstream.goproxy import GoProxy
+from athens_proxy.upstream.hops import DirectHop, FileHop, Hop, HttpHop, InvalidChain, OffHop
+from athens_proxy.upstream.http import HttpLimits, HttpTransport
+from athens_proxy.upstream.sumdb import ChecksumDatabases
+
+MANY_HOPS = 1024
+_DEFAULT_CHAIN = "https://proxy.golang.org,direct"
+_LOG = logging.getLogger(__name__)
+
+
+def go_variables(assignments: Iterable[EnvAssignment]) -> dict[str, str]:
+    """`GoBinaryEnvVars` by name; a later entry wins."""
+    return {assignment.name: assignment.value for assignment in assignments}
+
+
+def upstream_chain(
+    config: Config, environ: Mapping[str, str], session: aiohttp.ClientSession, *, scratch_root: Path
+) -> UpstreamChain:
+    """The fetcher and lister of the configured GOPROXY chain.
+
+    Raises:
+        CannotStart: the chain or a private pattern cannot be read, or the configured go command does not exist.
+    """
+    key = config.origins["GoBinaryEnvVars"].name
+    variables = go_variables(config.upstream.go_env_vars)
+    _check_go_binary(config, environ)
+    go = GoCommand(_go_settings(config, environ, variables, scratch_root))
+    limits = HttpLimits()
+
+    @lru_cache(maxsize=MANY_HOPS)
+    def source_of(hop: Hop) -> Source:
+        match hop:
+            case HttpHop():
+                return GoProxy(HttpTransport(session, hop, limits), name=str(hop))
+            case FileHop(root=root):
+                return GoProxy(FileTransport(Path(root)), name=str(hop))
+            case DirectHop():
+                return go
+            case OffHop():
+                raise AssertionError("a chain answers `off` itself")
+            case _ as never:
+                assert_never(never)
+
+    try:
+        private = [Pattern.parse(glob) for glob in private_globs(variables).split(",") if glob.strip()]
+        chain = variables.get("GOPROXY") or _DEFAULT_CHAIN
+        return UpstreamChain(chain, private=private, source_of=source_of, scratch_root=scratch_root)
+    except (InvalidChain, InvalidPattern) as error:
+        raise CannotStart(f"{key}: {error}") from error
+
+
+def open_checksum_databases(config: Config, session: aiohttp.ClientSession, storage: Storage) -> ChecksumDatabases:
+    """The relay to the configured checksum databases, which keeps what it fetched in the store."""
+    return ChecksumDatabases(
+        config.upstream.sum_dbs,
+        session,
+        storage,
+        nosum_patterns=config.upstream.no_sum_patterns,
+        offline=config.upstream.network_mode == "offline",
+    )
+
+
+def _go_settings(
+    config: Config, environ: Mapping[str, str], variables: Mapping[str, str], scratch_root: Path
+) -> GoSettings:
+    return GoSettings(
+        binary=config.upstream.go_binary,
+        process_environment=environ,
+        variables=variables,
+        scratch_root=scratch_root,
+        no_sum_patterns=config.upstream.no_sum_patterns,
+        fetch_timeout_s=config.upstream.stash_timeout_s,
+        list_timeout_s=config.upstream.timeout_s,
+    )
+
+
+def _check_go_binary(config: Config, environ: Mapping[str, str]) -> None:
+    binary = config.upstream.go_binary
+    if shutil.which(binary, path=environ.get("PATH")):
+        return
+    origin = config.origins["GoBinary"]
+    message = f'{origin.name}: "{binary}" cannot be run; install Go or name its binary'
+    if origin.source != "default":
+        raise CannotStart(message)
+    _LOG.warning("%s: `direct` fetches will fail", message)

@@ -1,0 +1,116 @@
+"""The listener and the end of the process: signals, draining, exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from athens_proxy.errors import CannotStart
+
+_LOG = logging.getLogger(__name__)
+_BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where to listen.
+
+    Attributes:
+        host: "" for every interface.
+        port: 0 for any free one.
+        unix_socket: a path that replaces host and port, "" for none.
+        tls: server certificate, None for plain http.
+        shutdown_timeout_s: how long running requests may take after a signal.
+    """
+
+    host: str = ""
+    port: int = 3000
+    unix_socket: str = ""
+    tls: ssl.SSLContext | None = None
+    shutdown_timeout_s: float = 60.0
+
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def listening(handler: Handler, listener: Listener) -> AsyncIterator[str]:
+    """Accepts requests while the context is open; yields the address.
+
+    At the end the listener closes first, then running requests may finish.
+
+    Raises:
+        CannotStart: the address is taken or is not ours.
+    """
+    # A client that leaves must not cancel work that others wait for: handlers run to their end.
+    server = web.Server(handler, handler_cancellation=False, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=listener.shutdown_timeout_s)
+    await runner.setup()
+    try:
+        await _start(runner, listener)
+        yield _address(runner, listener)
+    finally:
+        await runner.cleanup()
+
+
+def tls_context(cert_file: str, key_file: str) -> ssl.SSLContext:
+    """A server context with this certificate.
+
+    Raises:
+        CannotStart: the files cannot be used.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(cert_file, key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise CannotStart(f"TLSCertFile {cert_file}, TLSKeyFile {key_file}: {error.strerror or error}") from error
+    return context
+
+
+async def stop_signal() -> None:
+    """Return at the first SIGTERM or SIGINT; the second one ends the process at once, as the system's default does."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def stop() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await stopped.wait()
+    _LOG.info("Shutting down server")
+
+
+async def _start(runner: web.ServerRunner, listener: Listener) -> None:
+    try:
+        await _site(runner, listener).start()
+    except OSError as error:
+        where = listener.unix_socket or f"{listener.host}:{listener.port}"
+        raise CannotStart(f"listen on {where}: {os.strerror(error.errno or 0).lower()}") from error
+
+
+def _site(runner: web.ServerRunner, listener: Listener) -> web.BaseSite:
+    if not listener.unix_socket:
+        return web.TCPSite(runner, listener.host or None, listener.port, ssl_context=listener.tls, backlog=_BACKLOG)
+    if Path(listener.unix_socket).is_socket():
+        Path(listener.unix_socket).unlink()  # of a process that was killed
+    return web.UnixSite(runner, listener.unix_socket, ssl_context=listener.tls, backlog=_BACKLOG)
+
+
+def _address(runner: web.ServerRunner, listener: Listener) -> str:
+    if listener.unix_socket:
+        return f"unixSocket={listener.unix_socket}"
+    name = runner.addresses[0]
+    return f"tcpPort={listener.host}:{name[1]}"

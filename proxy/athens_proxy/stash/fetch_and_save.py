@@ -1,0 +1,42 @@
+"""The innermost stash layer: fetch a version and save it.
+
+There is no deadline here: a flowing HTTP body has none, and each fetcher bounds its own waiting.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from athens_proxy.modules import ModuleVersion
+from athens_proxy.storage.storage import Storage
+from athens_proxy.upstream.fetcher import Fetcher
+
+OnFetch = Callable[[bool, float], None]
+
+
+class FetchAndSave:
+    """Asks the fetcher, hands what it brings to the store.
+
+    Args:
+        fetcher: where versions come from.
+        storage: where they go.
+        on_fetch: told after each fetch whether it succeeded and how many seconds it took.
+    """
+
+    def __init__(self, fetcher: Fetcher, storage: Storage, *, on_fetch: OnFetch) -> None:
+        self._fetcher = fetcher
+        self._storage = storage
+        self._on_fetch = on_fetch
+
+    async def stash(self, wanted: ModuleVersion, *, upstream: str = "") -> ModuleVersion:
+        """Fetch and save; see `Stasher.stash`."""
+        begin = time.monotonic()
+        succeeded = False
+        try:
+            async with self._fetcher.fetch(wanted, upstream=upstream) as fetched:
+                await self._storage.save(fetched)
+            succeeded = True
+        finally:
+            self._on_fetch(succeeded, time.monotonic() - begin)
+        return fetched.wanted

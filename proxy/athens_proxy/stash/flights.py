@@ -1,0 +1,48 @@
+"""Single flight: callers that want the same thing at the same time share one piece of work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+
+class Flights(Generic[K, T]):
+    """Running work by key.
+
+    A waiter that leaves does not cancel the work; a failure reaches everybody who waits and is then forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._flights: dict[K, asyncio.Future[T]] = {}
+
+    async def join(self, key: K, work: Callable[[], Awaitable[T]]) -> T:
+        """The result of the work in flight for this key, started now if there is none."""
+        return await asyncio.shield(self._flight(key, work))
+
+    def begin(self, key: K, work: Callable[[], Awaitable[T]]) -> None:
+        """Start the work for this key unless it is in flight, without waiting for it."""
+        _ = self._flight(key, work)
+
+    async def aclose(self) -> None:
+        """Cancel what is in flight and wait until it has cleaned up."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _flight(self, key: K, work: Callable[[], Awaitable[T]]) -> asyncio.Future[T]:
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = asyncio.ensure_future(work())
+            self._flights[key] = flight
+            flight.add_done_callback(lambda done: self._landed(key, done))
+        return flight
+
+    def _landed(self, key: K, flight: asyncio.Future[T]) -> None:
+        del self._flights[key]
+        if not flight.cancelled():
+            flight.exception()  # everybody who waited has it; nobody may have waited

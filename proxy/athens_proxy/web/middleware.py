@@ -1,0 +1,170 @@
+"""What happens around every handler, in order: request id, access line, errors as answers, TLS, credentials, method."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from athens_proxy.errors import ModuleNotFound, ProxyError, RedirectTo
+from athens_proxy.web.responses import REQUEST_ID, Responses
+from athens_proxy.web.routes import Routes
+from athens_proxy.web.targets import FixedTarget, Target, target
+
+_SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+_METHODS: Final = frozenset({"GET", "HEAD"})
+_PROBES: Final = (FixedTarget("/healthz"), FixedTarget("/readyz"))
+_CHALLENGE: Final = 'Basic realm="basic auth required"'
+_LOG: Final = logging.getLogger(__name__)
+_cache_result: ContextVar[str] = ContextVar("cache_result", default="")
+
+OnRequest = Callable[[str, int, float], None]
+
+
+def note_lookup(*, hit: bool) -> None:
+    """Remember for the access line of this request whether its file was stored."""
+    _cache_result.set("hit" if hit else "miss")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask, and how.
+
+    Attributes:
+        prefix: where everything is mounted.
+        user: of basic authentication, "" when it is off.
+        password: of basic authentication.
+        force_ssl: send plain http to https.
+    """
+
+    prefix: str = ""
+    user: str = ""
+    password: str = ""
+    force_ssl: bool = False
+
+
+class Gate:
+    """The one entry of every request; `handle` is what the server calls."""
+
+    def __init__(self, routes: Routes, responses: Responses, access: Access, *, on_request: OnRequest) -> None:
+        self._routes = routes
+        self._responses = responses
+        self._access = access
+        self._on_request = on_request
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, count it and write its access line."""
+        begin = time.monotonic()
+        asked_id = request.headers.get(REQUEST_ID, "")
+        request[REQUEST_ID] = asked_id if _SANE_ID.fullmatch(asked_id) else str(uuid.uuid4())
+        _cache_result.set("")
+        status, size_bytes = 499, 0  # the client left before there was an answer
+        try:
+            response = await self._answer(request)
+            status, size_bytes = response.status, _size_bytes(response)
+        finally:
+            duration_s = time.monotonic() - begin
+            self._on_request(request.method, status, duration_s)
+            _log_access(request, status, size_bytes, duration_s)
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = await self._response(request)
+        if not response.prepared:
+            response.headers[REQUEST_ID] = request[REQUEST_ID]
+        return response
+
+    async def _response(self, request: web.BaseRequest) -> web.StreamResponse:
+        request_id: str = request[REQUEST_ID]
+        try:
+            return await self._admitted(request)
+        except RedirectTo as redirect:
+            return self._responses.line(301, redirect.url, {"Location": redirect.url})
+        except ProxyError as error:
+            _log_failure(error, request)
+            return self._responses.error(error, request_id=request_id)
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception:  # noqa: BLE001 - the outermost edge: a defect becomes a line in the log and an honest 500
+            _LOG.exception("a request failed in a way that nobody foresaw", extra={"request-id": request_id})
+            return self._responses.line(500, "internal error", request_id=request_id)
+
+    async def _admitted(self, request: web.BaseRequest) -> web.StreamResponse:
+        wanted = _target_or_error(request, self._access.prefix)
+        if wanted not in _PROBES:
+            refusal = self._https_redirect(request) or self._challenge(request)
+            if refusal is not None:
+                return refusal
+        if request.method not in _METHODS:
+            headers = {"Allow": "GET, HEAD"}
+            return self._responses.line(405, f"method {request.method} is not allowed; use GET or HEAD", headers)
+        if isinstance(wanted, ProxyError):
+            raise wanted
+        return await self._routes.answer(request, wanted)
+
+    def _https_redirect(self, request: web.BaseRequest) -> web.Response | None:
+        is_secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
+        if is_secure or not self._access.force_ssl:
+            return None
+        location = f"https://{request.host}{request.raw_path}"
+        return self._responses.line(301, "use https", {"Location": location})
+
+    def _challenge(self, request: web.BaseRequest) -> web.Response | None:
+        if not self._access.user or self._is_known(request.headers.get("Authorization", "")):
+            return None
+        text = "unauthorized: a user name and password are needed"
+        return self._responses.line(401, text, {"WWW-Authenticate": _CHALLENGE})
+
+    def _is_known(self, authorization: str) -> bool:
+        scheme, _, credentials = authorization.partition(" ")
+        if scheme.lower() != "basic":
+            return False
+        try:
+            given = base64.b64decode(credentials.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        return hmac.compare_digest(given, f"{self._access.user}:{self._access.password}".encode())
+
+
+def _target_or_error(request: web.BaseRequest, prefix: str) -> Target | ModuleNotFound:
+    """Kept as a value, so that a stranger learns nothing from a malformed path before showing credentials."""
+    try:
+        return target(request.raw_path, prefix=prefix)
+    except ModuleNotFound as error:
+        return error
+
+
+def _size_bytes(response: web.StreamResponse) -> int:
+    return response.content_length or response.body_length if response.prepared else response.content_length or 0
+
+
+def _log_access(request: web.BaseRequest, status: int, size_bytes: int, duration_s: float) -> None:
+    if not _LOG.isEnabledFor(logging.INFO):
+        return
+    fields = {
+        "http-method": request.method,
+        "http-path": request.raw_path.partition("?")[0],
+        "http-status": str(status),
+        "request-id": request[REQUEST_ID],
+        "duration_ms": round(duration_s * 1000, 3),
+        "bytes": size_bytes,
+    }
+    cache = _cache_result.get()
+    _LOG.info("incoming request", extra={**fields, "cache": cache} if cache else fields)
+
+
+def _log_failure(error: ProxyError, request: web.BaseRequest) -> None:
+    level = logging.DEBUG if isinstance(error, ModuleNotFound) else logging.ERROR
+    fields = {"kind": type(error).__name__, "request-id": request[REQUEST_ID]}
+    _LOG.log(level, "%s", error, extra=fields)

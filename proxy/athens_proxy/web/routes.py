@@ -1,0 +1,47 @@
+"""The route table: from what a target names to the handler that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import assert_never
+
+from aiohttp import web
+
+from athens_proxy.web.handlers import Handlers
+from athens_proxy.web.targets import ChecksumTarget, FileTarget, FixedTarget, LatestTarget, ListTarget, Target
+
+_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Routes:
+    """Calls the handler of a target."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
+        self._fixed: Mapping[str, _Handler] = {
+            "/": handlers.home,
+            "/healthz": handlers.healthz,
+            "/readyz": handlers.readyz,
+            "/version": handlers.version,
+            "/catalog": handlers.catalog,
+            "/index": handlers.index,
+            "/metrics": handlers.metrics,
+            "/robots.txt": handlers.robots,
+            "/-/policy": handlers.policy,
+        }
+
+    async def answer(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        """The answer of the endpoint that the target names."""
+        match target:
+            case FileTarget():
+                return await self._handlers.file(request, target)
+            case ListTarget():
+                return await self._handlers.list(request, target)
+            case LatestTarget():
+                return await self._handlers.latest(request, target)
+            case ChecksumTarget():
+                return await self._handlers.sumdb(request, target)
+            case FixedTarget(path=path):
+                return await self._fixed[path](request)
+            case _ as never:
+                assert_never(never)
