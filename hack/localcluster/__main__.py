@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from localcluster.choice import KIND, LOCAL, Named, Own
 from localcluster.errors import ClusterError
 from localcluster.kind import KindCluster
 from localcluster.local import LocalCluster
+from localcluster.locks import locked
 from localcluster.named import NamedCluster
 from localcluster.places import Places
 from localcluster.progress import say
@@ -75,14 +77,14 @@ class Commands:
     def load_image(self, arguments: argparse.Namespace) -> None:
         """Give images from the Docker engine to the cluster's node."""
         cluster = self._current()
-        for image in arguments.images:
-            match cluster:
-                case LocalCluster():
-                    images.load(image, engine.ensure(self._places), self._places)
-                case KindCluster():
-                    cluster.load(image)
-                case NamedCluster():
-                    raise ClusterError(f"{cluster.title} is not ours to load images into; push {image} to its registry")
+        match cluster:
+            case LocalCluster():
+                images.load(arguments.images, engine.ensure(self._places), self._places)
+            case KindCluster():
+                cluster.load(arguments.images)
+            case NamedCluster():
+                wanted = ", ".join(arguments.images)
+                raise ClusterError(f"{cluster.title} is not ours to load images into; push {wanted} to its registry")
 
     def restart_kubelet(self, _: argparse.Namespace) -> None:
         """Restart the node's kubelet."""
@@ -127,8 +129,21 @@ it is; else kind, where Docker can pull its node image; else one node made of pr
 """
 
 
-def _parser(commands: Commands) -> argparse.ArgumentParser:
+def _one_at_a_time(lock: Path, run: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
+    """The same command, waiting for another that changes the cluster or its images."""
+
+    @wraps(run)
+    def exclusively(arguments: argparse.Namespace) -> None:
+        with locked(lock):
+            run(arguments)
+
+    return exclusively
+
+
+def _parser(places: Places) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hack/cluster", description=_DESCRIPTION)
+    commands = Commands(places)
+    lock = places.state / "lock"
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(name: str, run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
@@ -136,13 +151,15 @@ def _parser(commands: Commands) -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    for name in ("up", "down", "status", "kubeconfig"):
-        add(name, getattr(commands, name))
-    add("restart-kubelet", commands.restart_kubelet)
+    add("up", _one_at_a_time(lock, commands.up))
+    add("down", _one_at_a_time(lock, commands.down))
+    add("status", commands.status)
+    add("kubeconfig", commands.kubeconfig)
+    add("restart-kubelet", _one_at_a_time(lock, commands.restart_kubelet))
     add("tool", commands.tool).add_argument("name", choices=binaries.tool_names(), metavar="NAME")
-    building = add("build-image", commands.build_image)
+    building = add("build-image", _one_at_a_time(lock, commands.build_image))
     building.add_argument("names", nargs="+", choices=images.NAMES, metavar="proxy|operator")
-    add("load-image", commands.load_image).add_argument("images", nargs="+", metavar="IMAGE")
+    add("load-image", _one_at_a_time(lock, commands.load_image)).add_argument("images", nargs="+", metavar="IMAGE")
     volume = add("volume", commands.volume)
     volume.add_argument("name", metavar="NAME")
     volume.add_argument("size", metavar="SIZE", help="for instance 1Gi")
@@ -152,10 +169,10 @@ def _parser(commands: Commands) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
-    arguments = _parser(Commands(Places.from_env(os.environ))).parse_args(argv)
+    arguments = _parser(Places.from_env(os.environ)).parse_args(argv)
     try:
         arguments.run(arguments)
-    except ClusterError as error:
+    except (ClusterError, OSError) as error:
         say(f"hack/cluster: {error}")
         return 1
     except KeyboardInterrupt:

@@ -5,20 +5,18 @@ One module per group: were they one, the newest requirement of each would move a
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from localcluster.errors import ClusterError
+from localcluster.locks import locked
 from localcluster.places import REPOSITORY, Places
 from localcluster.progress import step
 
@@ -90,27 +88,17 @@ def ensure(tool: str, places: Places | None = None) -> Path:
     Raises:
         ClusterError: The tool is unknown, Go is missing or too old, or the build failed.
     """
-    group, folder = _locate(tool, places or Places.from_env(os.environ))
-    if not folder.exists():
-        with _locked(folder.parent / f"{group.name}.lock"):
-            if not folder.exists():  # another process may have built it while we waited
-                with step(f"building {group.name} from Go modules"):
-                    _build(group, folder)
-    return folder / group.tools[tool]
-
-
-def built(tool: str, places: Places) -> Path | None:
-    """The path of a tool's binary if this machine has built this version; None otherwise."""
-    group, folder = _locate(tool, places)
-    return folder / group.tools[tool] if folder.exists() else None
-
-
-def _locate(tool: str, places: Places) -> tuple[Group, Path]:
     group = next((group for group in GROUPS if tool in group.tools), None)
     if group is None:
         raise ClusterError(f"no tool is called {tool!r}; there are {', '.join(tool_names())}")
     key = cache_key(_PINS / group.name, _go_version(), group.stamps)
-    return group, places.cache / "bin" / f"{group.name}-{key}"
+    folder = (places or Places.from_env(os.environ)).cache / "bin" / f"{group.name}-{key}"
+    if not folder.exists():
+        with locked(folder.parent / f"{group.name}.lock"):
+            if not folder.exists():  # another process may have built it while we waited
+                with step(f"building {group.name} from Go modules"):
+                    _build(group, folder)
+    return folder / group.tools[tool]
 
 
 def cache_key(pins: Path, go_version: str, stamps: dict[str, str]) -> str:
@@ -132,14 +120,6 @@ def _go_version() -> str:
         return subprocess.run(["go", "version"], check=True, capture_output=True, text=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as error:
         raise ClusterError(f"could not run `go version`: {error}; install Go 1.26 or newer") from error
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _build(group: Group, folder: Path) -> None:

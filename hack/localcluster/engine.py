@@ -40,9 +40,8 @@ class Engine:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ClusterError(f"`docker {arguments[0]}` failed: {error}") from error
         if ran.returncode != 0:
-            raise ClusterError(
-                f"`docker {' '.join(arguments[:3])}` failed: {(ran.stderr or ran.stdout).strip()[-2000:]}"
-            )
+            said = f"{ran.stdout[-3000:]}\n{ran.stderr[-2000:]}".strip()  # a build's own words are in the former
+            raise ClusterError(f"`docker {' '.join(arguments[:3])}` failed: {said}")
         return ran.stdout
 
     def answers(self) -> bool:

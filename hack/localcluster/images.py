@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -78,24 +79,29 @@ def content_digest(repository: Path, name: str, base: str) -> str:
     return digest.hexdigest()
 
 
-def load(image: str, engine: Engine, places: Places) -> None:
-    """Copy an image from the engine into the local node's containerd, unless it is there.
+def load(images: Sequence[str], engine: Engine, places: Places) -> None:
+    """Copy images from the engine into the local node's containerd, as far as they are not there.
 
     Raises:
         ClusterError: The engine has no such image, or the copy failed.
     """
+    missing = [image for image in images if _image_id(image, engine) not in _loaded_ids(image, places)]
+    if not missing:
+        return
+    with step(f"loading {', '.join(missing)}"):  # in one archive: layers they share travel once
+        with subprocess.Popen([*engine.command, "save", *missing], stdout=subprocess.PIPE) as save:
+            if save.stdout is None:
+                raise ClusterError(f"`docker save {' '.join(missing)}` has no output")
+            node.ctr(places, "images", "import", "-", stdin=save.stdout.fileno())
+        if save.returncode != 0:
+            raise ClusterError(f"`docker save {' '.join(missing)}` failed with exit code {save.returncode}")
+
+
+def _image_id(image: str, engine: Engine) -> str:
     found = engine.image(image)
     if found is None:
         raise ClusterError(f"the Docker engine has no image {image}; build it with `hack/cluster build-image`")
-    if found["Id"] in _loaded_ids(image, places):
-        return
-    with step(f"loading {image}"):
-        with subprocess.Popen([*engine.command, "save", image], stdout=subprocess.PIPE) as save:
-            if save.stdout is None:
-                raise ClusterError(f"`docker save {image}` has no output")
-            node.ctr(places, "images", "import", "-", stdin=save.stdout.fileno())
-        if save.returncode != 0:
-            raise ClusterError(f"`docker save {image}` failed with exit code {save.returncode}")
+    return str(found["Id"])
 
 
 def _loaded_ids(image: str, places: Places) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from typing import Final
 
 from localcluster import binaries, engine
@@ -57,10 +58,10 @@ class KindCluster:
             self._engine().run("ps", "--all", f"--filter=name={_NODE}", "--format={{.Names}}  {{.Status}}").splitlines()
         )
 
-    def load(self, image: str) -> None:
-        """Copy an image from the Docker engine into the node."""
-        with step(f"loading {image}"):
-            self._kind("load", "docker-image", image, f"--name={_NAME}")
+    def load(self, images: Sequence[str]) -> None:
+        """Copy images from the Docker engine into the node; kind skips those that are there."""
+        with step(f"loading {', '.join(images)}"):
+            self._kind("load", "docker-image", *images, f"--name={_NAME}")
 
     def restart_kubelet(self) -> None:
         """Restart the kubelet in the node."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,9 +25,7 @@ def clear(places: Places) -> None:
     table = Path("/proc/self/mountinfo").read_text()
     for target in mounts_below(table, (places.state, places.run)):
         subprocess.run(["umount", "-l", target], capture_output=True, check=False)
-    for namespace in places.state.glob("containerd/state/**/netns/*"):
-        namespace.unlink(missing_ok=True)
-    _remove_pod_cgroups()
+    _remove_empty_cgroups()
     for link in _LOG_LINKS.glob("*.log"):
         if link.is_symlink() and link.readlink().is_relative_to(places.state):
             link.unlink()
@@ -78,10 +77,11 @@ def _unescape(point: str) -> str:
     return point.encode().decode("unicode_escape") if "\\" in point else point
 
 
-def _remove_pod_cgroups() -> None:
-    for root in [*_CGROUPS.glob("kubepods"), *_CGROUPS.glob("*/kubepods")]:
+def _remove_empty_cgroups() -> None:
+    """Remove the groups of pods and of image builds, as far as nothing is in them."""
+    for root in (
+        root for name in ("kubepods", "docker") for root in [*_CGROUPS.glob(name), *_CGROUPS.glob(f"*/{name}")]
+    ):
         for folder, _, _ in os.walk(root, topdown=False):
-            try:
+            with suppress(OSError):
                 Path(folder).rmdir()
-            except OSError:
-                continue  # still in use, hence not ours to remove

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from localcluster import binaries, controlplane, leftovers, network, node, packages
 from localcluster.controlplane import ControlPlaneFiles
@@ -20,6 +20,7 @@ _ETCD_PORTS = (23790, 23800)
 _BEFORE_NODE = ("etcd", "kube-apiserver", node.RUNTIME)
 _ALL = (*_BEFORE_NODE, "kube-controller-manager", *node.WORKERS)
 _DEADLINE_S = 90.0
+_SCRATCH_SPACE = '{"status":{"capacity":{"ephemeral-storage":"50Gi"}}}'
 
 
 class LocalCluster:
@@ -51,6 +52,11 @@ class LocalCluster:
         """
         if self.healthy():
             return
+        if os.geteuid() != 0:
+            raise ClusterError(
+                "a cluster of local processes needs root; or name a cluster with KUBECONFIG or CLUSTER, "
+                "or start a Docker engine that can pull kind's node image"
+            )
         packages.ensure(packages.CONTROL_PLANE, packages.NODE)
         for tool in ("kubelet", "coredns"):
             binaries.ensure(tool, self._places)
@@ -62,11 +68,8 @@ class LocalCluster:
             self._start_node()
 
     def down(self) -> None:
-        """Delete the pods, end every process and remove network, mounts and volumes; images are kept."""
+        """End every process, pods included, and remove network, mounts and volumes; images are kept."""
         with step("stopping the cluster"):
-            if self._daemons.alive("kube-apiserver") and self._daemons.alive("kubelet"):
-                with suppress(ClusterError, subprocess.TimeoutExpired):
-                    self._delete_pods()
             self._clear()
             self._places.kubeconfig.unlink(missing_ok=True)
 
@@ -120,6 +123,8 @@ class LocalCluster:
         node.start_workers(self._files, self._daemons, self._places)
         self.kubectl("apply", "--server-side", "-f", str(REPOSITORY / "hack/localcluster/manifests.yaml"))
         wait_until(self._node_ready, "the node to be Ready", _DEADLINE_S, self._why("kubelet", node.RUNTIME))
+        # without isolation the kubelet reports no such resource, and pods that request some would stay Pending
+        self.kubectl("patch", "node", node.NAME, "--subresource=status", "--type=merge", "--patch", _SCRATCH_SPACE)
 
     def _await_runtime(self) -> None:
         ready = node.runtime_ready
@@ -132,15 +137,10 @@ class LocalCluster:
         for name in [*others, *reversed(_ALL)]:
             self._daemons.stop(name)
         leftovers.clear(self._places)
-        proxy = binaries.built("kube-proxy", self._places)
-        network.tear_down(self._places.state, proxy)
+        network.tear_down(self._places.state, self._places.run)
         shutil.rmtree(self._places.run, ignore_errors=True)
         for folder in ("kubelet", "control-plane", "cni", "volumes", "pod-logs", "pids", "logs"):
             shutil.rmtree(self._places.state / folder, ignore_errors=True)
-
-    def _delete_pods(self) -> None:
-        self.kubectl("delete", "deployments,statefulsets,daemonsets,jobs,replicasets", "--all", "--all-namespaces")
-        self.kubectl("delete", "pods", "--all", "--all-namespaces", "--grace-period=1", timeout_s=30)
 
     def _api_answers(self) -> bool:
         return controlplane.answers(self._files.url, self._files.pki.ca)

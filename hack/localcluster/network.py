@@ -18,6 +18,7 @@ SERVICE_CIDR: Final = "10.92.0.0/16"
 FIRST_SERVICE_ADDRESS: Final = "10.92.0.1"
 NETWORK_NAME: Final = "athens-operator"
 _FORWARDING: Final = Path("/proc/sys/net/ipv4/ip_forward")
+_FORWARDING_NOTE: Final = "ip_forward.before"
 _BRIDGE_FILTER: Final = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 _CNI_RESULTS: Final = Path("/var/lib/cni/results")
 
@@ -33,59 +34,72 @@ def set_up(state: Path) -> None:
     _run("ip", "link", "set", BRIDGE, "up")
     # an unanswered Service address must not leave the machine by the default route
     _run("ip", "route", "replace", SERVICE_CIDR, "dev", BRIDGE, "src", NODE_ADDRESS)
-    _remember_and_enable_forwarding(state / "ip_forward.before")
+    _enable_forwarding(state / _FORWARDING_NOTE)
     _filter_bridged_packets()
     for direction in ("-i", "-o"):  # a Docker engine on the machine sets the policy to DROP
         _run("iptables", "-w", "-I", "FORWARD", direction, BRIDGE, "-j", "ACCEPT")
 
 
-def tear_down(state: Path, kube_proxy: Path | None) -> None:
-    """Remove bridge, routes and packet filter rules, also those of a cluster that died without a word."""
-    if packages.find("ip") is None or packages.find("iptables") is None:
-        return  # then no cluster ever ran here
-    if BRIDGE in _run("ip", "-o", "link"):
+def tear_down(state: Path, run: Path) -> None:
+    """Remove bridge, routes and packet filter rules, also those of a cluster that died without a word.
+
+    Nothing happens where no cluster of ours ever was: the same rules could belong to another kubelet.
+    """
+    note = state / _FORWARDING_NOTE
+    bridge = Path("/sys/class/net", BRIDGE).exists()
+    if not note.exists() and not bridge:
+        return
+    if bridge:
         _run("ip", "link", "delete", BRIDGE)
-    rules = _run("iptables-save")
-    if kube_proxy is not None and "KUBE-" in rules:
-        subprocess.run([kube_proxy, "--cleanup"], capture_output=True, check=False)
-        rules = _run("iptables-save")
-    for command in leftover_rules(rules):
-        subprocess.run([*command], capture_output=True, check=False)
-    for result in _CNI_RESULTS.glob(f"{NETWORK_NAME}-*"):
-        result.unlink(missing_ok=True)
-    _restore_forwarding(state / "ip_forward.before")
+    for family in ("iptables", "ip6tables"):
+        removal = removal_script(_run(f"{family}-save"))
+        if removal:
+            _run(f"{family}-restore", "--noflush", "--wait", stdin=removal)
+    for result in _CNI_RESULTS.glob("*"):
+        if str(run) in result.read_text(errors="replace"):  # it names the pod's network namespace
+            result.unlink(missing_ok=True)
+    if note.exists():
+        _FORWARDING.write_text(note.read_text())
+        note.unlink()
 
 
-def leftover_rules(saved: str) -> list[list[str]]:
-    """The iptables commands that remove our rules and chains.
+def removal_script(saved: str) -> str:
+    """The input for iptables-restore that removes the chains of kubelet, kube-proxy and CNI, and our own rules.
 
     Args:
         saved: What iptables-save printed.
 
     Returns:
-        Commands in the order they must run: rules first, then the chains they jump to.
+        Per table: first the rules that jump to such a chain, then the chains; empty if there are none.
     """
-    table = ""
-    rules: list[list[str]] = []
-    chains: dict[tuple[str, str], None] = {}
+    tables: dict[str, list[str]] = {}
     for line in saved.splitlines():
         if line.startswith("*"):
-            table = line[1:]
-        elif line.startswith("-A ") and f'name: \\"{NETWORK_NAME}\\"' in line:
-            jump = re.search(r"-j (CNI-[0-9a-f]+)", line)
-            if jump:
-                chains[table, jump.group(1)] = None
-                rules.append(["iptables", "-w", "-t", table, "-D", *_words(line)[1:]])
-        elif line.startswith("-A FORWARD") and re.search(rf"-[io] {BRIDGE}\b", line):
-            rules.append(["iptables", "-w", "-t", table, "-D", *_words(line)[1:]])
-    for flag in ("-F", "-X"):
-        rules += [["iptables", "-w", "-t", table, flag, chain] for table, chain in chains]
-    return rules
+            tables[line] = []
+        elif line.startswith((":", "-A")):
+            tables[next(reversed(tables))].append(line)
+    return "".join(_removal(table, lines) for table, lines in tables.items())
 
 
-def _words(line: str) -> list[str]:
-    quoted = re.findall(r'"((?:[^"\\]|\\.)*)"|(\S+)', line)
-    return [(text.replace('\\"', '"') if text else word) for text, word in quoted]
+def _removal(table: str, lines: list[str]) -> str:
+    chains = [line[1:].split()[0] for line in lines if line.startswith(":KUBE-")]
+    rules = []
+    for line in lines:
+        jump = re.search(r" -j (\S+)", line)
+        if not line.startswith("-A") or jump is None:
+            continue
+        target = jump.group(1)
+        if f'name: \\"{NETWORK_NAME}\\"' in line and target.startswith("CNI-") and target not in chains:
+            chains.append(target)
+        if target in chains or (line.startswith("-A FORWARD") and re.search(rf" -[io] {BRIDGE} ", line)):
+            rules.append(f"-D{line[2:]}")
+    if not rules and not chains:
+        return ""
+    ours = tuple(f"-D {chain} " for chain in chains)
+    jumps = [rule for rule in rules if not rule.startswith(ours)]
+    flushed = [f"-F {chain}" for chain in chains]
+    deleted = [f"-X {chain}" for chain in chains]
+    return "\n".join([table, *jumps, *flushed, *deleted, "COMMIT", ""])
 
 
 def _conflist(state: Path) -> dict[str, object]:
@@ -114,21 +128,16 @@ def _filter_bridged_packets() -> None:
         _BRIDGE_FILTER.write_text("1\n")
 
 
-def _remember_and_enable_forwarding(note: Path) -> None:
+def _enable_forwarding(note: Path) -> None:
+    """Let packets pass between pods and the world; what was set before is put back by `tear_down`."""
     if not note.exists():
         note.write_text(_FORWARDING.read_text())
     _FORWARDING.write_text("1\n")
 
 
-def _restore_forwarding(note: Path) -> None:
-    if note.exists():
-        _FORWARDING.write_text(note.read_text())
-        note.unlink()
-
-
-def _run(program: str, *arguments: str) -> str:
+def _run(program: str, *arguments: str, stdin: str | None = None) -> str:
     path = packages.find(program) or program
-    ran = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)
+    ran = subprocess.run([path, *arguments], input=stdin, capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         raise ClusterError(f"`{program} {' '.join(arguments)}` failed: {ran.stderr.strip()}; the local node needs root")
     return ran.stdout

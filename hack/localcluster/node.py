@@ -126,8 +126,8 @@ def start_workers(files: ControlPlaneFiles, daemons: Daemons, places: Places) ->
     corefile = places.state / "Corefile"
     corefile.write_text(_COREFILE.format(address=network.NODE_ADDRESS, kubeconfig=files.kubeconfig(COREDNS.name)))
     daemons.start("coredns", [binaries.ensure("coredns", places), "-conf", corefile])
-    provisioner = ["-m", "localcluster.provisioner", places.kubeconfig, places.volumes]
-    daemons.start("provisioner", [sys.executable, *provisioner], cwd=REPOSITORY / "hack")
+    provisioner = [sys.executable, "-m", "localcluster.provisioner", str(places.kubeconfig), str(places.volumes)]
+    daemons.start("provisioner", provisioner, cwd=REPOSITORY / "hack")
 
 
 def start_kubelet(files: ControlPlaneFiles, daemons: Daemons, places: Places) -> None:
