@@ -1,0 +1,111 @@
+"""The first look at a download file: refuses, cheaply and with exact positions, what the HCL parser must not see.
+
+python-hcl2 takes seconds for newlines by the hundred thousand, recurses over nested values, reports an open string at
+the end of the file, and accepts expressions as text. A download file needs none of it: outside strings and comments it
+holds nothing but names, `=`, braces and plain literals.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from athens_policy.errors import PolicySyntaxError
+from athens_policy.model import MAX_BLOCKS, MAX_BYTES
+
+MAX_LINES: Final = 50_000
+SUPPORTED: Final = 'write attributes like mode = "sync" and blocks like download "example.com/*" { … }'
+_TOKEN: Final = re.compile(
+    r"""
+      (?P<comment>\#[^\n]*|//[^\n]*|/\*(?s:.*?)\*/)
+    | (?P<string>"(?:[^"\\\n]|\\[^\n])*")
+    | (?P<open_comment>/\*)
+    | (?P<open_string>")
+    | (?P<heredoc><<)
+    | (?P<opening>\{)
+    | (?P<closing>\})
+    | (?P<foreign>[^ \t\r\nA-Za-z0-9_=-])
+    """,
+    re.VERBOSE,
+)
+_TEMPLATE: Final = re.compile(r"[$%]\{")
+_UNWANTED: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|[\ud800-\udfff]")
+_REFUSED: Final = {
+    "open_comment": "the comment is never closed; write */ at its end",
+    "open_string": 'the string is not closed on its line; write " at its end, and \\n for a line break in it',
+    "heredoc": 'a heredoc is not supported, its text would end in a line break; write a quoted string "…"',
+}
+
+
+def check(text: str) -> None:
+    """Returns if the text is fit for the HCL parser.
+
+    Raises:
+        PolicySyntaxError: it is too large, has too many blocks, or has something that no download file has.
+    """
+    _check_size(text)
+    _check_characters(text)
+    _check_tokens(text)
+
+
+def refusal(text: str, offset: int, message: str) -> PolicySyntaxError:
+    """The error for a place in the text, given as an offset in characters."""
+    return PolicySyntaxError(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset), message)
+
+
+def _check_size(text: str) -> None:
+    size_bytes = len(text.encode("utf-8", "replace"))
+    if size_bytes > MAX_BYTES:
+        raise PolicySyntaxError(1, 1, f"the file has {size_bytes} bytes; at most {MAX_BYTES} are allowed")
+    if text.count("\n") > MAX_LINES:
+        raise PolicySyntaxError(MAX_LINES + 1, 1, f"the file has more than {MAX_LINES} lines; remove empty ones")
+
+
+def _check_characters(text: str) -> None:
+    if text.startswith("\ufeff"):
+        raise PolicySyntaxError(1, 1, "the file begins with a byte order mark; save it as UTF-8 without one")
+    unwanted = _UNWANTED.search(text)
+    if unwanted:
+        code = f"U+{ord(unwanted[0]):04X}"
+        raise refusal(text, unwanted.start(), f"the file has the character {code}; remove it, or write it as an escape")
+
+
+def _check_tokens(text: str) -> None:
+    openings: list[int] = []
+    blocks = 0
+    for token in _TOKEN.finditer(text):
+        match token.lastgroup:
+            case "comment":
+                continue
+            case "string":
+                _check_string(text, token)
+            case "opening":
+                blocks += 1
+                openings.append(token.start())
+                _check_opening(text, openings, blocks)
+            case "closing":
+                if not openings:
+                    raise refusal(text, token.start(), "there is no block to close here; remove '}'")
+                openings.pop()
+            case _:
+                raise refusal(text, token.start(), _refused(token))
+    if openings:
+        raise refusal(text, openings[-1], "the block that begins here is never closed; write '}' at its end")
+
+
+def _check_string(text: str, token: re.Match[str]) -> None:
+    template = _TEMPLATE.search(token[0])
+    if template:
+        message = f"{template[0]} begins a template, and templates are not evaluated; write the text itself"
+        raise refusal(text, token.start() + template.start(), message)
+
+
+def _check_opening(text: str, openings: list[int], blocks: int) -> None:
+    if len(openings) > 1:
+        raise refusal(text, openings[-1], "a block cannot hold another block or a map; close the outer one first")
+    if blocks > MAX_BLOCKS:
+        raise refusal(text, openings[-1], f"the file has more than {MAX_BLOCKS} blocks; merge patterns")
+
+
+def _refused(token: re.Match[str]) -> str:
+    return _REFUSED.get(token.lastgroup or "") or f"unexpected {token[0]!r}; {SUPPORTED}"
