@@ -78,7 +78,8 @@ def _tree(text: str) -> Node:
     try:
         return hcl2.parses_to_tree(text)
     except UnexpectedInput as error:
-        raise _unexpected(text, min(error.pos_in_stream, len(text))) from error
+        lines = text.split("\n")[: error.line - 1]
+        raise _unexpected(text, sum(len(line) + 1 for line in lines) + error.column - 1) from error
     except (LarkError, RecursionError) as error:
         raise PolicySyntaxError(1, 1, f"the file cannot be read; {scan.SUPPORTED}") from error
 
