@@ -178,7 +178,7 @@ def _sources(merged: MergedPolicy) -> list[dict[str, Any]]:
 
 def _conflicts(merged: MergedPolicy) -> list[dict[str, str]]:
     return [
-        {"class": str(found.kind), "rule": found.rule, "pattern": found.pattern, "by": found.by}
+        {"class": found.conflict_class.value, "rule": found.rule, "pattern": found.pattern, "by": found.by}
         for found in merged.conflicts
     ]
 
