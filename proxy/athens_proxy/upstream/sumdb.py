@@ -1,0 +1,275 @@
+"""Checksum databases, relayed and kept: what a tree has once said never changes, so the store keeps it for good.
+
+The client's credentials never reach a database: requests are made anew. Where the first module proxy of the chain
+relays a database, it is asked there, as the go command does; else at its own address.
+
+Source: https://go.dev/ref/mod#checksum-database; design "sumdb relay"
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, assert_never
+
+import aiohttp
+from yarl import URL
+
+from athens_policy.patterns import Pattern
+from athens_proxy.errors import (
+    AccessDenied,
+    BadUpstreamAnswer,
+    ModuleNotFound,
+    ProxyError,
+    StorageError,
+    UpstreamTimeout,
+)
+from athens_proxy.modules import ModuleVersion, grammar
+from athens_proxy.upstream.hops import HttpHop
+from athens_proxy.upstream.http import HttpLimits, HttpTransport
+from athens_proxy.upstream.sumdb_requests import (
+    HASH_BYTES,
+    MAX_DATA_TILE_BYTES,
+    MAX_LOOKUP_BYTES,
+    Latest,
+    Lookup,
+    Supported,
+    Tile,
+    parse_request,
+)
+from athens_proxy.upstream.transport import ProxyTransport
+
+BUDGET_S: Final = 60.0
+
+_LOG = logging.getLogger(__name__)
+_DAY: Final = "public, max-age=86400"
+_HOUR: Final = "public, max-age=3600"
+_MINUTE: Final = "public, max-age=60"
+_TEXT: Final = "text/plain; charset=utf-8"
+_LOOKUP_START: Final = re.compile(rb"\d+\n\S+ \S+ h1:")
+_TREE_START: Final = b"go.sum database tree\n"
+
+
+class Records(Protocol):
+    """Where answers are kept; every `Storage` is one."""
+
+    async def read_record(self, name: str) -> bytes:
+        """See `Storage.read_record`."""
+
+    async def write_record(self, name: str, data: bytes) -> None:
+        """See `Storage.write_record`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SumdbAnswer:
+    """An HTTP answer of a checksum database."""
+
+    status: int
+    content_type: str
+    body: bytes
+    cache_control: str
+
+
+class ChecksumDatabases:
+    """The configured checksum databases.
+
+    Args:
+        urls: their addresses; a database's name is its host (with port and path, if any).
+        session: for HTTP (`open_upstream_session`).
+        records: keeps lookups and tiles.
+        no_sum_patterns: modules whose names must not reach a database.
+        proxy_hop: the first HTTP entry of the GOPROXY chain, which may relay databases.
+        offline: answer from what is kept only.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        session: aiohttp.ClientSession,
+        records: Records,
+        no_sum_patterns: Iterable[Pattern] = (),
+        proxy_hop: HttpHop | None = None,
+        offline: bool = False,
+        budget_s: float = BUDGET_S,
+    ) -> None:
+        self._no_sum = tuple(no_sum_patterns)
+        limits = HttpLimits(idle_s=budget_s, small_file_s=budget_s)
+        hop = HttpTransport(session, proxy_hop, limits) if proxy_hop else None
+        self._databases = {
+            name: _Database(
+                name,
+                own=HttpTransport(session, HttpHop(url), limits),
+                hop=hop,
+                records=records,
+                offline=offline,
+                budget_s=budget_s,
+            )
+            for name, url in ((_name_of(url), URL(url)) for url in urls)
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The configured databases by name."""
+        return tuple(self._databases)
+
+    async def handle(self, name_and_rest: str) -> SumdbAnswer:
+        """The answer to `/sumdb/<name_and_rest>`, percent signs already decoded.
+
+        Raises:
+            ModuleNotFound: unknown database, no such path, or nothing kept while offline.
+            AccessDenied: a lookup of a module that must not be looked up.
+            UpstreamError, UpstreamThrottled, UpstreamTimeout: the database cannot be asked.
+        """
+        name = next((name for name in self._databases if name_and_rest.startswith(name + "/")), None)
+        if name is None:
+            raise ModuleNotFound(f"not found: {grammar.quoted(name_and_rest)}: no such checksum database is configured")
+        request = parse_request(name_and_rest[len(name) + 1 :])
+        database = self._databases[name]
+        match request:
+            case Supported():
+                return SumdbAnswer(200, _TEXT, b"", _DAY)
+            case Latest():
+                return SumdbAnswer(200, _TEXT, await database.latest(), _HOUR)
+            case Lookup():
+                self._refuse_private(request.wanted)
+                return SumdbAnswer(200, _TEXT, await database.lookup(request), _DAY)
+            case Tile():
+                age = _DAY if request.is_full else _MINUTE
+                return SumdbAnswer(200, "application/octet-stream", await database.tile(request), age)
+            case _:
+                assert_never(request)
+
+    async def aclose(self) -> None:
+        """Cancel what is being asked and wait until it is gone."""
+        for database in self._databases.values():
+            await database.aclose()
+
+    def _refuse_private(self, wanted: ModuleVersion) -> None:
+        for pattern in self._no_sum:
+            if pattern.matches(wanted.path.text) or pattern.matches(str(wanted)):
+                raise AccessDenied(
+                    f"{wanted}: not looked up, because NoSumPatterns lists {pattern.text}; set GONOSUMDB for it"
+                )
+
+
+class _Database:
+    """One database with its kept answers and the way to it, which is found out once."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        own: ProxyTransport,
+        hop: ProxyTransport | None,
+        records: Records,
+        offline: bool,
+        budget_s: float,
+    ) -> None:
+        self._name = name
+        self._own = own
+        self._hop = hop
+        self._records = records
+        self._offline = offline
+        self._budget_s = budget_s
+        self._by_hop: bool | None = None if hop else False
+        self._choosing = asyncio.Lock()
+        self._flights: dict[str, asyncio.Task[bytes]] = {}
+
+    async def latest(self) -> bytes:
+        """The newest signed tree; the last one seen while offline."""
+        if self._offline:
+            return await self._kept("latest")
+        return await self._asked("latest", MAX_LOOKUP_BYTES, lambda body: body.startswith(_TREE_START))
+
+    async def lookup(self, request: Lookup) -> bytes:
+        """A record; from the store once it was asked for."""
+        return await self._kept_or_asked(request.path, MAX_LOOKUP_BYTES, lambda body: bool(_LOOKUP_START.match(body)))
+
+    async def tile(self, request: Tile) -> bytes:
+        """A tile; a partial one is as unchanging as a full one, only soon out of use."""
+        size_bytes = MAX_DATA_TILE_BYTES if request.is_data else HASH_BYTES * request.width
+        return await self._kept_or_asked(
+            request.path, size_bytes, lambda body: request.is_data or len(body) == HASH_BYTES * request.width
+        )
+
+    async def aclose(self) -> None:
+        """Cancel what is in flight."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    async def _kept_or_asked(self, path: str, at_most_bytes: int, is_sound: Callable[[bytes], bool]) -> bytes:
+        try:
+            return await self._kept(path)
+        except (ModuleNotFound, StorageError):
+            if self._offline:
+                raise
+        return await self._asked(path, at_most_bytes, is_sound)
+
+    async def _kept(self, path: str) -> bytes:
+        try:
+            return await self._records.read_record(self._record(path))
+        except ModuleNotFound as error:
+            raise ModuleNotFound(f"not found: {path} of {self._name} is not kept here") from error
+
+    async def _asked(self, path: str, at_most_bytes: int, is_sound: Callable[[bytes], bool]) -> bytes:
+        flight = self._flights.get(path)
+        if flight is None:
+            flight = asyncio.create_task(self._ask_and_keep(path, at_most_bytes, is_sound))
+            self._flights[path] = flight
+            flight.add_done_callback(lambda done: self._landed(path, done))
+        return await asyncio.shield(flight)
+
+    def _landed(self, path: str, flight: asyncio.Task[bytes]) -> None:
+        del self._flights[path]
+        if not flight.cancelled():
+            flight.exception()  # everybody who waited has it; nobody may have waited
+
+    async def _ask_and_keep(self, path: str, at_most_bytes: int, is_sound: Callable[[bytes], bool]) -> bytes:
+        try:
+            async with asyncio.timeout(self._budget_s):
+                body = await self._read(path, at_most_bytes)
+        except TimeoutError as error:
+            raise UpstreamTimeout(f"asking {self._name} for {path}: no answer within {self._budget_s:g} s") from error
+        if not is_sound(body):
+            raise BadUpstreamAnswer(f"asking {self._name} for {path}: the answer is none of a checksum database")
+        try:
+            await self._records.write_record(self._record(path), body)
+        except StorageError as error:
+            _LOG.warning("checksum database answer not kept: %s", error)
+        return body
+
+    async def _read(self, path: str, at_most_bytes: int) -> bytes:
+        if self._hop is not None and await self._is_relayed(self._hop):
+            return await self._hop.read(f"sumdb/{self._name}/{path}", at_most_bytes=at_most_bytes)
+        return await self._own.read(path, at_most_bytes=at_most_bytes)
+
+    async def _is_relayed(self, hop: ProxyTransport) -> bool:
+        async with self._choosing:
+            if self._by_hop is None:
+                self._by_hop = await self._answers_supported(hop)
+            return bool(self._by_hop)
+
+    async def _answers_supported(self, hop: ProxyTransport) -> bool | None:
+        """None when the proxy could not say; it is asked again then."""
+        try:
+            await hop.read(f"sumdb/{self._name}/supported", at_most_bytes=MAX_LOOKUP_BYTES)
+        except ModuleNotFound:
+            return False
+        except ProxyError as error:
+            _LOG.warning("whether %s is relayed is unknown: %s", self._name, error)
+            return None
+        return True
+
+    def _record(self, path: str) -> str:
+        return f"sumdb/{self._name}/{path}"
+
+
+def _name_of(url: str) -> str:
+    parsed = URL(url)
+    return (parsed.raw_authority.rpartition("@")[2] + parsed.path).rstrip("/")
