@@ -15,10 +15,12 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
 from typing import Final, TypeAlias
 
 from athens_policy.model import REDIRECT_MODES, Block, DownloadFile, Mode
 
+_REMEMBERED_PATHS: Final = 4_096
 NO_URL: Final = "the download mode redirects, but neither the matching blocks nor the file has a downloadURL"
 
 
@@ -71,6 +73,7 @@ class Denied:
     available_after: datetime | None = None
 
 
+_Index: TypeAlias = dict[str, list[tuple[int, Block]]]
 Effect: TypeAlias = FetchSync | FetchAsync | NotServed | Redirect | Denied
 
 
@@ -95,34 +98,26 @@ class Decision:
 class CompiledPolicy:
     """A download file, ready for many questions.
 
-    Blocks are found by the leading elements that their patterns spell out, so that a question looks only at blocks
-    whose literal part it shares.
+    Args:
+        file: what was compiled.
+        covering: the blocks whose pattern covers a module path, in the file's order; answers are remembered.
     """
 
     file: DownloadFile
-    index: dict[str, tuple[tuple[int, Block], ...]]
-
-    def covering(self, module_path: str) -> tuple[Block, ...]:
-        """The blocks whose pattern covers the path, in the file's order."""
-        ends = [position for position, character in enumerate(module_path) if character == "/"] + [len(module_path)]
-        found = [
-            candidate
-            for literal in ("", *(module_path[:end] for end in ends))
-            for candidate in self.index.get(literal, ())
-            if (count := len(candidate[1].pattern.elements)) <= len(ends)
-            and candidate[1].pattern.matches_elements(module_path[: ends[count - 1]])
-        ]
-        found.sort(key=_position)
-        return tuple(block for _, block in found)
+    covering: Callable[[str], tuple[Block, ...]]
 
 
 def compile_policy(file: DownloadFile) -> CompiledPolicy:
-    """The file with its index; about a millisecond for a hundred blocks."""
-    index: dict[str, list[tuple[int, Block]]] = {}
+    """The file with its index; a few milliseconds for a file of the largest size.
+
+    Blocks are found by the leading elements that their patterns spell out, so that a question looks only at blocks
+    whose literal part it shares.
+    """
+    index: _Index = {}
     for position, block in enumerate(file.blocks):
         if not block.pattern.malformed:
             index.setdefault(block.pattern.literal_prefix, []).append((position, block))
-    return CompiledPolicy(file, {literal: tuple(candidates) for literal, candidates in index.items()})
+    return CompiledPolicy(file, lru_cache(_REMEMBERED_PATHS)(partial(_covering, index)))
 
 
 def decide(
@@ -196,6 +191,19 @@ def visible(
 def digest(data: bytes) -> str:
     """`sha256:<64 hex digits>` over exactly these bytes: how operator and proxy name a download file."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _covering(index: _Index, module_path: str) -> tuple[Block, ...]:
+    ends = [position for position, character in enumerate(module_path) if character == "/"] + [len(module_path)]
+    found = [
+        candidate
+        for literal in ("", *(module_path[:end] for end in ends))
+        for candidate in index.get(literal, ())
+        if (count := len(candidate[1].pattern.elements)) <= len(ends)
+        and candidate[1].pattern.matches_elements(module_path[: ends[count - 1]])
+    ]
+    found.sort(key=_position)
+    return tuple(block for _, block in found)
 
 
 def _position(candidate: tuple[int, Block]) -> int:

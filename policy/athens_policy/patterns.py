@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 MAX_LENGTH: Final = 255
 _ALLOWED: Final = re.compile(r"[A-Za-z0-9._~*?\[\]^/-]+")
 _MAGIC: Final = re.compile(r"[*?\[\\]")
+_RICH: Final = re.compile(r"[?\[\\]")
 _CLASS_CHARACTER: Final = re.compile(r"\\(?P<escaped>.)|(?P<plain>[^\\\]-])", re.DOTALL)
 
 
@@ -48,7 +49,7 @@ class Pattern:
             InvalidPattern: it is empty or too long, has a character that no module path has, an empty element, the
                 wildcard `...`, or an unbalanced class.
         """
-        problem = _shape_problem(text) or _syntax_problem(text)
+        problem = _shape_problem(text) or next(filter(None, map(_syntax_problem, text.split("/"))), "")
         if problem:
             raise InvalidPattern(f"pattern {text[:MAX_LENGTH]!r} {problem}")
         return Pattern(text)
@@ -80,18 +81,36 @@ class Pattern:
 
     def matches_elements(self, leading: str) -> bool:
         """`matches` for callers that cut the path themselves, to exactly as many elements as the pattern has."""
-        if self._expression is None:
-            return leading == self.text and not self.malformed
-        return self._expression.fullmatch(leading) is not None
+        if self.malformed:
+            return False
+        if self._affixes is None:
+            return self._expression.fullmatch(leading) is not None
+        return all(map(_fits, leading.split("/"), self._affixes))
 
     @cached_property
-    def _expression(self) -> re.Pattern[str] | None:
-        """The pattern as a regular expression; None where comparing texts is enough."""
-        if self.malformed or not is_magic(self.text):
+    def _affixes(self) -> tuple[tuple[str, str | None], ...] | None:
+        """Per element what stands before and behind its `*`, or the element and None; None if that says too little.
+
+        Compiling a regular expression takes longer than reading the whole block, and few patterns need one.
+        """
+        if _RICH.search(self.text) or any(element.count("*") > 1 for element in self.elements):
             return None
+        parts = (element.partition("*") for element in self.elements)
+        return tuple((head, tail if star else None) for head, star, tail in parts)
+
+    @cached_property
+    def _expression(self) -> re.Pattern[str]:
         return re.compile(_expression(self.text), re.DOTALL)
 
 
+def _fits(element: str, affixes: tuple[str, str | None]) -> bool:
+    head, tail = affixes
+    if tail is None:
+        return element == head
+    return len(element) >= len(head) + len(tail) and element.startswith(head) and element.endswith(tail)
+
+
+@lru_cache(maxsize=8192)
 def is_magic(text: str) -> bool:
     """Whether the text has a wildcard, a class or an escape."""
     return _MAGIC.search(text) is not None
@@ -116,7 +135,10 @@ def element_covers(covering: str, covered: str) -> bool:
     """
     if covering in ("*", covered):
         return True
-    return not is_magic(covered) and Pattern(covering).matches_elements(covered)
+    return is_magic(covering) and not is_magic(covered) and _element(covering).matches_elements(covered)
+
+
+_element = lru_cache(maxsize=8192)(Pattern)  # conflict analysis compares every pair of elements
 
 
 def _shape_problem(text: str) -> str:
