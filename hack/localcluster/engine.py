@@ -111,6 +111,7 @@ def _private(daemons: Daemons, places: Places) -> Engine:
         node.start_runtime(daemons, places)
         wait_until(lambda: node.runtime_ready(daemons, places), "containerd", 60, lambda: daemons.tail(node.RUNTIME))
         daemons.stop(DAEMON)
+        (places.run / "docker.pid").unlink(missing_ok=True)  # a killed engine leaves it, and its pid may be taken
         daemons.start(DAEMON, [packages.find("dockerd") or "dockerd", *_arguments(places)])
 
         def up() -> bool:
