@@ -109,9 +109,13 @@ def revision_of(digest: str) -> str:
 
 
 def is_late(observed: Observed, old: Sequence[Mapping[str, Any]], now: datetime, limit: timedelta) -> bool:
-    """Whether the wanted digest has been on its way to the pods for longer than `limit`."""
-    applied_at = observed.policy.applied_at
-    on_its_way = held_for(old, POLICY_PROGRAMMED, Verdict.FALSE, now) if applied_at is None else now - applied_at
+    """Whether the wanted digest has been on its way to the pods for longer than `limit`.
+
+    A second edit starts the clock again, and so does a pod that comes up long after the last one.
+    """
+    on_its_way = held_for(old, POLICY_PROGRAMMED, Verdict.FALSE, now)
+    if observed.policy.applied_at is not None:
+        on_its_way = min(on_its_way, now - observed.policy.applied_at)
     return on_its_way > limit
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,12 +131,7 @@ class AthensProxy:
     @property
     def secret_references(self) -> tuple[SecretReference, ...]:
         """Every Secret that the pods need, for the operator to look up by name."""
-        basic = self.spec.auth.basic
-        if basic is None:
-            return ()
-        reference = basic.secret_ref
-        keys = (reference.username_key, reference.password_key)
-        return (SecretReference("spec.auth.basic.secretRef", reference.name, keys),)
+        return (*self._basic_auth_secret(), *self._environment_secrets())
 
     @property
     def suspension(self) -> Suspension | None:
@@ -146,3 +141,17 @@ class AthensProxy:
         if self.identity.annotations.get(RECONCILE_ANNOTATION) == "disabled":
             return Suspension("Annotation", f"remove the annotation {RECONCILE_ANNOTATION} to resume")
         return None
+
+    def _basic_auth_secret(self) -> Iterator[SecretReference]:
+        if self.spec.auth.basic is not None:
+            secret = self.spec.auth.basic.secret_ref
+            keys = (secret.username_key, secret.password_key)
+            yield SecretReference("spec.auth.basic.secretRef", secret.name, keys)
+
+    def _environment_secrets(self) -> Iterator[SecretReference]:
+        """Those of `extraEnv` without which a pod does not start; optional ones may be missing."""
+        for variable in self.spec.extra_env:
+            source = (variable.value_from or {}).get("secretKeyRef") or {}
+            if source.get("name") and source.get("key") and not source.get("optional"):
+                path = f"spec.extraEnv[{variable.name}].valueFrom.secretKeyRef"
+                yield SecretReference(path, str(source["name"]), (str(source["key"]),))
