@@ -69,9 +69,14 @@ class GoClient:
             raise DemoError(f"{' '.join(command)} with GOPROXY={self.goproxy}: no end after {_DEADLINE_S} s") from late
         return GoResult(done.returncode == 0, done.stdout)
 
-    def copy_module(self, source: Path) -> None:
-        """Work on a copy of a module, so that the original cannot change."""
-        shutil.copytree(source, self.folder / "module", dirs_exist_ok=True)
+    def copy_module(self, source: Path, *, without: str = "") -> None:
+        """Work on a copy of a module, so that the original cannot change; one file of it may be left out."""
+        shutil.copytree(source, self.folder / "module", ignore=shutil.ignore_patterns(without), dirs_exist_ok=True)
+
+    def sums_looked_up(self) -> int:
+        """How many module versions the checksum database has vouched for since the cache was last empty."""
+        records = (self.folder / "cache/cache/download/sumdb").glob("*/lookup/**/*")
+        return sum(1 for record in records if record.is_file())
 
     def forget(self) -> None:
         """Empty the module cache: the next download asks the proxy for everything."""
@@ -92,13 +97,13 @@ class GoClient:
 def client_settings(goproxy: str) -> dict[str, str]:
     """The variables of a client that has nothing but the proxy; every other setting is Go's default.
 
-    `GONOSUMDB`, `GOPRIVATE` and `GOFLAGS=-mod` stay unset on purpose: all sums are asked of the database.
+    `GONOSUMDB` and `GOPRIVATE` stay unset on purpose: a sum that go.sum lacks is asked of the database.
     """
     return {
         "GOPROXY": goproxy,
         "GOENV": "off",
         "GOTOOLCHAIN": "local",
-        "GOFLAGS": "-modcacherw",
+        "GOFLAGS": "-modcacherw -mod=mod",
         "HTTP_PROXY": NOWHERE,
         "HTTPS_PROXY": NOWHERE,
     }

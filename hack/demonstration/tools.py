@@ -1,0 +1,80 @@
+"""The commands of hack/ that the demo and the end-to-end tests stand on, run as a developer would run them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from demonstration.console import Say
+from demonstration.errors import DemoError
+from demonstration.kubectl import Kubectl
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+CLUSTER: Final = str(ROOT / "hack/cluster")
+IMAGES: Final = ("operator", "proxy")
+_LAST_LINES: Final = 15
+
+
+def run(command: Sequence[str], say: Say) -> str:
+    """Run a command in the repository; pass on what it says on standard error, return its standard output.
+
+    Raises:
+        DemoError: It failed; the message ends with the last lines it said.
+    """
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stderr:
+            last.append(line.rstrip())
+            say(line)
+        output = process.stdout.read()
+    if process.returncode != 0:
+        name = Path(command[0]).name
+        raise DemoError(f"`{' '.join([name, *command[1:]])}` failed:\n" + "\n".join(last))
+    return output.strip()
+
+
+def cluster_up(say: Say) -> Kubectl:
+    """A running cluster: the one that KUBECONFIG or CLUSTER names, else one of our own."""
+    run([CLUSTER, "up"], say)
+    return named_cluster(say)
+
+
+def named_cluster(say: Say) -> Kubectl:
+    """The cluster that `hack/cluster` speaks of, running or not."""
+    kubeconfig = Path(run([CLUSTER, "kubeconfig"], say))
+    return Kubectl(Path(run([CLUSTER, "tool", "kubectl"], say)), kubeconfig)
+
+
+@dataclass(frozen=True)
+class Images:
+    """What was built and loaded.
+
+    Attributes:
+        operator: Reference of the operator's image.
+        proxy: Reference of the proxy's image.
+    """
+
+    operator: str
+    proxy: str
+
+
+def images_loaded(environ: Mapping[str, str], say: Say) -> Images:
+    """Build both images where their inputs changed, and load them into the cluster where it lacks them.
+
+    A cluster that somebody named takes its images from a registry: then IMAGES names where they were pushed to, for
+    instance `IMAGES=registry.example.com/team`, and nothing is built.
+    """
+    pushed = environ.get("IMAGES")
+    if pushed:
+        tag = importlib.metadata.version("athens-operator")
+        return Images(*(f"{pushed.rstrip('/')}/{name}:{tag}" for name in IMAGES))
+    references = run([CLUSTER, "build-image", *IMAGES], say).split()
+    run([CLUSTER, "load-image", *references], say)
+    return Images(*references)
