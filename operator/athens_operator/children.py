@@ -18,6 +18,7 @@ from athens_operator.drift import Drift, Fights, drift_of
 from athens_operator.errors import ClusterError
 from athens_operator.manifests import Manifest, Ref, may_write, ref_of
 from athens_operator.metrics import Metrics
+from athens_operator.resources import SERVICES
 from athens_operator.spec import AthensProxy
 from athens_operator.spec.proxy import RECONCILE_ANNOTATION
 from athens_operator.status_observed import ApplyFailure, FailureReason
@@ -137,7 +138,7 @@ class Children:
         ref = ref_of(manifest)
         body = {**manifest, "metadata": {**manifest["metadata"], **({"uid": uid_of(live)} if live else {})}}
         try:
-            after = await self._cluster.apply(body)
+            after = await self._apply_or_replace(ref, body, live)
         except Conflict:
             self._cache.evict(ref)
             raise
@@ -145,6 +146,22 @@ class Children:
             logger.info("applied %s", ref)
         self._cache.put(after)
         return after
+
+    async def _apply_or_replace(self, ref: Ref, body: Manifest, live: Manifest | None) -> Manifest:
+        """Apply; where a foreign entry in a Service's ports stands in the way, put our list in place of the whole.
+
+        Ports are keyed by number, so somebody who changes the number leaves an entry of theirs under our port's name,
+        and both together are refused.
+        """
+        try:
+            return await self._cluster.apply(body)
+        except Invalid:
+            if ref.kind != SERVICES.kind or live is None:
+                raise
+        metadata = {"namespace": ref.namespace, "name": ref.name, "uid": uid_of(live)}
+        ports = {"ports": body["spec"]["ports"]}
+        await self._cluster.merge({"apiVersion": "v1", "kind": ref.kind, "metadata": metadata, "spec": ports})
+        return await self._cluster.apply(body)
 
     async def _unseen(self, ref: Ref) -> Manifest | None:
         """An object under a child's name that no watch sees, because it lacks our label, or None."""

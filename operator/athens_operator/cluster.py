@@ -95,6 +95,15 @@ class Cluster(Protocol):
         """
         ...
 
+    async def merge(self, manifest: Manifest) -> Manifest:
+        """JSON merge patch: the given fields become exactly as given, whole lists included, whoever owns them.
+
+        Raises:
+            NotFound: the object does not exist.
+            Conflict: `metadata.uid` of the manifest is not that of the live object.
+        """
+        ...
+
     async def create(self, manifest: Manifest, *, manager: str = FIELD_MANAGER) -> Manifest:
         """Create the object; raises Conflict when it exists."""
         ...

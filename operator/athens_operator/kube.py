@@ -23,6 +23,7 @@ from athens_operator.throttle import TokenBucket
 REQUEST_TIMEOUT_S = 30
 PAGE_SIZE = 500
 APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
 JSON = "application/json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
 
@@ -53,6 +54,14 @@ class KubeCluster:
         query = [("fieldManager", manager), ("force", "true")]
         await self._bucket.take()
         return await self._call("PATCH", path, query, body=manifest, content_type=APPLY, doing=f"apply {ref}")
+
+    async def merge(self, manifest: Manifest) -> Manifest:
+        """See `Cluster.merge`."""
+        ref = ref_of(manifest)
+        path = resource_of(ref).path(namespace=ref.namespace, name=ref.name)
+        query = [("fieldManager", FIELD_MANAGER)]
+        await self._bucket.take()
+        return await self._call("PATCH", path, query, body=manifest, content_type=MERGE, doing=f"merge {ref}")
 
     async def create(self, manifest: Manifest, *, manager: str = FIELD_MANAGER) -> Manifest:
         """See `Cluster.create`."""

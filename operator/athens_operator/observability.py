@@ -39,5 +39,5 @@ def configure_logging(level: str) -> None:
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     # These speak of every object of every list, or of faults that the watch supervisor reports in one line.
-    for name in ("kopf.objects", "kopf.activities"):
+    for name in ("kopf.objects", "kopf.activities", "kopf._core.reactor.running"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -44,6 +44,11 @@ class FakeCluster:
                 raise Conflict(f"apply {ref}: another {name}")
         return self._store("apply", ref, _merged(live or {}, manifest))
 
+    async def merge(self, manifest: Manifest) -> Manifest:
+        if ref_of(manifest) not in self.objects:
+            raise NotFound(f"merge {ref_of(manifest)}: not found")
+        return await self.apply(manifest)
+
     async def create(self, manifest: Manifest, *, manager: str = FIELD_MANAGER) -> Manifest:
         self._answer()
         ref = ref_of(manifest)

@@ -1,0 +1,112 @@
+"""The operator as a real process against some API server, with its log kept for failing tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from support.kube_api import until
+
+STOP_WITHIN_S = 20
+
+
+class OperatorProcess:
+    """One replica.
+
+    Args:
+        kubeconfig: which API server, as whom.
+        log: where its log goes; appended to over restarts.
+        environ: further variables, without their prefix.
+    """
+
+    def __init__(self, kubeconfig: Path, log: Path, **environ: str) -> None:
+        self.log = log
+        self.port = _free_port()
+        self._environ = {
+            "PATH": os.environ["PATH"],
+            "KUBECONFIG": str(kubeconfig),
+            **{f"ATHENS_OPERATOR_{name}": value for name, value in environ.items()},
+            "ATHENS_OPERATOR_HEALTH_PORT": str(self.port),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> OperatorProcess:
+        """Start it; returns before it is ready."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "athens_operator"], env=self._environ, stdout=log, stderr=subprocess.STDOUT
+            )
+        return self
+
+    def until_leading(self, *, within_s: float = 40.0) -> OperatorProcess:
+        """Wait until it writes."""
+        until(lambda: self.metric("leader") == 1, "the operator leads", within_s=within_s, context=self.tail)
+        return self
+
+    def stop(self) -> int:
+        """End it as the kubelet would; its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> int:
+        """End it as a crash would."""
+        return self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Stop it and wait until it leads again."""
+        self.stop()
+        self.start().until_leading()
+
+    def probe(self, path: str) -> tuple[int, str]:
+        """Status and text of one of its own endpoints; 0 while it does not listen."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def metric(self, name: str, labels: str = "") -> float | None:
+        """The value of one of its metrics, the name without the common prefix; None when it is not there."""
+        wanted = f"athens_operator_{name}{labels} "
+        lines = (line for line in self.probe("/metrics")[1].splitlines() if line.startswith(wanted))
+        return next((float(line.removeprefix(wanted)) for line in lines), None)
+
+    def writes(self) -> float:
+        """Requests that can change something, since it started."""
+        lines = self.probe("/metrics")[1].splitlines()
+        verbs = ('verb="PATCH"', 'verb="POST"', 'verb="DELETE"')
+        return sum(
+            float(line.rsplit(" ", 1)[1])
+            for line in lines
+            if line.startswith("athens_operator_api_requests_total{") and any(verb in line for verb in verbs)
+        )
+
+    def tail(self, lines: int = 25) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def records(self) -> list[dict[str, object]]:
+        """Its log so far, as the objects that it is made of."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def _end(self, number: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        self._process.send_signal(number)
+        code = self._process.wait(timeout=STOP_WITHIN_S)
+        self._process = None
+        return code
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
