@@ -25,7 +25,7 @@ from athens_proxy.download.stored_or_fetched import Sources, StoredOrFetched
 from athens_proxy.errors import CannotStart, StorageError
 from athens_proxy.metrics import Metrics
 from athens_proxy.modules import ModuleVersion
-from athens_proxy.outside import open_checksum_databases, upstream_chain
+from athens_proxy.outside import checksum_databases, upstream_chain
 from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.policy.source import PolicyRefused, load_setting, policy_file
 from athens_proxy.policy.watch import PolicyWatch
@@ -90,7 +90,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
             modules=guarded(NetworkMode(config.upstream.network_mode)),
             stored_modules=guarded(NetworkMode.OFFLINE),
             storage=storage,
-            checksums=open_checksum_databases(config, session, storage),
+            checksums=checksum_databases(config, session, storage),
             policy=policy,
             readiness=Readiness(storage),
             render_metrics=_metrics_renderer(config, metrics, policy),

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 FETCH_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -14,6 +21,7 @@ class Metrics:
     """Counts what the components report through their callbacks."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # they double the series and Athens has none
         self._registry = CollectorRegistry()
         self._lookups = Counter(
             "proxy_cache_lookup",

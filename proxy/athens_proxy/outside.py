@@ -21,7 +21,16 @@ from athens_proxy.upstream.file import FileTransport
 from athens_proxy.upstream.go_command import GoCommand, GoSettings
 from athens_proxy.upstream.go_environment import private_globs
 from athens_proxy.upstream.goproxy import GoProxy
-from athens_proxy.upstream.hops import DirectHop, FileHop, Hop, HttpHop, InvalidChain, OffHop
+from athens_proxy.upstream.hops import (
+    DirectHop,
+    FileHop,
+    Hop,
+    HttpHop,
+    InvalidChain,
+    OffHop,
+    first_http_hop,
+    parse_chain,
+)
 from athens_proxy.upstream.http import HttpLimits, HttpTransport
 from athens_proxy.upstream.sumdb import ChecksumDatabases
 
@@ -65,21 +74,33 @@ def upstream_chain(
 
     try:
         private = [Pattern.parse(glob) for glob in private_globs(variables).split(",") if glob.strip()]
-        chain = variables.get("GOPROXY") or _DEFAULT_CHAIN
-        return UpstreamChain(chain, private=private, source_of=source_of, scratch_root=scratch_root)
+        return UpstreamChain(_chain(config), private=private, source_of=source_of, scratch_root=scratch_root)
     except (InvalidChain, InvalidPattern) as error:
         raise CannotStart(f"{key}: {error}") from error
 
 
-def open_checksum_databases(config: Config, session: aiohttp.ClientSession, storage: Storage) -> ChecksumDatabases:
-    """The relay to the configured checksum databases, which keeps what it fetched in the store."""
+def checksum_databases(config: Config, session: aiohttp.ClientSession, storage: Storage) -> ChecksumDatabases:
+    """The relay to the configured checksum databases, which keeps what it fetched in the store.
+
+    Raises:
+        CannotStart: a pattern cannot be read.
+    """
+    try:
+        patterns = [Pattern.parse(pattern) for pattern in config.upstream.no_sum_patterns]
+    except InvalidPattern as error:
+        raise CannotStart(f"{config.origins['NoSumPatterns'].name}: {error}") from error
     return ChecksumDatabases(
         config.upstream.sum_dbs,
-        session,
-        storage,
-        nosum_patterns=config.upstream.no_sum_patterns,
+        session=session,
+        records=storage,
+        no_sum_patterns=patterns,
+        proxy_hop=first_http_hop(parse_chain(_chain(config))),
         offline=config.upstream.network_mode == "offline",
     )
+
+
+def _chain(config: Config) -> str:
+    return go_variables(config.upstream.go_env_vars).get("GOPROXY") or _DEFAULT_CHAIN
 
 
 def _go_settings(

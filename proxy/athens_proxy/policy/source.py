@@ -11,14 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from athens_policy.parse import PolicySyntaxError, parse, parse_setting
-
+from athens_policy import go_base64
 from athens_policy.decide import digest
 from athens_policy.model import MAX_BYTES, DownloadFile
+from athens_policy.parse import parse, parse_setting
 from athens_policy.render import render_file
 from athens_proxy.policy.enforced import LoadedPolicy
 
 FILE_PREFIX: Final = "file:"
+CUSTOM_PREFIX: Final = "custom:"
 # Below this size parsing takes some milliseconds; above, it would hold up the event loop even from a thread.
 INLINE_BYTES: Final = 8 * 1024
 PARSE_DEADLINE_S: Final = 60.0
@@ -48,10 +49,12 @@ def load_setting(setting: str, *, download_url: str) -> LoadedPolicy:
         data = read_policy(path)
         return _loaded(_parsed(parse, data), data, setting)
     try:
-        file = parse_setting(setting, lambda _: "", download_url)
-    except (ValueError, OSError) as error:
+        file = parse_setting(setting, lambda path: Path(path).read_text(), download_url)
+    except ValueError as error:
         raise PolicyRefused(str(error)) from error
-    return _loaded(file, render_file(file).encode(), setting if not setting.startswith("custom:") else "custom")
+    if setting.startswith(CUSTOM_PREFIX):
+        return _loaded(file, go_base64.decoded(setting.removeprefix(CUSTOM_PREFIX)), "custom")
+    return _loaded(file, render_file(file).encode(), setting)
 
 
 async def load_file(path: Path, data: bytes) -> LoadedPolicy:
@@ -88,15 +91,7 @@ def _parsed_here(data: bytes) -> DownloadFile:
 def _parsed_in_process(data: bytes) -> DownloadFile:
     """Parse in a fresh process that is gone and waited for afterwards."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return _parsed(lambda text: pool.submit(_parse_or_message, text).result(PARSE_DEADLINE_S), data)
-
-
-def _parse_or_message(text: str) -> DownloadFile:
-    """`parse` for another process: exceptions with more than a message do not survive the way back."""
-    try:
-        return parse(text)
-    except PolicySyntaxError as error:
-        raise ValueError(str(error)) from None
+        return _parsed(lambda text: pool.submit(parse, text).result(PARSE_DEADLINE_S), data)
 
 
 def _parsed(parser: Callable[[str], DownloadFile], data: bytes) -> DownloadFile:
@@ -107,5 +102,5 @@ def _parsed(parser: Callable[[str], DownloadFile], data: bytes) -> DownloadFile:
     except TimeoutError as error:
         message = f"parsing takes more than {PARSE_DEADLINE_S:.0f} s"
         raise PolicyRefused(message, offered_digest=digest(data)) from error
-    except (PolicySyntaxError, ValueError, BrokenProcessPool) as error:
+    except (ValueError, BrokenProcessPool) as error:
         raise PolicyRefused(str(error), offered_digest=digest(data)) from error

@@ -18,7 +18,7 @@ from typing import Final
 from aiohttp import web
 
 from athens_proxy.errors import ModuleNotFound, ProxyError, RedirectTo
-from athens_proxy.web.responses import REQUEST_ID, Responses
+from athens_proxy.web.responses import REQUEST_ID, Responses, signature
 from athens_proxy.web.routes import Routes
 from athens_proxy.web.targets import FixedTarget, Target, target
 
@@ -82,7 +82,7 @@ class Gate:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         response = await self._response(request)
         if not response.prepared:
-            response.headers[REQUEST_ID] = request[REQUEST_ID]
+            response.headers.update(signature(request))
         return response
 
     async def _response(self, request: web.BaseRequest) -> web.StreamResponse:

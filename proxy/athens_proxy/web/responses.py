@@ -157,6 +157,11 @@ def printable(text: str) -> str:
     return line if len(data) <= MAX_REASON else data[:MAX_REASON].decode("utf-8", "ignore") + "…"
 
 
+def signature(request: web.BaseRequest) -> dict[str, str]:
+    """The headers of every answer; the gate adds them to those that are not on their way yet."""
+    return {REQUEST_ID: request[REQUEST_ID], "Server": "athens-proxy"}
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     start: int
@@ -197,8 +202,7 @@ async def _whole(stored: StoredZip, part: _Part) -> bytes:
 async def _streamed(
     request: web.BaseRequest, stored: StoredZip, part: _Part, headers: Mapping[str, str]
 ) -> web.StreamResponse:
-    # The gate names the request in every answer that is not on its way yet; this one will be.
-    response = web.StreamResponse(status=part.status, headers={**headers, REQUEST_ID: request[REQUEST_ID]})
+    response = web.StreamResponse(status=part.status, headers={**headers, **signature(request)})
     await response.prepare(request)
     try:
         async for chunk in stored.chunks(offset=part.start, length=part.end - part.start):

@@ -1,0 +1,276 @@
+"""What only the disk store promises: Athens' folders, the commit rule, and what it does when the disk misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import subprocess
+import sys
+import textwrap
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from athens_proxy.checksums.dirhash import mod_hash1
+from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, StorageError, StorageFull
+from athens_proxy.modules import ModulePath, ModuleVersion
+from athens_proxy.storage.disk import DiskStorage, open_disk_storage
+from athens_proxy.storage.disk_save import LEFTOVER_AGE_S, Sums, storage_errors
+from athens_proxy.upstream.zipcheck import checked_zip_h1
+from support.modules_fixture import SampleModule, zip_bytes
+
+M = SampleModule()
+SUMS = Sums(checked_zip_h1, mod_hash1)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def storage(root: Path) -> DiskStorage:
+    return open_disk_storage(root, sums=SUMS, create=True)
+
+
+def files_below(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+async def stored_zip(storage: DiskStorage, wanted: ModuleVersion) -> bytes:
+    async with await storage.open_zip(wanted) as stored:
+        return b"".join([chunk async for chunk in stored.chunks()])
+
+
+async def test_the_layout_is_athens_layout(storage: DiskStorage, root: Path, tmp_path: Path) -> None:
+    module = SampleModule("github.com/Azure/x", "v2.0.0+incompatible")
+
+    await storage.save(module.fetched(tmp_path))
+
+    folder = "github.com/Azure/x/v2.0.0+incompatible"
+    assert {name for name in files_below(root) if not name.startswith(".athens/")} == {
+        f"{folder}/go.mod",
+        f"{folder}/source.zip",
+        f"{folder}/v2.0.0+incompatible.info",
+    }
+    assert (root / folder / "go.mod").read_bytes() == module.mod
+    assert (root / folder / "source.zip").read_bytes() == module.zip
+
+
+async def test_a_version_that_athens_wrote_is_served_as_it_is(storage: DiskStorage, root: Path) -> None:
+    folder = root / "github.com" / "Azure" / "x" / "v1.0.0"
+    folder.mkdir(parents=True)
+    for name, data in {"go.mod": b"m", "source.zip": b"z", "v1.0.0.info": b"i"}.items():
+        (folder / name).write_bytes(data)
+    wanted = ModuleVersion.parse(ModulePath.parse("github.com/Azure/x"), "v1.0.0")
+
+    assert await storage.versions(wanted.path) == ["v1.0.0"]
+    assert (await storage.info(wanted), await storage.mod(wanted)) == (b"i", b"m")
+    assert await stored_zip(storage, wanted) == b"z"
+    assert (await storage.catalog(token="", limit=5)).entries == (wanted,)
+
+
+async def test_folders_that_are_no_versions_are_not_listed(storage: DiskStorage, root: Path, tmp_path: Path) -> None:
+    await storage.save(M.fetched(tmp_path))
+    for name in ("master", "v1", "v1.2", "v1.0.0+meta"):
+        (root / "example.com" / "m" / name).mkdir()
+        (root / "example.com" / "m" / name / f"{name}.info").write_bytes(b"{}")
+
+    assert await storage.versions(M.wanted.path) == ["v1.0.0"]
+
+
+async def test_a_version_without_its_info_does_not_exist_and_is_completed(
+    storage: DiskStorage, root: Path, tmp_path: Path
+) -> None:
+    folder = root / "example.com" / "m" / "v1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "go.mod").write_bytes(b"half")
+    (folder / "source.zip").write_bytes(b"half")
+    for ask in (storage.info, storage.mod, storage.open_zip, storage.delete):
+        with pytest.raises(ModuleNotFound):
+            await ask(M.wanted)
+    assert await storage.versions(M.wanted.path) == []
+    assert (await storage.catalog(token="", limit=5)).entries == ()
+
+    await storage.save(M.fetched(tmp_path))
+
+    assert await storage.mod(M.wanted) == M.mod
+    assert await stored_zip(storage, M.wanted) == M.zip
+
+
+async def test_an_evicted_zip_comes_back_only_under_its_sum(storage: DiskStorage, root: Path, tmp_path: Path) -> None:
+    await storage.save(M.fetched(tmp_path))
+    (root / "example.com" / "m" / "v1.0.0" / "source.zip").unlink()
+    with pytest.raises(ModuleNotFound):
+        await storage.open_zip(M.wanted)
+
+    with pytest.raises(ChecksumMismatch):
+        await storage.save(SampleModule(files={"m.go": b"package evil\n"}).fetched(tmp_path))
+    with pytest.raises(ModuleNotFound):
+        await storage.open_zip(M.wanted)
+    await storage.save(M.fetched(tmp_path))
+
+    assert await stored_zip(storage, M.wanted) == M.zip
+
+
+async def test_another_packing_of_the_same_files_is_the_same_module(storage: DiskStorage, tmp_path: Path) -> None:
+    await storage.save(M.fetched(tmp_path))
+    fetched = M.fetched(tmp_path)
+    with zipfile.ZipFile(fetched.zip_path) as packed:
+        entries = [(info.filename, packed.read(info)) for info in packed.infolist()]
+    fetched.zip_path.write_bytes(zip_bytes(entries, compression=zipfile.ZIP_STORED))
+
+    await storage.save(fetched)
+
+    assert await stored_zip(storage, M.wanted) == M.zip
+
+
+async def test_a_zip_on_the_same_file_system_is_moved_not_copied(storage: DiskStorage, root: Path) -> None:
+    fetched = M.fetched(storage.scratch)
+    inode = fetched.zip_path.stat().st_ino
+
+    await storage.save(fetched)
+
+    assert (root / "example.com" / "m" / "v1.0.0" / "source.zip").stat().st_ino == inode
+    assert files_below(storage.scratch) == set()
+
+
+async def test_a_zip_on_another_file_system_is_copied(storage: DiskStorage) -> None:
+    other = Path("/dev/shm") / f"athens-test-{os.getpid()}"  # the one other file system that every Linux has
+    other.mkdir()
+    try:
+        await storage.save(M.fetched(other))
+
+        assert await stored_zip(storage, M.wanted) == M.zip
+    finally:
+        for left in other.iterdir():
+            left.unlink()
+        other.rmdir()
+
+
+async def test_old_leftovers_are_swept_at_start_and_young_ones_are_not(storage: DiskStorage, root: Path) -> None:
+    (storage.scratch / "old").write_bytes(b"x")
+    (storage.scratch / "old-fetch").mkdir()
+    (storage.scratch / "old-fetch" / "zip").write_bytes(b"x")
+    (storage.scratch / "young").write_bytes(b"x")
+    day_before_yesterday = time.time() - 2 * LEFTOVER_AGE_S
+    for name in ("old", "old-fetch"):
+        os.utime(storage.scratch / name, (day_before_yesterday, day_before_yesterday))
+
+    open_disk_storage(root, sums=SUMS, create=False)
+
+    assert {path.name for path in storage.scratch.iterdir()} == {"young"}
+
+
+async def test_a_delete_keeps_the_module_that_lies_below_the_version(storage: DiskStorage, tmp_path: Path) -> None:
+    below = SampleModule("example.com/m/v1.0.0/sub", "v1.0.0")
+    await storage.save(M.fetched(tmp_path))
+    await storage.save(below.fetched(tmp_path))
+
+    await storage.delete(M.wanted)
+
+    assert await storage.versions(below.wanted.path) == ["v1.0.0"]
+    assert (await storage.catalog(token="", limit=5)).entries == (below.wanted,)
+
+
+async def test_links_are_followed_when_asked_for_but_not_walked(
+    storage: DiskStorage, root: Path, tmp_path: Path
+) -> None:
+    await storage.save(M.fetched(tmp_path))
+    (root / "example.com" / "circle").symlink_to(root)
+    (root / "example.com" / "alias").symlink_to(root / "example.com" / "m")
+    alias = ModuleVersion.parse(ModulePath.parse("example.com/alias"), "v1.0.0")
+
+    assert await storage.mod(alias) == M.mod
+    assert (await storage.catalog(token="", limit=50)).entries == (M.wanted,)
+
+
+async def test_a_name_longer_than_the_disk_allows_is_not_found(storage: DiskStorage) -> None:
+    wanted = ModuleVersion.parse(ModulePath.parse(f"example.com/{'a' * 300}"), "v1.0.0")
+
+    with pytest.raises(ModuleNotFound):
+        await storage.info(wanted)
+    assert await storage.versions(wanted.path) == []
+
+
+def test_a_missing_root_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        StorageError, match=r"open the disk storage .*/nowhere: it is not an existing folder; create it"
+    ):
+        open_disk_storage(tmp_path / "nowhere", sums=SUMS, create=False)
+
+
+def test_a_root_that_is_a_file_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(StorageError, match="not an existing folder"):
+        open_disk_storage(tmp_path / "file", sums=SUMS, create=False)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_storage_full(number: int) -> None:
+    with pytest.raises(StorageFull, match="save x: no space is left"), storage_errors("save x"):
+        raise OSError(number, os.strerror(number))
+
+
+async def test_a_truncated_zip_fails_instead_of_ending_early(storage: DiskStorage, root: Path, tmp_path: Path) -> None:
+    module = SampleModule(files={"noise.bin": bytes(i * i % 251 for i in range(400_000))})
+    await storage.save(module.fetched(tmp_path))
+
+    async with await storage.open_zip(module.wanted) as stored:
+        os.truncate(root / "example.com" / "m" / "v1.0.0" / "source.zip", 10)
+        with pytest.raises(StorageError, match="ends at byte 10"):
+            _ = [chunk async for chunk in stored.chunks()]
+
+
+SAVER = textwrap.dedent(
+    """
+    import asyncio, sys
+    from pathlib import Path
+    sys.path.insert(0, sys.argv[3])
+    from athens_proxy.checksums.dirhash import mod_hash1
+    from athens_proxy.storage.disk import open_disk_storage
+    from athens_proxy.storage.disk_save import Sums
+    from athens_proxy.upstream.zipcheck import checked_zip_h1
+    from support.modules_fixture import SampleModule, zip_bytes
+
+    async def main() -> None:
+        storage = open_disk_storage(Path(sys.argv[1]), sums=Sums(checked_zip_h1, mod_hash1), create=True)
+        scratch = Path(sys.argv[2])
+        for n in range(100_000):
+            await storage.save(SampleModule(version=f"v1.{n}.0", files={"a": b"x" * 50_000}).fetched(scratch))
+            print(f"v1.{n}.0", flush=True)
+
+    asyncio.run(main())
+    """
+)
+
+
+@pytest.mark.parametrize("after", [1, 2, 5, 9, 14])
+def test_a_save_that_is_killed_leaves_whole_versions_only(root: Path, tmp_path: Path, after: int) -> None:
+    """The kill comes while the next save runs: its moment within that save is up to the scheduler."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    argv = [sys.executable, "-c", SAVER, str(root), str(scratch), str(Path(__file__).parents[2])]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as saver:
+        assert saver.stdout is not None
+        saved = [saver.stdout.readline().strip() for _ in range(after)]
+        saver.kill()
+
+    versions = asyncio.run(_whole_versions(root))
+
+    assert set(saved) <= set(versions)
+
+
+async def _whole_versions(root: Path) -> list[str]:
+    storage = open_disk_storage(root, sums=SUMS, create=False)
+    versions = await storage.versions(M.wanted.path)
+    for text in versions:
+        module = SampleModule(version=text, files={"a": b"x" * 50_000})
+        assert await storage.mod(module.wanted) == module.mod
+        assert await storage.info(module.wanted) == module.info
+        assert await stored_zip(storage, module.wanted) == module.zip
+    return versions
