@@ -87,12 +87,12 @@ class GoCommand:
 
     async def latest(self, path: ModulePath) -> RevInfo:
         """What `go` calls latest; see `VersionLister.latest`."""
-        return _revision(await self._list(ModuleVersion(path, "latest")))
+        return _revision(path, await self._list(ModuleVersion(path, "latest")))
 
     async def resolve(self, wanted: ModuleVersion) -> RevInfo:
         """What `go` makes of a query; see `VersionLister.resolve`."""
         _refuse_unsafe(wanted)
-        return _revision(await self._list(wanted))
+        return _revision(wanted.path, await self._list(wanted))
 
     async def _list(self, wanted: ModuleVersion, *flags: str) -> dict[str, Any]:
         _refuse_unsafe(wanted)
@@ -150,6 +150,15 @@ def _answer(done: Finished) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
+def _version(path: ModulePath, answer: Mapping[str, Any]) -> ModuleVersion:
+    version = ModuleVersion(path, str(answer.get("Version")))
+    if not version.is_canonical:
+        raise BadUpstreamAnswer(
+            f"{path}: the go command answered {grammar.quoted(version.version)}, which is no version"
+        )
+    return version
+
+
 def _fetched(path: ModulePath, answer: Mapping[str, Any], scratch: Path) -> FetchedModule:
     version = ModuleVersion(path, str(answer.get("Version")))
     if not version.is_canonical:
@@ -175,6 +184,7 @@ def _fetched(path: ModulePath, answer: Mapping[str, Any], scratch: Path) -> Fetc
     )
 
 
-def _revision(answer: Mapping[str, Any]) -> RevInfo:
+def _revision(path: ModulePath, answer: Mapping[str, Any]) -> RevInfo:
+    _version(path, answer)
     kept = {name: answer[name] for name in ("Version", "Time", "Origin") if answer.get(name)}
     return RevInfo.parse(json.dumps(kept).encode())

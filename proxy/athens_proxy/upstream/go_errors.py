@@ -25,7 +25,11 @@ from athens_proxy.errors import (
 from athens_proxy.upstream.answers import one_line
 
 _URL_USERINFO: Final = re.compile(r"(\w+://)[^/@\s'\"]*@")
-_NOISE: Final = re.compile(r"^(go: |\t)|^go: (downloading|added|finding) .*$|^hint: .*$", re.MULTILINE)
+_NOISE: Final = re.compile(
+    r"^go: (downloading|added|finding) .*$|^go: |^hint: .*$|^Confirm the import path .*$"
+    r"|^If this is a private repository.*$| in \S*/cache/vcs/[0-9a-f]+",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +88,10 @@ _ROWS: Final = (
     _row(
         r"could not resolve host|no such host|server misbehaving|connection refused|connection reset"
         r"|network is unreachable|no route to host|unexpected disconnect|early eof|unexpected eof|rpc failed"
-        r"|returned error: 5\d\d|\b50[0-3] [a-z]|signal: killed|hung up unexpectedly|failed to connect"
-        r"|empty reply from server",
+        r"|returned error: 5\d\d|500 internal server error|502 bad gateway|503 service unavailable"
+        r"|signal: killed|hung up unexpectedly|failed to connect|empty reply from server",
         UpstreamError,
         "ask again later",
-    ),
-    _row(
-        r"invalid version|unrecognized import path|no go-import|malformed module path|create zip|go\.mod",
-        ModuleNotFound,
     ),
     _row(r"fatal: |exit status 128", UpstreamError, "ask again later"),
 )
