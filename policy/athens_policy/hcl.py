@@ -66,7 +66,6 @@ def read(text: str) -> RawFile:
     Raises:
         PolicySyntaxError: the text is no HCL, or has something that no download file has.
     """
-    scan.check(text)
     items = [_item(text, node) for node in _items(text, _tree(text).children[0])]
     return RawFile(
         tuple(item for item in items if isinstance(item, Attribute)),
@@ -75,21 +74,22 @@ def read(text: str) -> RawFile:
 
 
 def _tree(text: str) -> Node:
+    cleared = scan.checked(text)
     try:
-        return hcl2.parses_to_tree(text)
+        return hcl2.parses_to_tree(cleared)
     except UnexpectedInput as error:
-        lines = text.split("\n")[: error.line - 1]
-        raise _unexpected(text, sum(len(line) + 1 for line in lines) + error.column - 1) from error
+        lines = cleared.split("\n")[: error.line - 1]
+        raise _unexpected(text, cleared, sum(len(line) + 1 for line in lines) + error.column - 1) from error
     except (LarkError, RecursionError) as error:
         raise PolicySyntaxError(1, 1, f"the file cannot be read; {scan.SUPPORTED}") from error
 
 
-def _unexpected(text: str, offset: int) -> PolicySyntaxError:
-    if text.startswith("\n", offset):
+def _unexpected(text: str, cleared: str, offset: int) -> PolicySyntaxError:
+    if cleared.startswith("\n", offset):
         return scan.refusal(text, offset, f"unexpected end of the line; {scan.SUPPORTED}")
-    found = _WORD.search(text, offset)
+    found = _WORD.search(cleared, offset)
     if found is None:
-        return scan.refusal(text, len(text.rstrip()), f"unexpected end of the file; {scan.SUPPORTED}")
+        return scan.refusal(text, len(cleared.rstrip()), f"unexpected end of the file; {scan.SUPPORTED}")
     return scan.refusal(text, found.start(), f"unexpected {found[0]!r}; {scan.SUPPORTED}")
 
 

@@ -37,8 +37,11 @@ _REFUSED: Final = {
 }
 
 
-def check(text: str) -> None:
-    """Returns if the text is fit for the HCL parser.
+def checked(text: str) -> str:
+    """The text, fit for the HCL parser: every `/* … */` is blanks, every character keeps its offset.
+
+    Go's HCL allows such a comment between any two words and python-hcl2 only between lines; as in Go, the line breaks
+    inside it end nothing.
 
     Raises:
         PolicySyntaxError: it is too large, has too many blocks, or has something that no download file has.
@@ -46,6 +49,7 @@ def check(text: str) -> None:
     _check_size(text)
     _check_characters(text)
     _check_tokens(text)
+    return _TOKEN.sub(_without_comment, text)
 
 
 def refusal(text: str, offset: int, message: str) -> PolicySyntaxError:
@@ -91,6 +95,10 @@ def _check_tokens(text: str) -> None:
                 raise refusal(text, token.start(), _refused(token))
     if openings:
         raise refusal(text, openings[-1], "the block that begins here is never closed; write '}' at its end")
+
+
+def _without_comment(token: re.Match[str]) -> str:
+    return " " * len(token[0]) if token[0].startswith("/*") else token[0]
 
 
 def _check_string(text: str, token: re.Match[str]) -> None:
