@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from athens_policy.merge import MergedPolicy
-
 from athens_operator.conditions import Condition, Verdict, held_for, parsed_timestamp
 from athens_operator.manifests import Manifest
 from athens_operator.spec.proxy import AthensProxy
 from athens_operator.status_observed import Observed, PolicyState, Readback
 from athens_operator.status_pods import is_serving
+from athens_policy.merge import MergedPolicy
 
 POLICY_PROGRAMMED = "PolicyProgrammed"
 LAG_AFTER = timedelta(minutes=2)

@@ -1,0 +1,136 @@
+"""What users get, as whole files: a difference in review shows what an operator upgrade will change.
+
+The files are written anew by `UPDATE_GOLDEN=1 make unit`; read the difference before it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from athens_operator.desired import desired_objects
+from athens_operator.desired.configuration import DEFAULT_GOPROXY
+from athens_operator.desired.inputs import Inputs
+from athens_operator.spec import AthensProxy
+from support.operator_values import INPUTS, MEMORY, proxy_value
+
+GOLDEN = Path(__file__).parent / "golden"
+POLICY = '# a download file\nmode = "sync"\ndownloadURL = ""\n'
+
+FULL: dict[str, Any] = {
+    "version": "v0.3.0",
+    "imagePullPolicy": "Always",
+    "imagePullSecrets": [{"name": "registry"}],
+    "replicas": 3,
+    "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
+    "scratch": {"sizeLimit": "8Gi", "medium": "Memory"},
+    "scheduling": {
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "builds", "operator": "Exists", "effect": "NoSchedule"}],
+        "priorityClassName": "high",
+    },
+    "serviceAccount": {"labels": {"team": "a"}, "annotations": {"cloud.example.com/role": "modules"}},
+    "podMetadata": {"labels": {"team": "a"}, "annotations": {"example.com/scrape": "yes"}},
+    "extraEnv": [
+        {"name": "GODEBUG", "value": "netdns=go"},
+        {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+    ],
+    "deletionPolicy": {"storage": "Delete"},
+    "storage": {
+        "type": "disk",
+        "disk": {
+            "path": "/srv/modules",
+            "persistentVolumeClaim": {
+                "size": "50Gi",
+                "storageClassName": "shared",
+                "accessModes": ["ReadWriteMany"],
+            },
+        },
+    },
+    "privateModules": ["git.corp.example/*", "*.internal.example"],
+    "checksumDB": {"urls": ["https://sum.example.com"], "noSumPatterns": ["example.com/unsummed"]},
+    "upstream": {
+        "goproxy": "https://goproxy.example.com|direct",
+        "goEnv": {"GOFLAGS": "-modcacherw", "GOAUTH": "netrc"},
+    },
+    "upstreamErrors": "notfound",
+    "network": {"mode": "fallback"},
+    "workers": {"fetch": 4, "protocol": 8},
+    "server": {
+        "logLevel": "debug",
+        "logFormat": "plain",
+        "timeouts": {"network": "1m", "stash": "20m", "shutdown": "30s"},
+        "pathPrefix": "/go",
+    },
+    "auth": {"basic": {"secretRef": {"name": "users"}}},
+    "service": {
+        "name": "goproxy",
+        "type": "NodePort",
+        "port": 8080,
+        "nodePort": 30080,
+        "labels": {"team": "a"},
+        "annotations": {"example.com/lb": "internal"},
+    },
+    "rollout": {
+        "strategy": "RollingUpdate",
+        "maxSurge": "50%",
+        "maxUnavailable": 1,
+        "minReadySeconds": 10,
+        "progressDeadlineSeconds": 300,
+        "revisionHistoryLimit": 1,
+    },
+    "metrics": {"enabled": False},
+}
+
+CASES: dict[str, tuple[AthensProxy, str | None, Inputs]] = {
+    "minimal": (proxy_value(), POLICY, INPUTS),
+    "full": (
+        proxy_value(FULL, annotations={"athensproxy.dev/restartedAt": "monday"}),
+        POLICY,
+        Inputs(
+            default_image="registry.example.com:5000/athens/proxy:0.1.0",
+            cluster_domain="cluster.example",
+            secrets_hash="a1b2c3",
+        ),
+    ),
+    "memory-before-its-policy": (proxy_value({"storage": MEMORY}), None, INPUTS),
+    "existing-claim-rolling": (
+        proxy_value(
+            {
+                "storage": {"type": "disk", "disk": {"existingClaim": "athens-storage"}},
+                "rollout": {"strategy": "RollingUpdate"},
+                "serviceAccount": {"create": False, "name": "modules"},
+            }
+        ),
+        POLICY,
+        INPUTS,
+    ),
+}
+
+
+class Readable(yaml.SafeDumper):
+    """Writes texts of several lines as blocks."""
+
+
+def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+Readable.add_representer(str, text)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_children_are_rendered_byte_for_byte(name: str) -> None:
+    proxy, policy_text, inputs = CASES[name]
+    children = desired_objects(proxy, policy_text, inputs)
+    rendered = yaml.dump_all(children, Dumper=Readable, sort_keys=False, width=100)
+    rendered = rendered.replace(DEFAULT_GOPROXY, "(the default chain)")
+    golden = GOLDEN / f"{name}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(rendered)
+
+    assert rendered == golden.read_text()
