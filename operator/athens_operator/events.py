@@ -42,8 +42,18 @@ EVENT_OF_REASON = {
     "RejectedByProxy": "PolicyRejectedByProxy",
     "SecretNotFound": "SecretMissing",
     "SecretKeyMissing": "SecretMissing",
-    "ProgressDeadlineExceeded": "RolloutStuck",
 }
+EVENT_OF_STALLED = {
+    "ProgressDeadlineExceeded": "RolloutStuck",
+    "CrashLooping": "RolloutStuck",
+    "ImagePullFailed": "RolloutStuck",
+    "NoReadyReplicas": "RolloutStuck",
+    "PodSecurityDenied": "RolloutStuck",
+    "QuotaExceeded": "RolloutStuck",
+    "Unschedulable": "RolloutStuck",
+    "FieldFight": "FieldFight",
+}
+"""A rollout that was given up is told even while older pods still serve; then no other condition says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +92,8 @@ def _of_condition(kind: str, condition: Mapping[str, Any], *, first: bool) -> li
             return [Announcement("Suspended", message or reason)]
         case ("Reconciling", "True") if reason == "RollingOut":
             return [Announcement("RolloutStarted", message or "pods are being replaced")]
-        case ("Stalled", "True") if reason in ("ProgressDeadlineExceeded", "FieldFight"):
-            return [Announcement(EVENT_OF_REASON.get(reason, reason), message, warning=True)]
+        case ("Stalled", "True") if reason in EVENT_OF_STALLED:
+            return [Announcement(EVENT_OF_STALLED[reason], message, warning=True)]
         case ("Conflicted", "True"):
             return [Announcement("PolicyConflict", message, warning=True)]
         case ("Reconciling" | "Stalled" | "HighlyAvailable" | "Conflicted" | "Suspended", _):

@@ -50,6 +50,13 @@ def test_trouble_is_told_once_as_a_warning_under_its_documented_name() -> None:
     assert reasons(ill, well) == []
 
 
+def test_a_rollout_that_is_given_up_is_told_although_older_pods_still_serve() -> None:
+    rolling = status(("Available", "True", "MinimumReplicasAvailable"), ("Reconciling", "True", "RollingOut"))
+    stuck = status(("Available", "True", "MinimumReplicasAvailable"), ("Stalled", "True", "ImagePullFailed"))
+
+    assert reasons(rolling, stuck) == [("RolloutStuck", True)]
+
+
 def test_a_normal_start_is_no_trouble() -> None:
     before = status(("Ready", "False", "x"))
     start = status(("Available", "False", "NoReadyReplicas"), ("StorageReady", "False", "ClaimPending"))
