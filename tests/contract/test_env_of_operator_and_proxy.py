@@ -1,0 +1,163 @@
+"""What the operator writes is what the proxy reads: names, values, and nothing that the proxy would warn about."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import pytest
+
+from athens_operator.desired.configuration import config_map
+from athens_operator.desired.workload import deployment
+from athens_operator.manifests import Manifest
+from athens_operator.spec import AthensProxy
+from athens_proxy.config.load import Config, ConfigFile, load
+from athens_proxy.config.sections import (
+    Key,
+    LogSection,
+    PolicySection,
+    Section,
+    ServerSection,
+    StorageSection,
+    UpstreamSection,
+)
+from athens_proxy.config.sources import prefixed_env
+from support.crd_schema import nodes, schema
+from support.operator_values import INPUTS, MEMORY, proxy_value
+
+SECTIONS: tuple[type[Section], ...] = (ServerSection, LogSection, StorageSection, UpstreamSection, PolicySection)
+KEYS = [
+    item
+    for section in SECTIONS
+    for field in section.model_fields.values()
+    for item in field.metadata
+    if isinstance(item, Key)
+]
+# Keys that no field of AthensProxy reaches yet; users set them by `extraEnv`.
+OPEN = {
+    "TLSCertFile",
+    "TLSKeyFile",
+    "ForceSSL",
+    "RobotsFile",
+    "Processes",
+    "CloudRuntime",
+    "GoBinary",
+    "SingleFlightType",
+    "IndexType",
+}
+
+
+def environment(proxy: AthensProxy) -> list[Manifest]:
+    workload = deployment(proxy, config_map(proxy, INPUTS), INPUTS)
+    variables: list[Manifest] = workload["spec"]["template"]["spec"]["containers"][0]["env"]
+    return variables
+
+
+def loaded(proxy: AthensProxy) -> Config:
+    """The proxy's own reading of what the operator wrote; values from Secrets are stand-ins."""
+    environ = {entry["name"]: entry.get("value", "from-a-secret") for entry in environment(proxy)}
+    text = config_map(proxy, INPUTS)["data"]["config.toml"]
+    return load(["-config_file=/config.toml"], environ, lambda _: ConfigFile(text, 0o444))
+
+
+def test_the_proxy_starts_with_every_default_and_warns_about_nothing() -> None:
+    config = loaded(proxy_value())
+
+    assert config.warnings == ()
+    assert (config.storage.type, config.storage.disk_root) == ("disk", "/var/lib/athens")
+    assert (config.log.level, config.log.format, config.log.go_env) == ("info", "json", "production")
+    assert (config.server.address.port, config.server.shutdown_timeout_s) == (3000, 60)
+    assert config.policy.download_mode == "file:/etc/athens/policy/download.hcl"
+
+
+def test_the_defaults_that_users_read_about_are_the_proxys_own() -> None:
+    """An `AthensProxy` without a field behaves like a proxy without the setting, but for format and environment."""
+    assert loaded(proxy_value()).upstream.model_copy(update={"go_get_dir": ""}) == UpstreamSection()
+
+
+def test_the_proxy_reads_every_field_as_it_was_meant() -> None:
+    config = loaded(
+        proxy_value(
+            {
+                "storage": MEMORY,
+                "privateModules": ["git.corp.example/*"],
+                "checksumDB": {"urls": [], "noSumPatterns": ["example.com/x"]},
+                "upstream": {"goproxy": "https://goproxy.example.com|direct", "goEnv": {"GOFLAGS": "-mod=mod"}},
+                "upstreamErrors": "notfound",
+                "network": {"mode": "offline"},
+                "workers": {"fetch": 3, "protocol": 7},
+                "server": {
+                    "logLevel": "warn",
+                    "timeouts": {"network": "1m", "stash": "1h", "shutdown": "0s"},
+                    "pathPrefix": "/go",
+                },
+                "auth": {"basic": {"secretRef": {"name": "users"}}},
+                "metrics": {"enabled": False},
+            }
+        )
+    )
+
+    assert config.warnings == ()
+    assert config.storage.type == "memory"
+    assert [str(item.name) for item in config.upstream.go_env_vars] == ["GOPROXY", "GOPRIVATE", "GOFLAGS"]
+    assert (config.upstream.sum_dbs, config.upstream.no_sum_patterns) == ((), ("git.corp.example/*", "example.com/x"))
+    assert (config.upstream.fetch_workers, config.upstream.protocol_workers) == (3, 7)
+    assert (config.upstream.timeout_s, config.upstream.stash_timeout_s) == (60, 3600)
+    assert (config.server.shutdown_timeout_s, config.server.path_prefix) == (0, "/go")
+    assert (config.server.upstream_errors, config.upstream.network_mode) == ("notfound", "offline")
+    assert (config.log.level, config.log.stats_exporter) == ("warn", "")
+    assert config.server.basic_auth_user == "from-a-secret"
+
+
+def words(path: str) -> list[Any]:
+    found: list[Any] = next(node.schema["enum"] for node in nodes(schema("AthensProxy", "spec")) if node.path == path)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        (path, word)
+        for path in ("upstreamErrors", "network.mode", "server.logLevel", "server.logFormat")
+        for word in words(path)
+    ],
+)
+def test_every_word_of_the_schema_is_one_that_the_proxy_takes(path: str, word: str) -> None:
+    spec: Any = word
+    for name in reversed(path.split(".")):
+        spec = {name: spec}
+
+    assert loaded(proxy_value(spec)).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        set(
+            itertools.chain.from_iterable(
+                (prefixed_env(key.toml, key.env), key.env) for key in KEYS if key.toml not in OPEN
+            )
+        )
+        | {"PORT", "HOME", "TMPDIR", "ATHENS_FILTER_FILE", "ATHENS_ATHENS_FILTER_FILE", "ATHENS_GLOBAL_ENDPOINT"}
+    ),
+)
+def test_extra_env_cannot_reach_a_setting_that_has_a_field(name: str) -> None:
+    """In plain and in doubled form, which beats everything else."""
+    rule = refusing_rule()
+    listed = re.search(r"self in \[([^]]*)\]", rule)
+    assert listed is not None
+
+    refused = name in re.findall(r"'([^']*)'", listed.group(1)) or any(
+        re.fullmatch(pattern.strip("^$"), name) for pattern in re.findall(r"self\.matches\('([^']*)'\)", rule)
+    )
+
+    assert refused
+
+
+def refusing_rule() -> str:
+    name = next(node for node in nodes(schema("AthensProxy", "spec")) if node.path == "extraEnv[].name")
+    rules = [
+        rule["rule"] for rule in name.schema["x-kubernetes-validations"] if "set by the operator" in rule["message"]
+    ]
+    return str(rules[0])

@@ -1,0 +1,183 @@
+"""A field that changes nothing is a lie to users: every leaf of the schema changes a rendered child.
+
+Each leaf is changed alone in a spec that is valid with and without the change. A leaf without effect fails, unless it
+is listed with the reason.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from athens_operator.attachment import attached
+from athens_operator.desired import desired_objects
+from athens_operator.desired.inputs import Inputs
+from athens_operator.spec import AthensProxy
+from athens_policy.merge import merge
+from athens_policy.render import render
+from support.crd_schema import Node, nodes, schema, violations
+from support.operator_values import policy_value, proxy_body, rule
+
+INPUTS = Inputs(default_image="registry.example.com/athens/proxy:v0.1.0", claim_access_modes=("ReadWriteMany",))
+POLICIES = (
+    policy_value("selected", rules=[rule("chosen", "example.com/selected")]),
+    policy_value("shared", namespace="platform", rules=[rule("named", "example.com/named")], shareWith={"from": "All"}),
+)
+NO_CHILD = {
+    "suspend": "freezes the children instead of changing them; status and engine tests",
+    "policyRefs[].kind": "has one allowed word",
+}
+SPEC: dict[str, Any] = {
+    "version": "v0.3.0",
+    "imagePullPolicy": "Always",
+    "imagePullSecrets": [{"name": "registry"}],
+    "replicas": 3,
+    "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "2Gi"}},
+    "scratch": {"sizeLimit": "8Gi", "medium": "Memory"},
+    "scheduling": {
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [
+            {"key": "a", "operator": "Exists", "value": "b", "effect": "NoExecute", "tolerationSeconds": 60}
+        ],
+        "priorityClassName": "high",
+    },
+    "serviceAccount": {"create": True, "name": "modules", "labels": {"a": "b"}, "annotations": {"a": "b"}},
+    "podMetadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}},
+    "extraEnv": [{"name": "A", "value": "1"}],
+    "suspend": False,
+    "deletionPolicy": {"storage": "Delete"},
+    "storage": {
+        "type": "disk",
+        "disk": {
+            "path": "/srv/modules",
+            "persistentVolumeClaim": {"size": "5Gi", "storageClassName": "x", "accessModes": ["ReadWriteMany"]},
+        },
+    },
+    "download": {
+        "defaultMode": "redirect",
+        "downloadURL": "https://goproxy.example.com",
+        "rules": [
+            rule("inline", "example.com/inline", versions=">=v1.0.0", reason="why"),
+        ],
+    },
+    "policyRefs": [{"kind": "DownloadPolicy", "name": "shared", "namespace": "platform"}],
+    "acceptSelectedPolicies": True,
+    "privateModules": ["git.corp.example"],
+    "checksumDB": {"urls": ["https://sum.example.com"], "noSumPatterns": ["example.com/unsummed"]},
+    "upstream": {"goproxy": "https://goproxy.example.com", "goEnv": {"GOFLAGS": "-v"}},
+    "upstreamErrors": "strict",
+    "network": {"mode": "strict"},
+    "workers": {"fetch": 1, "protocol": 2},
+    "server": {
+        "logLevel": "debug",
+        "logFormat": "plain",
+        "timeouts": {"network": "60s", "stash": "60s", "shutdown": "60s"},
+        "pathPrefix": "/go",
+    },
+    "auth": {"basic": {"secretRef": {"name": "users", "usernameKey": "u", "passwordKey": "p"}}},
+    "service": {
+        "name": "modules",
+        "type": "NodePort",
+        "port": 8080,
+        "nodePort": 30080,
+        "labels": {"a": "b"},
+        "annotations": {"a": "b"},
+    },
+    "rollout": {
+        "strategy": "RollingUpdate",
+        "maxSurge": 2,
+        "maxUnavailable": 2,
+        "minReadySeconds": 1,
+        "progressDeadlineSeconds": 60,
+        "revisionHistoryLimit": 2,
+    },
+    "metrics": {"enabled": True},
+}
+# What cannot stand in the same spec as the above.
+ELSEWHERE: dict[str, dict[str, Any]] = {
+    "image": {"image": "registry.example.com/mine:v1"},
+    "storage.type": {"replicas": 1, "storage": {"type": "memory", "memory": {}}},
+    "storage.memory": {"replicas": 1, "storage": {"type": "memory", "memory": {}}},
+    "storage.disk.ephemeral": {
+        "storage": {"type": "disk", "disk": {"ephemeral": {"sizeLimit": "1Gi", "medium": "Memory"}}}
+    },
+    "storage.disk.existingClaim": {"storage": {"type": "disk", "disk": {"existingClaim": "theirs"}}},
+    "download.rules[].downloadURL": {
+        "download": {"rules": [rule("away", mode="redirect", downloadURL="https://other.example.com")]}
+    },
+    "extraEnv[].valueFrom": {"extraEnv": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]},
+}
+BY_HAND: dict[str, Any] = {
+    "rollout.strategy": "Recreate",
+    "server.timeouts.network": "61s",
+    "server.timeouts.stash": "61s",
+    "server.timeouts.shutdown": "61s",
+    "download.rules[].versions": ">=v1.0.1",
+    "extraEnv[].valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}},
+    "storage.disk.persistentVolumeClaim.accessModes[]": "ReadWriteOnce",
+    "storage.disk.persistentVolumeClaim.size": "6Gi",
+}
+LEAVES = [node for node in nodes(schema("AthensProxy", "spec")) if node.is_leaf and node.path != "storage.memory"]
+
+
+def children(spec: dict[str, Any]) -> object:
+    """Everything that is rendered for a spec, the download file included."""
+    proxy = AthensProxy.parse(proxy_body(spec))
+    text = render(merge(attached(proxy, POLICIES, {}).sources))
+    return desired_objects(proxy, text, INPUTS)
+
+
+def changed(node: Node, value: Any) -> Any:
+    """Another valid value of the leaf's type."""
+    if node.path in BY_HAND:
+        return BY_HAND[node.path]
+    if "enum" in node.schema:
+        return next((word for word in node.schema["enum"] if word != value), value)
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case _:
+            return f"{value[:-2]}9Gi" if str(value).endswith("Gi") else f"{value}x"
+
+
+def with_change(spec: dict[str, Any], node: Node) -> dict[str, Any]:
+    """A copy of the spec in which one leaf has another value, or none where only one value exists."""
+    copy = deepcopy(spec)
+    place: Any = copy
+    *parents, last = node.path.replace("[]", ".0").replace("{}", ".*").split(".")
+    for step in parents:
+        place = place[int(step)] if isinstance(place, list) else place[next(iter(place)) if step == "*" else step]
+    key: Any = int(last) if isinstance(place, list) else next(iter(place)) if last == "*" else last
+    if len(node.schema.get("enum", ())) == 1 and node.path not in NO_CHILD:
+        del place[key]
+    else:
+        place[key] = changed(node, place[key])
+    return copy
+
+
+def spec_with(path: str) -> dict[str, Any]:
+    for prefix, part in ELSEWHERE.items():
+        if path.startswith(prefix) and path != "storage.type":
+            return {**SPEC, **part}
+    return SPEC
+
+
+@pytest.mark.parametrize("node", LEAVES, ids=lambda node: node.path)
+def test_a_field_changes_something_or_says_why_not(node: Node) -> None:
+    spec = spec_with(node.path)
+    other = with_change(spec, node) if node.path != "storage.type" else {**SPEC, **ELSEWHERE["storage.type"]}
+
+    assert (children(spec) == children(other)) is (node.path in NO_CHILD)
+
+
+@pytest.mark.parametrize("path", ["", *ELSEWHERE])
+def test_the_specs_used_here_fit_the_schema(path: str) -> None:
+    assert list(violations(schema("AthensProxy", "spec"), spec_with(path))) == []
+
+
+def test_reasons_are_given_for_existing_fields_only() -> None:
+    assert set(NO_CHILD) - {node.path for node in LEAVES} == set()
