@@ -24,6 +24,7 @@ from athens_policy.errors import PolicySyntaxError
 Node: TypeAlias = Any  # lark's trees are generic over what their leaves are
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]+|\S")
 _ESCAPE: Final = re.compile(r"\\(?:(?P<plain>[nrt\"\\])|u(?P<short>[0-9A-Fa-f]{4})|U(?P<long>[0-9A-Fa-f]{8})|(?s:.)?)")
+_SHOWN: Final = 40
 _PLAIN: Final = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 
 
@@ -90,7 +91,7 @@ def _unexpected(text: str, cleared: str, offset: int) -> PolicySyntaxError:
     found = _WORD.search(cleared, offset)
     if found is None:
         return scan.refusal(text, len(cleared.rstrip()), f"unexpected end of the file; {scan.SUPPORTED}")
-    return scan.refusal(text, found.start(), f"unexpected {found[0]!r}; {scan.SUPPORTED}")
+    return scan.refusal(text, found.start(), f"unexpected {found[0][:_SHOWN]!r}; {scan.SUPPORTED}")
 
 
 def _items(text: str, body: Node) -> Iterator[Node]:
@@ -140,7 +141,8 @@ def _string(text: str, node: Node) -> str:
         if code and (int(code, 16) < 0xD800 or 0xDFFF < int(code, 16) <= 0x10FFFF):
             return chr(int(code, 16))
         allowed = 'allowed are \\n \\r \\t \\" \\\\ \\uXXXX \\UXXXXXXXX'
-        raise scan.refusal(text, begin + match.start(), f"the escape {match[0]} is unknown; {allowed}")
+        shown = match[0] if match[0].isprintable() else repr(match[0])
+        raise scan.refusal(text, begin + match.start(), f"the escape {shown} is unknown; {allowed}")
 
     return _ESCAPE.sub(meaning, text[begin : node.meta.end_pos - 1])
 
