@@ -100,7 +100,7 @@ class ChecksumDatabases:
         limits = HttpLimits(idle_s=budget_s, small_file_s=budget_s)
         hop = HttpTransport(session, proxy_hop, limits) if proxy_hop else None
         self._databases = {
-            name: _Database(
+            name: ChecksumDatabase(
                 name,
                 own=HttpTransport(session, HttpHop(url), limits),
                 hop=hop,
@@ -143,6 +143,10 @@ class ChecksumDatabases:
             case _:
                 assert_never(request)
 
+    def database(self, name: str) -> ChecksumDatabase | None:
+        """The database of that name, if it is configured."""
+        return self._databases.get(name)
+
     async def aclose(self) -> None:
         """Cancel what is being asked and wait until it is gone."""
         for database in self._databases.values():
@@ -156,8 +160,12 @@ class ChecksumDatabases:
                 )
 
 
-class _Database:
-    """One database with its kept answers and the way to it, which is found out once."""
+class ChecksumDatabase:
+    """One database with its kept answers and the way to it, which is found out once.
+
+    Attributes:
+        name: what it is called below `/sumdb/`.
+    """
 
     def __init__(
         self,
@@ -169,7 +177,7 @@ class _Database:
         offline: bool,
         budget_s: float,
     ) -> None:
-        self._name = name
+        self.name = name
         self._own = own
         self._hop = hop
         self._records = records
@@ -185,16 +193,22 @@ class _Database:
             return await self._kept("latest")
         return await self._asked("latest", MAX_LOOKUP_BYTES, lambda body: body.startswith(_TREE_START))
 
-    async def lookup(self, request: Lookup) -> bytes:
-        """A record; from the store once it was asked for."""
-        return await self._kept_or_asked(request.path, MAX_LOOKUP_BYTES, lambda body: bool(_LOOKUP_START.match(body)))
+    async def lookup(self, request: Lookup, *, fresh: bool = False) -> bytes:
+        """A record; from the store once it was asked for, unless a fresh one is wanted."""
 
-    async def tile(self, request: Tile) -> bytes:
+        def is_sound(body: bytes) -> bool:
+            return bool(_LOOKUP_START.match(body))
+
+        return await self._kept_or_asked(request.path, MAX_LOOKUP_BYTES, is_sound, fresh=fresh)
+
+    async def tile(self, request: Tile, *, fresh: bool = False) -> bytes:
         """A tile; a partial one is as unchanging as a full one, only soon out of use."""
         size_bytes = MAX_DATA_TILE_BYTES if request.is_data else HASH_BYTES * request.width
-        return await self._kept_or_asked(
-            request.path, size_bytes, lambda body: request.is_data or len(body) == HASH_BYTES * request.width
-        )
+
+        def is_sound(body: bytes) -> bool:
+            return request.is_data or len(body) == HASH_BYTES * request.width
+
+        return await self._kept_or_asked(request.path, size_bytes, is_sound, fresh=fresh)
 
     async def aclose(self) -> None:
         """Cancel what is in flight."""
@@ -203,19 +217,22 @@ class _Database:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    async def _kept_or_asked(self, path: str, at_most_bytes: int, is_sound: Callable[[bytes], bool]) -> bytes:
-        try:
-            return await self._kept(path)
-        except (ModuleNotFound, StorageError):
-            if self._offline:
-                raise
+    async def _kept_or_asked(
+        self, path: str, at_most_bytes: int, is_sound: Callable[[bytes], bool], *, fresh: bool
+    ) -> bytes:
+        if self._offline or not fresh:
+            try:
+                return await self._kept(path)
+            except (ModuleNotFound, StorageError):
+                if self._offline:
+                    raise
         return await self._asked(path, at_most_bytes, is_sound)
 
     async def _kept(self, path: str) -> bytes:
         try:
-            return await self._records.read_record(self._record(path))
+            return await self._records.read_record(self.record(path))
         except ModuleNotFound as error:
-            raise ModuleNotFound(f"not found: {path} of {self._name} is not kept here") from error
+            raise ModuleNotFound(f"not found: {path} of {self.name} is not kept here") from error
 
     async def _asked(self, path: str, at_most_bytes: int, is_sound: Callable[[bytes], bool]) -> bytes:
         flight = self._flights.get(path)
@@ -235,18 +252,18 @@ class _Database:
             async with asyncio.timeout(self._budget_s):
                 body = await self._read(path, at_most_bytes)
         except TimeoutError as error:
-            raise UpstreamTimeout(f"asking {self._name} for {path}: no answer within {self._budget_s:g} s") from error
+            raise UpstreamTimeout(f"asking {self.name} for {path}: no answer within {self._budget_s:g} s") from error
         if not is_sound(body):
-            raise BadUpstreamAnswer(f"asking {self._name} for {path}: the answer is none of a checksum database")
+            raise BadUpstreamAnswer(f"asking {self.name} for {path}: the answer is none of a checksum database")
         try:
-            await self._records.write_record(self._record(path), body)
+            await self._records.write_record(self.record(path), body)
         except StorageError as error:
             _LOG.warning("checksum database answer not kept: %s", error)
         return body
 
     async def _read(self, path: str, at_most_bytes: int) -> bytes:
         if self._hop is not None and await self._is_relayed(self._hop):
-            return await self._hop.read(f"sumdb/{self._name}/{path}", at_most_bytes=at_most_bytes)
+            return await self._hop.read(f"sumdb/{self.name}/{path}", at_most_bytes=at_most_bytes)
         return await self._own.read(path, at_most_bytes=at_most_bytes)
 
     async def _is_relayed(self, hop: ProxyTransport) -> bool:
@@ -258,16 +275,17 @@ class _Database:
     async def _answers_supported(self, hop: ProxyTransport) -> bool | None:
         """None when the proxy could not say; it is asked again then."""
         try:
-            await hop.read(f"sumdb/{self._name}/supported", at_most_bytes=MAX_LOOKUP_BYTES)
+            await hop.read(f"sumdb/{self.name}/supported", at_most_bytes=MAX_LOOKUP_BYTES)
         except ModuleNotFound:
             return False
         except ProxyError as error:
-            _LOG.warning("whether %s is relayed is unknown: %s", self._name, error)
+            _LOG.warning("whether %s is relayed is unknown: %s", self.name, error)
             return None
         return True
 
-    def _record(self, path: str) -> str:
-        return f"sumdb/{self._name}/{path}"
+    def record(self, path: str) -> str:
+        """The name of the record that keeps an answer."""
+        return f"sumdb/{self.name}/{path}"
 
 
 def _name_of(url: str) -> str:
