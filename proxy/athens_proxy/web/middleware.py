@@ -18,7 +18,7 @@ from typing import Final
 from aiohttp import web
 
 from athens_proxy.errors import ModuleNotFound, ProxyError, RedirectTo
-from athens_proxy.web.responses import REQUEST_ID, Responses, signature
+from athens_proxy.web.responses import REQUEST_ID, REQUEST_ID_KEY, Responses, signature
 from athens_proxy.web.routes import Routes
 from athens_proxy.web.targets import FixedTarget, Target, target
 
@@ -67,7 +67,7 @@ class Gate:
         """Answer one request, count it and write its access line."""
         begin = time.monotonic()
         asked_id = request.headers.get(REQUEST_ID, "")
-        request[REQUEST_ID] = asked_id if _SANE_ID.fullmatch(asked_id) else str(uuid.uuid4())
+        request[REQUEST_ID_KEY] = asked_id if _SANE_ID.fullmatch(asked_id) else str(uuid.uuid4())
         _cache_result.set("")
         status, size_bytes = 499, 0  # the client left before there was an answer
         try:
@@ -86,7 +86,7 @@ class Gate:
         return response
 
     async def _response(self, request: web.BaseRequest) -> web.StreamResponse:
-        request_id: str = request[REQUEST_ID]
+        request_id = request[REQUEST_ID_KEY]
         try:
             return await self._admitted(request)
         except RedirectTo as redirect:
@@ -156,7 +156,7 @@ def _log_access(request: web.BaseRequest, status: int, size_bytes: int, duration
         "http-method": request.method,
         "http-path": request.raw_path.partition("?")[0],
         "http-status": str(status),
-        "request-id": request[REQUEST_ID],
+        "request-id": request[REQUEST_ID_KEY],
         "duration_ms": round(duration_s * 1000, 3),
         "bytes": size_bytes,
     }
@@ -166,5 +166,5 @@ def _log_access(request: web.BaseRequest, status: int, size_bytes: int, duration
 
 def _log_failure(error: ProxyError, request: web.BaseRequest) -> None:
     level = logging.DEBUG if isinstance(error, ModuleNotFound) else logging.ERROR
-    fields = {"kind": type(error).__name__, "request-id": request[REQUEST_ID]}
+    fields = {"kind": type(error).__name__, "request-id": request[REQUEST_ID_KEY]}
     _LOG.log(level, "%s", error, extra=fields)

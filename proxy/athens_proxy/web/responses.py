@@ -43,6 +43,7 @@ STATUS: Final[Mapping[type[ProxyError], int]] = {
 _LENIENT: Final = (UpstreamDenied, UpstreamError, UpstreamThrottled, UpstreamTimeout)
 
 REQUEST_ID: Final = "Athens-Request-ID"
+REQUEST_ID_KEY: Final = web.RequestKey("request_id", str)
 JSON: Final = "application/json; charset=utf-8"
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
@@ -159,7 +160,7 @@ def printable(text: str) -> str:
 
 def signature(request: web.BaseRequest) -> dict[str, str]:
     """The headers of every answer; the gate adds them to those that are not on their way yet."""
-    return {REQUEST_ID: request[REQUEST_ID], "Server": "athens-proxy"}
+    return {REQUEST_ID: request[REQUEST_ID_KEY], "Server": "athens-proxy"}
 
 
 @dataclass(frozen=True, slots=True)
