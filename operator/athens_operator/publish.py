@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from athens_operator.events import Announcement, Announcer, announcements
 from athens_operator.manifests import Manifest, ref_of
 
 Status = Mapping[str, Any]
+IDENTITY = ("namespace", "name", "uid", "resourceVersion")
+"""Of the object that was judged. The API server ignores a wrong uid on `/status`, a stale version it refuses."""
 
 
 class Publisher:
@@ -41,14 +44,15 @@ class Publisher:
             await self._announcer.tell(body, announcement)
         if status == before or self._sent.get(uid_of(body)) == (status, before):
             return False
-        metadata = {name: body["metadata"][name] for name in ("namespace", "name", "uid") if name in body["metadata"]}
+        metadata = {name: body["metadata"][name] for name in IDENTITY if name in body["metadata"]}
         manifest = {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": metadata, "status": status}
         try:
             after = await self._cluster.apply(manifest, subresource="status")
         except NotFound:  # deleted meanwhile; the watch will say so
             return False
-        except Conflict:
-            self._cache.evict(ref_of(body))
+        except Conflict:  # edited since, or a namesake: look again, judge again
+            with contextlib.suppress(NotFound):
+                self._cache.put(await self._cluster.get(ref_of(body)))
             raise
         self._cache.put(after)
         self._sent[uid_of(body)] = (status, after.get("status") or {})

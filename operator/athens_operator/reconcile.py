@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 RESYNC_S = 600.0
 SECRETS_EVERY_S = 120.0
+SECRET_MISSING_EVERY_S = 3.0  # Secrets are not watched, and somebody waits
 UNSETTLED_EVERY_S = 15.0
 STUCK_EVERY_S = 60.0
 POLICIES_AFTER_S = 2.0
@@ -167,7 +168,7 @@ class ProxyReconciler:
         if proxy.secret_references:
             looks.append(SECRETS_EVERY_S)
         if conditions.get("Reconciling") == "True":
-            looks.append(UNSETTLED_EVERY_S)
+            looks.append(SECRET_MISSING_EVERY_S if conditions.get("SecretsResolved") == "False" else UNSETTLED_EVERY_S)
         if conditions.get("Stalled") == "True":
             looks.append(STUCK_EVERY_S)
         look_s = min(looks) * random.uniform(0.8, 1.2)  # noqa: S311 (jitter, not a secret)

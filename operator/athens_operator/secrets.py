@@ -75,7 +75,8 @@ class SecretReader:
 
     async def _look(self, namespace: str, references: tuple[SecretReference, ...]) -> SecretFacts:
         missing: list[MissingSecret] = []
-        seal = hmac.new(await self._key(), digestmod=hashlib.sha256)
+        key_of_hash = await self._key()
+        seal = hmac.new(key_of_hash, digestmod=hashlib.sha256)
         for reference in references:
             try:
                 data = (await self._cluster.get(SECRETS.ref(namespace, reference.name))).get("data") or {}
@@ -85,11 +86,16 @@ class SecretReader:
             missing += [MissingSecret(reference, key) for key in reference.keys if key not in data]
             for key in reference.keys or sorted(data):
                 seal.update(f"{reference.name}\0{key}\0{data.get(key, '')}\0".encode())
-        return SecretFacts(tuple(missing), hash="" if missing else seal.hexdigest()[:32])
+        known = key_of_hash and not missing
+        return SecretFacts(tuple(missing), hash=seal.hexdigest()[:32] if known else "")
 
     async def _key(self) -> bytes:
+        """The key of the hash; empty without the right to keep one, which would otherwise change at every start."""
         if not self._hash_key:
-            self._hash_key = await self._stored_key() or await self._create_key()
+            try:
+                self._hash_key = await self._stored_key() or await self._create_key()
+            except Forbidden as error:
+                logger.warning("changed Secrets will not roll pods, grant get, create and patch on it: %s", error)
         return self._hash_key
 
     async def _stored_key(self) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,18 +38,46 @@ def api(plane: ControlPlane) -> KubeApi:
         crd = yaml.safe_load(path.read_text())
         created = api.create(crd)
         reference = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{created['metadata']['name']}"
-        until(
-            lambda reference=reference: condition(api.call("GET", reference), "Established").get("status") == "True",
-            f"{path.name} is served",
-        )
+        until(partial(_is_served, api, reference), f"{path.name} is served")
     return api
 
 
+def _is_served(api: KubeApi, crd: str) -> bool:
+    return bool(condition(api.call("GET", crd), "Established").get("status") == "True")
+
+
+@pytest.fixture(scope="session")
+def shipped_role(plane: ControlPlane, api: KubeApi, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A kubeconfig with exactly the rights that the plain manifest gives to the operator."""
+    for manifest in yaml.safe_load_all((ROOT / "deploy/install.yaml").read_text()):
+        if manifest and (manifest["kind"] == "ServiceAccount" or manifest["apiVersion"].startswith("rbac.")):
+            api.create(manifest)
+    return kubeconfig_for(plane, api, tmp_path_factory.mktemp("shipped") / "kubeconfig")
+
+
+def kubeconfig_for(plane: ControlPlane, api: KubeApi, path: Path, account: str = "athens-operator") -> Path:
+    """A kubeconfig for a ServiceAccount of the operator's namespace."""
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}}
+    address = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/serviceaccounts/{account}/token"
+    token = api.call("POST", address, asked)["status"]["token"]
+    cluster = {"server": plane.url, "certificate-authority": str(plane.ca)}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "users": [{"name": "test", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
 @pytest.fixture(scope="module")
-def operator(plane: ControlPlane, api: KubeApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    """One operator for all namespaces, leading."""
+def operator(shipped_role: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """One operator for all namespaces, leading, with no more rights than it is shipped with."""
     log: Path = tmp_path_factory.mktemp("operator") / "operator.log"
-    process = OperatorProcess(plane.kubeconfig, log, NAMESPACE=OPERATOR_NAMESPACE, POD_NAME="first")
+    process = OperatorProcess(shipped_role, log, NAMESPACE=OPERATOR_NAMESPACE, POD_NAME="first")
     try:
         yield process.start().until_leading()
     finally:

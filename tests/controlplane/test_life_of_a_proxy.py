@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from functools import partial
+from typing import Any
 
-from athens_operator.manifests import Manifest
+from athens_operator.manifests import Manifest, Ref
 from athens_operator.resources import CHILDREN, CONFIG_MAPS, EVENTS, PROXIES
 from support.fake_pods import running_pod
 from support.kube_api import KubeApi, condition, until
@@ -14,7 +16,7 @@ from support.proxies import account_ref, deployment_ref, policy_file_ref, proxy,
 CONTAINER_PATH = ("spec", "template", "spec")
 
 
-def settled(operator: OperatorProcess, api: KubeApi, namespace: str, generation: int = 1) -> Manifest:
+def settled(operator: OperatorProcess, api: KubeApi, namespace: str, generation: int = 1) -> Any:
     """The proxy once its status speaks of this generation."""
     return until(
         lambda: (
@@ -34,7 +36,7 @@ def configs(api: KubeApi, namespace: str) -> set[str]:
 
 def mounted_config(deployment: Manifest) -> str:
     volumes = deployment["spec"]["template"]["spec"]["volumes"]
-    return next(volume["configMap"]["name"] for volume in volumes if volume["name"] == "config")
+    return next(str(volume["configMap"]["name"]) for volume in volumes if volume["name"] == "config")
 
 
 def event_notes(api: KubeApi, namespace: str, reason: str) -> list[str]:
@@ -47,13 +49,19 @@ def versions(api: KubeApi, namespace: str) -> dict[str, str]:
     return {f"{body['kind']} {body['metadata']['name']}": body["metadata"]["resourceVersion"] for body in found}
 
 
+def is_another(api: KubeApi, ref: Ref, before: Manifest) -> bool:
+    """Whether an object of that name exists and is not the one from before."""
+    found = api.get(ref)
+    return found is not None and bool(found["metadata"]["uid"] != before["metadata"]["uid"])
+
+
 def test_creating_a_proxy_creates_its_children_and_a_status(
     operator: OperatorProcess, api: KubeApi, namespace: str
 ) -> None:
     created = api.create(proxy(namespace))
 
     for ref in (service_ref(namespace), account_ref(namespace), policy_file_ref(namespace), deployment_ref(namespace)):
-        child = until(lambda ref=ref: api.get(ref), f"{ref} appears", context=operator.tail)
+        child = until(partial(api.get, ref), f"{ref} appears", context=operator.tail)
         owner = child["metadata"]["ownerReferences"][0]
         assert owner["uid"] == created["metadata"]["uid"]
         assert (owner["controller"], owner["blockOwnerDeletion"]) == (True, False)
@@ -157,13 +165,7 @@ def test_a_deleted_child_is_back_within_a_second_or_two(
         assert before is not None
         deleted_at = time.monotonic()
         api.delete(ref)
-        until(
-            lambda ref=ref, before=before: (
-                (found := api.get(ref)) and found["metadata"]["uid"] != before["metadata"]["uid"]
-            ),
-            f"{ref} is back",
-            context=operator.tail,
-        )
+        until(partial(is_another, api, ref, before), f"{ref} is back", context=operator.tail)
         assert time.monotonic() - deleted_at < 5
 
 

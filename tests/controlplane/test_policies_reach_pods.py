@@ -19,13 +19,13 @@ def text(api: KubeApi, namespace: str) -> str:
     return str(found["data"]["download.hcl"]) if found else ""
 
 
-def until_text(api: KubeApi, namespace: str, part: str, operator: OperatorProcess) -> str:
+def until_text(api: KubeApi, namespace: str, part: str, operator: OperatorProcess) -> Any:
     return until(
         lambda: part in text(api, namespace) and text(api, namespace), f"{part!r} in the file", context=operator.tail
     )
 
 
-def until_programmed(api: KubeApi, namespace: str, operator: OperatorProcess) -> Manifest:
+def until_programmed(api: KubeApi, namespace: str, operator: OperatorProcess) -> Any:
     """The proxy once its status says that every pod enforces the file that is there now."""
     wanted = digest_in(api.get(policy_file_ref(namespace)))
     return until(

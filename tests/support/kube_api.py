@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import ssl
 import time
@@ -9,18 +10,22 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from athens_operator.manifests import Manifest, Ref, ref_of
 from athens_operator.resources import KNOWN, Resource
 
-T = TypeVar("T")
-
 NAMESPACE = Resource("v1", "Namespace", "namespaces", namespaced=False)
 CRD = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 VOLUME = Resource("v1", "PersistentVolume", "persistentvolumes", namespaced=False)
-CLUSTER_ROLE = Resource("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False)
-RESOURCES = {**KNOWN, **{(found.api_version, found.kind): found for found in (NAMESPACE, CRD, VOLUME, CLUSTER_ROLE)}}
+RBAC = "rbac.authorization.k8s.io/v1"
+RIGHTS = (
+    Resource(RBAC, "ClusterRole", "clusterroles", namespaced=False),
+    Resource(RBAC, "ClusterRoleBinding", "clusterrolebindings", namespaced=False),
+    Resource(RBAC, "Role", "roles"),
+    Resource(RBAC, "RoleBinding", "rolebindings"),
+)
+RESOURCES = {**KNOWN, **{(found.api_version, found.kind): found for found in (NAMESPACE, CRD, VOLUME, *RIGHTS)}}
 POLL_S = 0.05
 
 
@@ -56,10 +61,8 @@ class KubeApi:
                 return dict(json.load(answer))
         except urllib.error.HTTPError as error:
             text = error.read().decode(errors="replace")
-            try:
+            with contextlib.suppress(ValueError, KeyError):
                 text = json.loads(text)["message"]
-            except (ValueError, KeyError):
-                pass
             raise Refused(error.code, text) from None
 
     def create(self, manifest: Manifest) -> Manifest:
@@ -102,7 +105,7 @@ class KubeApi:
                 raise
 
 
-def until(look: Callable[[], T | None], what: str, *, within_s: float = 30.0, context: Callable[[], object] = str) -> T:
+def until(look: Callable[[], Any], what: str, *, within_s: float = 30.0, context: Callable[[], object] = str) -> Any:
     """The first true answer of `look`.
 
     Args:

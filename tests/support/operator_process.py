@@ -58,6 +58,17 @@ class OperatorProcess:
         """End it as a crash would."""
         return self._end(signal.SIGKILL)
 
+    def wait(self) -> int:
+        """Its exit code, once it ends by itself."""
+        assert self._process is not None
+        code = self._process.wait(timeout=STOP_WITHIN_S)
+        self._process = None
+        return code
+
+    def has_ended(self) -> bool:
+        """Whether it ended by itself."""
+        return self._process is None or self._process.poll() is not None
+
     def restart(self) -> None:
         """Stop it and wait until it leads again."""
         self.stop()
