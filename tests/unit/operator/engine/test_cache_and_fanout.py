@@ -1,0 +1,207 @@
+"""What counts as news, and which keys news concern."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from athens_operator.anti_entropy import AntiEntropy
+from athens_operator.cache import Cache
+from athens_operator.fanout import Fanout
+from athens_operator.manifests import Manifest
+from athens_operator.metrics import Metrics
+from athens_operator.resources import NAMESPACES, POLICIES, SERVICES, Key
+from support.fake_cluster import FakeCluster
+from support.proxies import deny, policy, proxy, service_ref
+
+GO = Key("AthensProxy", "a", "go")
+BASE = Key("DownloadPolicy", "a", "base")
+
+
+def stored(manifest: Manifest, *, version: int = 1, uid: str = "u", generation: int = 1, **metadata: Any) -> Manifest:
+    """The manifest as an API server would return it."""
+    own = {"uid": uid, "resourceVersion": str(version), "generation": generation}
+    return {**manifest, "metadata": {**manifest["metadata"], **own, **metadata}}
+
+
+def service(**metadata: Any) -> Manifest:
+    labels = {"labels": {"athensproxy.dev/proxy": "go"}}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "a", "name": "go", **labels, **metadata}}
+
+
+def test_echoes_and_older_versions_are_no_news() -> None:
+    cache = Cache()
+
+    assert cache.put(stored(service(), version=5))[0] is True
+    assert cache.put(stored(service(), version=5))[0] is False
+    assert cache.put(stored(service(), version=4))[0] is False
+    assert cache.put(stored(service(), version=6))[0] is True
+
+
+def test_a_late_event_does_not_bring_a_deleted_object_back() -> None:
+    cache = Cache()
+    cache.put(stored(service(), version=5))
+    cache.remove(stored(service(), version=7))
+
+    assert cache.put(stored(service(), version=6))[0] is False
+    assert cache.put(stored(service(), version=8))[0] is True  # it had only left the selector
+
+
+def test_a_late_deletion_does_not_remove_the_namesake() -> None:
+    cache = Cache()
+    cache.put(stored(service(), version=9, uid="second"))
+
+    assert cache.remove(stored(service(), version=7, uid="first")) is None
+    assert cache.get(service_ref("a")) is not None
+
+
+def test_children_are_found_by_their_proxy_until_they_lose_the_label() -> None:
+    cache = Cache()
+    cache.put(stored(service(), version=1))
+    assert list(cache.owned_by(GO)) == [service_ref("a")]
+
+    cache.put(stored(service(labels={}), version=2))
+
+    assert cache.owned_by(GO) == {}
+
+
+def test_field_ownership_is_reduced_to_who_and_when() -> None:
+    cache = Cache()
+    entry = {"manager": "kubectl", "operation": "Update", "time": "t", "fieldsV1": {"f:spec": {}}}
+    cache.put(stored(service(managedFields=[entry])))
+
+    kept = cache.get(service_ref("a"))
+
+    assert kept is not None
+    assert kept["metadata"]["managedFields"] == [{"manager": "kubectl", "operation": "Update", "time": "t"}]
+
+
+def test_a_status_write_of_our_own_is_no_work() -> None:
+    cache = Cache()
+    fanout = Fanout(cache)
+    before = stored(proxy("a"), version=1)
+    after = {**stored(proxy("a"), version=2), "status": {"phase": "Ready"}}
+
+    assert fanout.concerned(before, after) == set()
+    assert fanout.concerned(None, before) == {GO}
+    assert fanout.concerned(before, None) == {GO}
+    assert fanout.concerned(before, stored(proxy("a"), version=3, generation=2)) == {GO}
+    assert fanout.concerned(before, stored(proxy("a"), version=3, labels={"a": "b"})) == {GO}
+    assert fanout.concerned(before, stored(proxy("a"), version=3, annotations={"foreign": "x"})) == set()
+    ours = {"athensproxy.dev/requestedAt": "now"}
+    assert fanout.concerned(before, stored(proxy("a"), version=3, annotations=ours)) == {GO}
+
+
+def test_any_change_of_a_child_concerns_its_proxy_also_when_the_label_goes() -> None:
+    fanout = Fanout(Cache())
+    labelled, bare = stored(service(), version=1), stored(service(labels={}), version=2)
+
+    assert fanout.concerned(labelled, bare) == {GO}
+    assert fanout.concerned(labelled, None) == {GO}
+    assert fanout.concerned(None, bare) == set()
+
+
+def test_a_policy_concerns_the_proxies_that_it_selects_and_those_that_it_selected() -> None:
+    cache = Cache()
+    fanout = Fanout(cache)
+    cache.put(stored(proxy("a"), uid="p1"))
+    cache.put(stored(proxy("b"), uid="p2"))
+    selects = stored(policy("a", "base", deny("example.com/x")), uid="pol")
+    cache.put(selects)
+    assert fanout.concerned(None, selects) == {BASE, GO}
+
+    fanout.remember(GO, [BASE])
+    elsewhere = policy("a", "base", deny("example.com/x"), proxySelector={"matchLabels": {"other": "one"}})
+    moved = stored(elsewhere, uid="pol", version=2, generation=2)
+    cache.put(moved)
+
+    assert fanout.concerned(selects, moved) == {BASE, GO}
+
+
+def test_a_deleted_policy_concerns_the_proxies_that_used_or_name_it() -> None:
+    cache = Cache()
+    fanout = Fanout(cache)
+    cache.put(stored(proxy("a", "used"), uid="p1"))
+    cache.put(stored(proxy("a", "names", policyRefs=[{"name": "base"}]), uid="p2"))
+    cache.put(stored(proxy("a", "other"), uid="p3"))
+    used = Key("AthensProxy", "a", "used")
+    fanout.remember(used, [BASE])
+    gone = stored(policy("a", "base", deny("example.com/x")), uid="pol")
+
+    assert fanout.concerned(gone, None) == {BASE, used, Key("AthensProxy", "a", "names")}
+
+
+def test_policies_that_were_and_are_attached_are_reported_together() -> None:
+    fanout = Fanout(Cache())
+    other = Key("DownloadPolicy", "a", "other")
+    assert fanout.remember(GO, [BASE]) == {BASE}
+
+    assert fanout.remember(GO, [other]) == {BASE, other}
+    assert fanout.attached_to(BASE) == set()
+    assert fanout.attached_to(other) == {GO}
+    assert fanout.remember(GO, ()) == {other}
+
+
+def test_labels_of_a_namespace_concern_its_proxies() -> None:
+    cache = Cache()
+    fanout = Fanout(cache)
+    cache.put(stored(proxy("a"), uid="p1"))
+    cache.put(stored(proxy("b"), uid="p2"))
+    space: Manifest = {"apiVersion": "v1", "kind": NAMESPACES.kind, "metadata": {"name": "a"}}
+    before, after = stored(space), stored(space, version=2, labels={"tier": "gold"})
+
+    assert fanout.concerned(before, after) == {GO}
+    assert fanout.concerned(before, stored(space, version=2)) == set()
+
+
+class Heard:
+    """Remembers what anti-entropy told."""
+
+    def __init__(self) -> None:
+        self.kinds: list[tuple[str, str]] = []
+
+    def __call__(self, before: Manifest | None, after: Manifest | None) -> None:
+        body = after or before
+        assert body is not None
+        verb = "gone" if after is None else "new" if before is None else "changed"
+        self.kinds.append((verb, body["metadata"]["name"]))
+
+
+def test_a_lost_deletion_and_a_lost_change_are_found_and_a_healthy_cache_is_left_alone() -> None:
+    async def main() -> None:
+        cluster, cache, heard = FakeCluster(), Cache(), Heard()
+        finder = AntiEntropy(cluster, cache, namespaces=(), changed=heard, metrics=Metrics())
+        for name in ("ghost", "edited", "same"):
+            cluster.put(policy("a", name, deny("example.com/x")))
+        await finder.seed(POLICIES)
+        heard.kinds.clear()
+        assert await finder.compare(POLICIES) == 0
+
+        del cluster.objects[POLICIES.ref("a", "ghost")]
+        cluster.put(policy("a", "edited", deny("example.com/y")))
+        cluster.put(policy("a", "unseen", deny("example.com/z")))
+
+        assert await finder.compare(POLICIES) == 3
+        assert set(heard.kinds) == {("gone", "ghost"), ("changed", "edited"), ("new", "unseen")}
+        assert finder.blind_kinds() == []
+        cluster.put(policy("a", "unseen too", deny("example.com/z")))
+        await finder.compare(POLICIES)
+        assert finder.blind_kinds() == ["DownloadPolicy"]
+
+    asyncio.run(main())
+
+
+def test_an_object_that_lost_our_label_is_gone_for_us() -> None:
+    async def main() -> None:
+        cluster, cache, heard = FakeCluster(), Cache(), Heard()
+        finder = AntiEntropy(cluster, cache, namespaces=(), changed=heard, metrics=Metrics())
+        cluster.put(service())
+        await finder.seed(SERVICES)
+        cluster.objects[service_ref("a")]["metadata"] |= {"labels": {}, "resourceVersion": "99"}
+
+        await finder.compare(SERVICES)
+
+        assert heard.kinds[-1] == ("gone", "go")
+        assert await finder.compare(SERVICES) == 0
+
+    asyncio.run(main())

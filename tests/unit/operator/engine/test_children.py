@@ -1,0 +1,217 @@
+"""Applying children: what is sent, what is skipped, what is never touched."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from athens_operator.cache import Cache
+from athens_operator.children import Children
+from athens_operator.cluster import Unavailable
+from athens_operator.drift import FIGHT_COUNT
+from athens_operator.manifests import Manifest
+from athens_operator.metrics import Metrics
+from athens_operator.spec import AthensProxy
+from athens_operator.status_observed import FailureReason
+from support.fake_cluster import FakeCluster
+from support.proxies import proxy, service_ref
+from support.virtual_time import in_virtual_time
+
+
+def owner(uid: str = "owner") -> AthensProxy:
+    body = proxy("a")
+    return AthensProxy.parse({**body, "metadata": {**body["metadata"], "uid": uid, "generation": 1}})
+
+
+def child(kind: str = "Service", uid: str = "owner", **spec: Any) -> Manifest:
+    reference = {"apiVersion": "athensproxy.dev/v1beta1", "kind": "AthensProxy", "name": "go", "uid": uid}
+    metadata = {
+        "namespace": "a",
+        "name": "go",
+        "labels": {"athensproxy.dev/proxy": "go"},
+        "ownerReferences": [{**reference, "controller": True}],
+    }
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": {"port": 80, **spec}}
+
+
+class Bench:
+    """A cluster, a cache that is told everything as a watch would, and the children between them."""
+
+    def __init__(self) -> None:
+        self.cluster = FakeCluster()
+        self.cache = Cache()
+        self.children = Children(self.cluster, self.cache, Metrics())
+
+    def watch(self) -> None:
+        """Deliver the present state of everything."""
+        for body in list(self.cluster.objects.values()):
+            self.cache.put(body)
+
+    def writes(self) -> int:
+        return len(self.cluster.writes)
+
+
+def test_a_second_pass_sends_nothing() -> None:
+    async def main() -> None:
+        bench = Bench()
+        await bench.children.apply(owner(), [child()])
+        sent = bench.writes()
+
+        outcome = await bench.children.apply(owner(), [child()])
+
+        assert sent == 1
+        assert bench.writes() == sent
+        assert outcome.drifts == ()
+
+    asyncio.run(main())
+
+
+def test_a_status_written_by_a_controller_is_no_reason_to_apply() -> None:
+    async def main() -> None:
+        bench = Bench()
+        await bench.children.apply(owner(), [child()])
+        bench.cluster.put({**child(), "status": {"readyReplicas": 1}})
+        bench.watch()
+
+        await bench.children.apply(owner(), [child()])
+
+        assert bench.writes() == 1
+
+    asyncio.run(main())
+
+
+def test_a_changed_field_is_restored_and_reported_with_its_path() -> None:
+    async def main() -> None:
+        bench = Bench()
+        await bench.children.apply(owner(), [child()])
+        bench.cluster.put(child(port=81, extra="foreign"))
+        bench.watch()
+
+        outcome = await bench.children.apply(owner(), [child()])
+
+        assert [drift.paths for drift in outcome.drifts] == [("spec.port",)]
+        assert bench.cluster.objects[service_ref("a")]["spec"] == {"port": 80, "extra": "foreign"}
+
+    asyncio.run(main())
+
+
+def test_an_edit_by_the_user_is_no_drift() -> None:
+    async def main() -> None:
+        bench = Bench()
+        await bench.children.apply(owner(), [child()])
+
+        outcome = await bench.children.apply(owner(), [child(port=8080)])
+
+        assert outcome.drifts == ()
+        assert bench.cluster.objects[service_ref("a")]["spec"]["port"] == 8080
+
+    asyncio.run(main())
+
+
+def test_a_child_that_somebody_keeps_changing_is_left_alone_for_a_while() -> None:
+    async def main() -> None:
+        bench = Bench()
+        fights = 0
+        await bench.children.apply(owner(), [child()])
+        for number in range(FIGHT_COUNT + 4):
+            bench.cluster.put(child(port=1000 + number))
+            bench.watch()
+            fights += len((await bench.children.apply(owner(), [child()])).fights)
+        assert fights == 1
+        assert bench.cluster.objects[service_ref("a")]["spec"]["port"] != 80
+
+        await asyncio.sleep(301)
+        await bench.children.apply(owner(), [child()])
+
+        assert bench.cluster.objects[service_ref("a")]["spec"]["port"] == 80
+
+    in_virtual_time(main())
+
+
+def test_a_foreign_object_is_reported_and_not_written() -> None:
+    async def main() -> None:
+        bench = Bench()
+        foreign = child()
+        foreign["metadata"] = {"namespace": "a", "name": "go"}
+        bench.cluster.put(foreign)
+
+        outcome = await bench.children.apply(owner(), [child()])
+
+        assert [failure.reason for failure in outcome.failures] == [FailureReason.CHILD_CONFLICT]
+        assert bench.writes() == 0
+        assert not outcome.errors[0].transient
+
+    asyncio.run(main())
+
+
+def test_a_child_of_an_earlier_namesake_is_waited_for() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.cluster.put(child(uid="earlier"))
+        bench.watch()
+
+        outcome = await bench.children.apply(owner(), [child()])
+
+        assert bench.writes() == 0
+        assert outcome.errors[0].transient
+
+    asyncio.run(main())
+
+
+def test_one_failure_does_not_stop_the_others() -> None:
+    async def main() -> None:
+        bench = Bench()
+        foreign = child()
+        foreign["metadata"] = {"namespace": "a", "name": "go"}
+        bench.cluster.put(foreign)
+
+        outcome = await bench.children.apply(owner(), [child(), child("ServiceAccount")])
+
+        assert len(outcome.failures) == 1
+        assert bench.writes() == 1
+
+    asyncio.run(main())
+
+
+def test_an_outage_becomes_a_failure_that_is_worth_another_try() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.cluster.fail_with = Unavailable("down")
+
+        outcome = await bench.children.apply(owner(), [child()])
+
+        assert outcome.failures[0].reason is FailureReason.UNAVAILABLE
+        assert outcome.errors[0].transient
+
+    asyncio.run(main())
+
+
+def test_a_paused_child_is_left_as_it_is() -> None:
+    async def main() -> None:
+        bench = Bench()
+        await bench.children.apply(owner(), [child()])
+        paused = child(port=81)
+        paused["metadata"]["annotations"] = {"athensproxy.dev/reconcile": "disabled"}
+        bench.cluster.put(paused)
+        bench.watch()
+
+        await bench.children.apply(owner(), [child()])
+
+        assert bench.writes() == 1
+
+    asyncio.run(main())
+
+
+def test_only_the_object_that_is_known_is_deleted() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.cluster.put(child())
+        bench.watch()
+        bench.cluster.objects[service_ref("a")]["metadata"]["uid"] = "another"
+
+        outcome = await bench.children.delete([service_ref("a")])
+
+        assert outcome.errors[0].transient
+        assert service_ref("a") in bench.cluster.objects
+
+    asyncio.run(main())
