@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from athens_policy.patterns import Pattern
+
 PASSED_ON: Final = (
     "PATH",
     "HOME",
@@ -35,6 +37,17 @@ def settings_of(go_binary_env_vars: Sequence[str]) -> dict[str, str]:
 def private_globs(settings: Mapping[str, str]) -> str:
     """Go's comma-separated patterns of modules that no proxy may be asked for: GONOPROXY, which GOPRIVATE defaults."""
     return settings.get("GONOPROXY") or settings.get("GOPRIVATE", "")
+
+
+def unsummed_globs(settings: Mapping[str, str]) -> str:
+    """Go's comma-separated patterns of modules that no database may be asked for: GONOSUMDB, else GOPRIVATE."""
+    return settings.get("GONOSUMDB") or settings.get("GOPRIVATE", "")
+
+
+def patterns_of(globs: str) -> tuple[Pattern, ...]:
+    """The patterns of such a list; blanks and trailing slashes do not count, what is malformed matches nothing."""
+    texts = (glob.strip().removesuffix("/") for glob in globs.split(","))
+    return tuple(Pattern.of_file(text) for text in texts if text)
 
 
 def go_environment(

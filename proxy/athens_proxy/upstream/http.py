@@ -23,10 +23,12 @@ from yarl import URL
 from athens_proxy.errors import BadUpstreamAnswer, UpstreamTimeout
 from athens_proxy.upstream.answers import failure_of_status, failure_of_transport
 from athens_proxy.upstream.hops import HttpHop
+from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.transport import scratch_failure
 
 CHUNK_BYTES: Final = 256 * 1024
 MAX_REDIRECTS: Final = 10
+NO_PROXIES: Final = OutboundProxies()
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SHOWN_BODY_BYTES: Final = 2048
 _CONNECT_TRIES: Final = 2  # aiohttp repeats each GET once by itself, at once
@@ -65,10 +67,19 @@ class HttpTransport:
     Args:
         session: shared by all upstreams; the composition root opens and closes it.
         hop: the proxy's address and credential.
+        outbound: forward proxies on the way to it.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, hop: HttpHop, limits: HttpLimits) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        hop: HttpHop,
+        limits: HttpLimits,
+        *,
+        outbound: OutboundProxies = NO_PROXIES,
+    ) -> None:
         self._session = session
+        self._outbound = outbound
         self._hop = hop
         self._limits = limits
 
@@ -127,7 +138,9 @@ class HttpTransport:
         )
         for tries_left in reversed(range(_CONNECT_TRIES)):
             try:
-                return await self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout)
+                return await self._session.get(
+                    url, headers=headers, allow_redirects=False, timeout=timeout, proxy=self._outbound.for_url(url)
+                )
             except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, TimeoutError):
                 raise
             except (aiohttp.ClientConnectionError, ConnectionError):

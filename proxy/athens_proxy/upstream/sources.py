@@ -12,7 +12,8 @@ from athens_proxy.upstream.chain import Source
 from athens_proxy.upstream.file import FileTransport
 from athens_proxy.upstream.goproxy import GoProxy
 from athens_proxy.upstream.hops import DirectHop, FileHop, Hop, HttpHop, OffHop
-from athens_proxy.upstream.http import HttpLimits, HttpTransport
+from athens_proxy.upstream.http import NO_PROXIES, HttpLimits, HttpTransport
+from athens_proxy.upstream.outbound import OutboundProxies
 
 
 class Sources:
@@ -21,12 +22,22 @@ class Sources:
     Args:
         session: for all HTTP upstreams (`open_upstream_session`).
         direct: asks the origin itself (`GoCommand`).
+        limits: deadlines of HTTP requests.
+        outbound: forward proxies on the way to HTTP upstreams.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, *, direct: Source, limits: HttpLimits | None = None) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        direct: Source,
+        limits: HttpLimits | None = None,
+        outbound: OutboundProxies = NO_PROXIES,
+    ) -> None:
         self._session = session
         self._direct = direct
         self._limits = limits or HttpLimits()
+        self._outbound = outbound
 
     def of(self, hop: Hop) -> Source:
         """The source that speaks to a hop.
@@ -36,7 +47,7 @@ class Sources:
         """
         match hop:
             case HttpHop():
-                return GoProxy(HttpTransport(self._session, hop, self._limits), name=str(hop))
+                return GoProxy(HttpTransport(self._session, hop, self._limits, outbound=self._outbound), name=str(hop))
             case FileHop():
                 return GoProxy(FileTransport(Path(hop.root)), name=str(hop))
             case DirectHop():

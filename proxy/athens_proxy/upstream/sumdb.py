@@ -29,7 +29,8 @@ from athens_proxy.errors import (
 )
 from athens_proxy.modules import ModuleVersion, grammar
 from athens_proxy.upstream.hops import HttpHop
-from athens_proxy.upstream.http import HttpLimits, HttpTransport
+from athens_proxy.upstream.http import NO_PROXIES, HttpLimits, HttpTransport
+from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.sumdb_requests import (
     HASH_BYTES,
     MAX_DATA_TILE_BYTES,
@@ -83,6 +84,8 @@ class ChecksumDatabases:
         no_sum_patterns: modules whose names must not reach a database.
         proxy_hop: the first HTTP entry of the GOPROXY chain, which may relay databases.
         offline: answer from what is kept only.
+        budget_s: seconds for one answer; a database first fetches a version that it does not know.
+        outbound: forward proxies on the way to them.
     """
 
     def __init__(
@@ -95,14 +98,15 @@ class ChecksumDatabases:
         proxy_hop: HttpHop | None = None,
         offline: bool = False,
         budget_s: float = BUDGET_S,
+        outbound: OutboundProxies = NO_PROXIES,
     ) -> None:
         self._no_sum = tuple(no_sum_patterns)
         limits = HttpLimits(idle_s=budget_s, small_file_s=budget_s)
-        hop = HttpTransport(session, proxy_hop, limits) if proxy_hop else None
+        hop = HttpTransport(session, proxy_hop, limits, outbound=outbound) if proxy_hop else None
         self._databases = {
             name: ChecksumDatabase(
                 name,
-                own=HttpTransport(session, HttpHop(url), limits),
+                own=HttpTransport(session, HttpHop(url), limits, outbound=outbound),
                 hop=hop,
                 records=records,
                 offline=offline,
