@@ -9,8 +9,8 @@ from athens_operator.attachment import MissingPolicy, MissingReason
 from athens_operator.conditions import Condition, Verdict
 from athens_operator.desired.names import claim_name, service_name
 from athens_operator.manifests import Manifest, Ref
-from athens_operator.spec.fields import StorageType
 from athens_operator.spec.proxy import AthensProxy
+from athens_operator.spec.storage import StorageType
 from athens_operator.status_observed import ApplyFailure, FailureReason, MissingSecret, Observed
 from athens_operator.status_pods import AVAILABLE, pod_trouble, replica_failure
 

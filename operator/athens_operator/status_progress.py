@@ -196,14 +196,14 @@ def _in_flight(progress: Progress) -> Condition | None:
 def _ready(progress: Progress, *, running: str, unready: Condition | None) -> Condition:
     was_ready = is_true(progress.old, READY)
     false = [check for check in progress.checks if check.status is Verdict.FALSE]
-    only_a_flash = was_ready and not progress.late and not progress.rollout and not progress.pending
-    if only_a_flash and [(check.type, check.reason) for check in false] == [(POLICY_PROGRAMMED, "Propagating")]:
+    only_the_file = all((check.type, check.reason) == (POLICY_PROGRAMMED, "Propagating") for check in false)
+    settled = not progress.rollout and not progress.pending
+    if false and only_the_file and was_ready and settled and not progress.late:
         return Condition(READY, Verdict.TRUE, "Running", false[0].message)
-    if not false and progress.trouble is not None and unready is not None:
+    if only_the_file and progress.trouble is not None:
         return Condition(READY, Verdict.FALSE, progress.trouble.reason, progress.trouble.message)
-    if false or unready is not None:
-        first = false[0] if false else unready
-        assert first is not None  # noqa: S101 - one of the two is set
+    first = false[0] if false else unready
+    if first is not None:
         return Condition(READY, Verdict.FALSE, first.reason, first.message)
     return Condition(READY, Verdict.TRUE, "Running", running + _unverified(progress.checks))
 

@@ -12,8 +12,9 @@ from athens_operator.desired.configuration import config_map
 from athens_operator.desired.workload import deployment
 from athens_operator.manifests import Manifest
 from athens_operator.spec import AthensProxy
-from athens_proxy.config.load import Config, ConfigFile, load
+from athens_proxy.config.load import ConfigFile, load
 from athens_proxy.config.sections import (
+    Config,
     Key,
     LogSection,
     PolicySection,

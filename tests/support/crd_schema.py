@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import yaml
@@ -17,6 +18,7 @@ FILES = {
 }
 
 
+@cache
 def definition(kind: str) -> dict[str, Any]:
     """The whole CustomResourceDefinition of a kind."""
     loaded: dict[str, Any] = yaml.safe_load((ROOT / "crds" / FILES[kind]).read_text())
@@ -70,6 +72,8 @@ def violations(schema: Mapping[str, Any], value: Any, path: str = "") -> Iterato
                 yield f"{path}: more than {schema['maxItems']} items"
             for index, entry in enumerate(value):
                 yield from violations(schema.get("items", {}), entry, f"{path}[{index}]")
+        case _:
+            pass
 
 
 def _object_violations(schema: Mapping[str, Any], value: Mapping[str, Any], path: str) -> Iterator[str]:

@@ -13,8 +13,8 @@ from athens_operator.desired import toml
 from athens_operator.desired.inputs import Inputs
 from athens_operator.desired.names import metadata, policy_name
 from athens_operator.manifests import Manifest
-from athens_operator.spec.fields import StorageType
 from athens_operator.spec.proxy import ANNOTATION_PREFIX, AthensProxy
+from athens_operator.spec.storage import StorageType
 
 CONFIG_HASH = ANNOTATION_PREFIX + "config-hash"
 CONFIG_FOLDER = "/etc/athens/config"

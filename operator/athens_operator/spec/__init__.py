@@ -1,8 +1,8 @@
 """What users write, as frozen values: parsed once from the untyped object, then trusted.
 
-`fields.py` mirrors the schema of `crds/athensproxies.yaml`, `values.py` holds the scalar types, `proxy.py` the object
-as a whole. Unknown fields are ignored, so that an older operator can work beside a newer schema. Defaults that the
-schema does not set are applied while rendering, never here: a value of None means "not written by the user".
+`fields.py` and `storage.py` mirror the schema of `crds/athensproxies.yaml`, `values.py` holds the scalar types,
+`proxy.py` the object as a whole. Unknown fields are ignored, so that an older operator can work beside a newer schema.
+What a user left out takes the default that the field's description names; defaults are never written back.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from athens_operator.spec.fields import Claim, ProxySpec
+from athens_operator.spec.fields import ProxySpec
+from athens_operator.spec.storage import Claim
 from athens_operator.spec.values import parsed
 
 ANNOTATION_PREFIX = "athensproxy.dev/"
