@@ -40,7 +40,7 @@ class OutboundProxies:
 
 
 def _covers(entry: str, url: URL) -> bool:
-    """Whether a NO_PROXY entry (`*`, a domain, an address, a network, each perhaps with a port) holds the URL's host."""
+    """Whether a NO_PROXY entry (`*`, a domain, an address, a network, perhaps with a port) holds the URL's host."""
     host = (url.host or "").lower()
     domain, _, port = entry.lower().partition(":") if entry.count(":") == 1 else (entry.lower(), "", "")
     if not domain or (port and port != str(url.port)):
