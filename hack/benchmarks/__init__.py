@@ -1,0 +1,1 @@
+"""What is measured against a bar: one module per scenario, one report."""

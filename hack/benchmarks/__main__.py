@@ -1,0 +1,36 @@
+"""The command line: `hack/bench [SCENARIO]` measures one scenario, or all of them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from rich.console import Console
+
+from benchmarks import cluster_slice
+from benchmarks.report import Measured, publish
+from demonstration.console import Say, Steps
+from demonstration.errors import DemoError
+
+Scenario = Callable[[Mapping[str, str], Say], list[Measured]]
+SCENARIOS: Final[Mapping[str, Scenario]] = {cluster_slice.NAME: cluster_slice.measure}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure; 0 if every bar is met, 1 if one is missed or could not be measured."""
+    parser = argparse.ArgumentParser(prog="hack/bench", description="Measure what this project promises.")
+    parser.add_argument("scenario", nargs="?", choices=sorted(SCENARIOS), help="one scenario; all when left out")
+    chosen = parser.parse_args(arguments).scenario
+    console = Console()
+    steps = Steps(console)
+    results: list[Measured] = []
+    try:
+        for name in [chosen] if chosen else SCENARIOS:
+            with steps.step(name) as say:
+                results += SCENARIOS[name](os.environ, say)
+    except DemoError as failure:
+        console.print(str(failure), markup=False)
+        return 1
+    return 0 if publish(results, console) else 1
