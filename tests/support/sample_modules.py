@@ -101,7 +101,11 @@ class Repositories:
         self._git(folder, "commit", "--quiet", "--message", "change")
         for tag in tags:
             self._git(folder, "tag", tag)
-        return self._git(folder, "rev-parse", "HEAD").strip()
+        return self.head(name)
+
+    def head(self, name: str) -> str:
+        """The hash of a repository's newest commit."""
+        return self._git(self.root / "acme" / name, "rev-parse", "HEAD").strip()
 
     def branch(self, name: str, branch: str) -> None:
         """A branch at the current commit."""
@@ -149,5 +153,7 @@ def sample_repositories(root: Path) -> Repositories:
     repositories.commit(
         "renamed", {"go.mod": "module example.com/original\n", "r.go": "package renamed\n"}, tags=("v1.0.0",)
     )
+    bad = {"go.mod": "module github.com/acme/badname\n", "aux.go": "package badname\n"}
+    repositories.commit("badname", bad, tags=("v1.0.0",))
     repositories.empty("empty")
     return repositories

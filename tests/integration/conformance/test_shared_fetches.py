@@ -1,0 +1,196 @@
+"""What many clients and slow upstreams may not do to each other: one fetch per file, no cancelled fetch, quick hits."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import statistics
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from support import proxy_process
+from support.exchange import Answer
+from support.go_client import GoClient
+from support.goproxy_server import GoProxyServer, hang
+from support.modules_fixture import SampleModule
+from support.proxy_process import ModuleProxy, Settings
+
+DEADLINE_S = 60.0
+CLIENT_COUNT = 8
+STALLED_COUNT = 50
+MODULES = tuple(SampleModule(f"example.com/dep{number}", "v1.0.0") for number in range(12))
+
+
+class Gate:
+    """A fault that holds every answer back until it is opened; then it is the true answer."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def __call__(self, server: GoProxyServer, request: web.Request, data: bytes) -> web.StreamResponse:
+        self.reached.set()
+        await self.opened.wait()
+        return web.Response(body=data)
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[GoProxyServer]:
+    """A counting upstream with a dozen modules."""
+    async with GoProxyServer(MODULES).running() as server:
+        yield server
+
+
+@asynccontextmanager
+async def proxy_over(upstream: GoProxyServer, folder: Path, **env: str) -> AsyncIterator[ModuleProxy]:
+    """Our proxy in front of the upstream that this event loop serves."""
+    context = proxy_process.running(folder, Settings(upstream.url, env=env))
+    proxy = await asyncio.to_thread(context.__enter__)
+    try:
+        yield proxy
+    finally:
+        await asyncio.to_thread(context.__exit__, None, None, None)
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    """Return once the condition holds."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {DEADLINE_S:g} s: {what}"
+        await asyncio.sleep(0.02)
+
+
+def fetched_files(upstream: GoProxyServer) -> dict[str, int]:
+    """How often each immutable file was read."""
+    return {path: count for path, count in upstream.requests.items() if path.endswith((".info", ".mod", ".zip"))}
+
+
+async def test_a_client_that_leaves_does_not_cancel_the_fetch(upstream: GoProxyServer, tmp_path: Path) -> None:
+    gate = Gate()
+    upstream.faults["example.com/dep0/@v/v1.0.0.zip"] = gate
+    async with proxy_over(upstream, tmp_path) as proxy:
+        host, _, port = proxy.address.removeprefix("http://").partition(":")
+        client = socket.create_connection((host, int(port)))
+        client.sendall(b"GET /example.com/dep0/@v/v1.0.0.zip HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await asyncio.wait_for(gate.reached.wait(), DEADLINE_S)
+        client.close()
+        stored = proxy.store / "example.com/dep0/v1.0.0/v1.0.0.info"
+        await asyncio.to_thread(proxy.ask, "/healthz")
+        gate.opened.set()
+        await until(stored.exists, "the version is stored")
+
+        answer = await asyncio.to_thread(proxy.ask, "/example.com/dep0/@v/v1.0.0.zip")
+
+    assert (answer.status, answer.body) == (200, MODULES[0].zip)
+    assert set(fetched_files(upstream).values()) == {1}
+
+
+async def test_clients_that_join_a_fetch_survive_the_one_that_started_it(
+    upstream: GoProxyServer, tmp_path: Path
+) -> None:
+    gate = Gate()
+    upstream.faults["example.com/dep0/@v/v1.0.0.zip"] = gate
+    async with proxy_over(upstream, tmp_path) as proxy:
+        host, _, port = proxy.address.removeprefix("http://").partition(":")
+        leader = socket.create_connection((host, int(port)))
+        leader.sendall(b"GET /example.com/dep0/@v/v1.0.0.mod HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await asyncio.wait_for(gate.reached.wait(), DEADLINE_S)
+        followers = [
+            asyncio.create_task(asyncio.to_thread(proxy.ask, "/example.com/dep0/@v/v1.0.0.zip")) for _ in range(5)
+        ]
+        await asyncio.to_thread(proxy.ask, "/healthz")
+        leader.close()
+        gate.opened.set()
+
+        answers: list[Answer] = await asyncio.gather(*followers)
+
+    assert {(answer.status, answer.body) for answer in answers} == {(200, MODULES[0].zip)}
+    assert set(fetched_files(upstream).values()) == {1}
+
+
+async def test_eight_cold_go_mod_downloads_read_each_upstream_file_once(
+    upstream: GoProxyServer, tmp_path: Path
+) -> None:
+    requires = "".join(f"require {module.path} {module.version}\n" for module in MODULES)
+    async with proxy_over(upstream, tmp_path / "proxy") as proxy:
+        clients = [GoClient(tmp_path / f"user-{number}", proxy.url) for number in range(CLIENT_COUNT)]
+        for client in clients:
+            (client.work / "go.mod").write_text(f"module example.com/client\n\ngo 1.21\n\n{requires}")
+
+        runs = await asyncio.gather(*(asyncio.to_thread(client.run, "mod", "download", "-x") for client in clients))
+
+    for run in runs:
+        run.ok()
+    counts = fetched_files(upstream)
+    assert len(counts) == 3 * len(MODULES)
+    assert {path: count for path, count in counts.items() if count != 1} == {}
+
+
+async def test_a_fetch_without_progress_ends_in_a_time_out_that_stores_nothing(
+    upstream: GoProxyServer, tmp_path: Path
+) -> None:
+    upstream.faults["example.com/dep0/@v/v1.0.0.zip"] = hang
+    async with proxy_over(upstream, tmp_path, ATHENS_STASH_TIMEOUT="1", ATHENS_TIMEOUT="1") as proxy:
+        answer = await asyncio.to_thread(proxy.ask, "/example.com/dep0/@v/v1.0.0.zip")
+
+        stored = list(proxy.store.glob("example.com/dep0/*/*"))
+
+    assert (answer.status, answer.media_type) == (504, "text/plain")
+    assert "no-store" in answer.headers["cache-control"]
+    assert stored == []
+
+
+async def test_stalled_fetches_do_not_slow_what_is_cached(upstream: GoProxyServer, tmp_path: Path) -> None:
+    """With 50 fetches hanging, the p99 of a cached `.mod` stays within 1.5 times the idle p99."""
+    async with proxy_over(upstream, tmp_path, ATHENS_GOGET_WORKERS="60") as proxy:
+        target = "/example.com/dep0/@v/v1.0.0.mod"
+        await asyncio.to_thread(proxy.ask, target)
+        await asyncio.to_thread(p99_s, proxy, target)
+        idle_s = await asyncio.to_thread(best_p99_s, proxy, target)
+        upstream.faults["*"] = hang
+        host, _, port = proxy.address.removeprefix("http://").partition(":")
+        waiting = [socket.create_connection((host, int(port))) for _ in range(STALLED_COUNT)]
+        for number, client in enumerate(waiting):
+            request = f"GET /example.com/stalled{number}/@v/v1.0.0.zip HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            client.sendall(request.encode())
+        await until(lambda: stalled_count(upstream) >= STALLED_COUNT, "the fetches hang")
+
+        stalled_s = await asyncio.to_thread(best_p99_s, proxy, target)
+
+        for client in waiting:
+            client.close()
+        upstream.faults.clear()
+    assert stalled_s <= max(1.5 * idle_s, idle_s + 0.001), (
+        f"idle {idle_s * 1000:.2f} ms, stalled {stalled_s * 1000:.2f} ms"
+    )
+
+
+def stalled_count(upstream: GoProxyServer) -> int:
+    """How many upstream requests of stalled fetches are waiting."""
+    return sum(count for path, count in upstream.requests.items() if "stalled" in path)
+
+
+def best_p99_s(proxy: ModuleProxy, target: str) -> float:
+    """The best of some rounds: what the proxy does to the number, without what other processes do to it."""
+    return min(p99_s(proxy, target) for _ in range(5))
+
+
+def p99_s(proxy: ModuleProxy, target: str) -> float:
+    """The 99th percentile of 300 requests on one connection, in seconds."""
+    connection = http.client.HTTPConnection(proxy.address.removeprefix("http://"), timeout=DEADLINE_S)
+    took_s = []
+    for _ in range(300):
+        started = time.perf_counter()
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        answer.read()
+        took_s.append(time.perf_counter() - started)
+        assert answer.status == 200
+    connection.close()
+    return statistics.quantiles(took_s, n=100)[98]
