@@ -47,6 +47,7 @@ __all__ = [
 BUILT_IN: Final = "built-in"
 _TIERS: Final = tuple(Tier)
 _RULE_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_OBJECT_NAME: Final = re.compile(r"[A-Za-z0-9.-]{0,253}")
 _WITHOUT_MIN_AGE: Final = (Mode.DENY, Mode.NONE)
 _WITHOUT_UPSTREAM: Final = (Mode.DENY, Mode.NONE, Mode.REDIRECT)
 _SHOWN_PROBLEMS: Final = 5
@@ -81,7 +82,9 @@ def merge(sources: Iterable[PolicySource]) -> MergedPolicy:
         MergeError: `InvalidRule`, with every rule that cannot be rendered, or `Oversize`.
     """
     ordered = _ordered(sources)
-    problems: list[str] = []
+    problems = [problem for source in ordered if (problem := _identity_problem(source))]
+    if problems:
+        raise MergeError("InvalidRule", problems)
     blocks = [
         sourced
         for position, source in enumerate(ordered)
@@ -105,6 +108,14 @@ def _ordered(sources: Iterable[PolicySource]) -> list[PolicySource]:
         return (tier, -source.priority, source.name, source.namespace, source.kind)
 
     return sorted(sources, key=rank)
+
+
+def _identity_problem(source: PolicySource) -> str:
+    """Why the source cannot be named in a comment; Kubernetes has refused such a name already."""
+    named = (source.kind, source.namespace, source.name)
+    if all(_OBJECT_NAME.fullmatch(text) for text in named):
+        return ""
+    return f"{' '.join(repr(text[:63]) for text in named)} is not the name of an object; rename it"
 
 
 def _default(ordered: Iterable[PolicySource], problems: list[str]) -> tuple[Mode, str, str]:

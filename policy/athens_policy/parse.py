@@ -20,7 +20,7 @@ from athens_policy.errors import InvalidSetting, PolicySyntaxError
 from athens_policy.hcl import Attribute, RawBlock
 from athens_policy.model import ATHENS_MODES, Block, DownloadFile, Mode
 from athens_policy.patterns import Pattern
-from athens_policy.texts import reason_problem
+from athens_policy.texts import name_problem, reason_problem
 from athens_policy.versions import VersionRange
 
 __all__ = ["InvalidSetting", "PolicySyntaxError", "parse", "parse_setting"]
@@ -179,7 +179,7 @@ def _block(text: str, raw: RawBlock) -> Block:
         min_age_s=section.parsed("minAge", durations.parse_seconds),
         upstream=section.checked("upstream", lambda chain: chain_problem(chain, with_user_info=True)),
         audit=section.boolean("audit"),
-        name=section.checked("name", reason_problem),
+        name=section.checked("name", name_problem),
         reason=section.checked("reason", reason_problem),
     )
     _check_pattern(text, raw, block)

@@ -14,6 +14,7 @@ from athens_policy.errors import PolicySyntaxError
 from athens_policy.model import MAX_BLOCKS, MAX_BYTES
 
 MAX_LINES: Final = 50_000
+MAX_ATTRIBUTES: Final = 16  # twice what a block can have, so that a misspelt name is still reported as one
 SUPPORTED: Final = 'write attributes like mode = "sync" and blocks like download "example.com/*" { … }'
 _TOKEN: Final = re.compile(
     r"""
@@ -24,7 +25,8 @@ _TOKEN: Final = re.compile(
     | (?P<heredoc><<)
     | (?P<opening>\{)
     | (?P<closing>\})
-    | (?P<foreign>[^ \t\r\nA-Za-z0-9_=-])
+    | (?P<equals>=)
+    | (?P<foreign>[^ \t\r\nA-Za-z0-9_-])
     """,
     re.VERBOSE,
 )
@@ -48,7 +50,7 @@ def checked(text: str) -> str:
     """
     _check_size(text)
     _check_characters(text)
-    _check_tokens(text)
+    _Scan(text).run()
     return _TOKEN.sub(_without_comment, text)
 
 
@@ -74,46 +76,64 @@ def _check_characters(text: str) -> None:
         raise refusal(text, unwanted.start(), f"the file has the character {code}; remove it, or write it as an escape")
 
 
-def _check_tokens(text: str) -> None:
-    openings: list[int] = []
-    blocks = 0
-    for token in _TOKEN.finditer(text):
-        match token.lastgroup:
-            case "comment":
-                continue
-            case "string":
-                _check_string(text, token)
-            case "opening":
-                blocks += 1
-                openings.append(token.start())
-                _check_opening(text, openings, blocks)
-            case "closing":
-                if not openings:
-                    raise refusal(text, token.start(), "there is no block to close here; remove '}'")
-                openings.pop()
-            case _:
-                raise refusal(text, token.start(), _refused(token))
-    if openings:
-        raise refusal(text, openings[-1], "the block that begins here is never closed; write '}' at its end")
-
-
 def _without_comment(token: re.Match[str]) -> str:
     return " " * len(token[0]) if token[0].startswith("/*") else token[0]
 
 
-def _check_string(text: str, token: re.Match[str]) -> None:
-    template = _TEMPLATE.search(token[0])
-    if template:
-        message = f"{template[0]} begins a template, and templates are not evaluated; write the text itself"
-        raise refusal(text, token.start() + template.start(), message)
+class _Scan:
+    """What stands outside strings and comments, checked word by word."""
 
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._open_at: int | None = None
+        self._blocks = 0
+        self._attributes = 0
 
-def _check_opening(text: str, openings: list[int], blocks: int) -> None:
-    if len(openings) > 1:
-        raise refusal(text, openings[-1], "a block cannot hold another block or a map; close the outer one first")
-    if blocks > MAX_BLOCKS:
-        raise refusal(text, openings[-1], f"the file has more than {MAX_BLOCKS} blocks; merge patterns")
+    def run(self) -> None:
+        for token in _TOKEN.finditer(self._text):
+            self._see(token)
+        if self._open_at is not None:
+            raise self._refusal(self._open_at, "the block that begins here is never closed; write '}' at its end")
 
+    def _see(self, token: re.Match[str]) -> None:
+        match token.lastgroup:
+            case "comment":
+                pass
+            case "string":
+                self._string(token)
+            case "equals":
+                self._attribute(token.start())
+            case "opening":
+                self._opening(token.start())
+            case "closing":
+                self._closing(token.start())
+            case refused:
+                message = _REFUSED.get(refused or "") or f"unexpected {token[0]!r}; {SUPPORTED}"
+                raise self._refusal(token.start(), message)
 
-def _refused(token: re.Match[str]) -> str:
-    return _REFUSED.get(token.lastgroup or "") or f"unexpected {token[0]!r}; {SUPPORTED}"
+    def _string(self, token: re.Match[str]) -> None:
+        template = _TEMPLATE.search(token[0])
+        if template:
+            message = f"{template[0]} begins a template, and templates are not evaluated; write the text itself"
+            raise self._refusal(token.start() + template.start(), message)
+
+    def _attribute(self, offset: int) -> None:
+        self._attributes += 1
+        if self._attributes > MAX_ATTRIBUTES:
+            raise self._refusal(offset, f"more than {MAX_ATTRIBUTES} attributes in one place; begin a block")
+
+    def _opening(self, offset: int) -> None:
+        if self._open_at is not None:
+            raise self._refusal(offset, "a block cannot hold another block or a map; close the outer one first")
+        self._open_at, self._attributes = offset, 0
+        self._blocks += 1
+        if self._blocks > MAX_BLOCKS:
+            raise self._refusal(offset, f"the file has more than {MAX_BLOCKS} blocks; merge patterns")
+
+    def _closing(self, offset: int) -> None:
+        if self._open_at is None:
+            raise self._refusal(offset, "there is no block to close here; remove '}'")
+        self._open_at, self._attributes = None, 0
+
+    def _refusal(self, offset: int, message: str) -> PolicySyntaxError:
+        return refusal(self._text, offset, message)

@@ -1,0 +1,9 @@
+"""Property tests give the same verdict on every machine: the same examples, however slow it is.
+
+The first example may pay for building python-hcl2's grammar, so that a deadline per example would say nothing.
+"""
+
+from hypothesis import settings
+
+settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=200)
+settings.load_profile("repeatable")

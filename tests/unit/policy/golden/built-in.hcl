@@ -1,0 +1,4 @@
+# Rendered by athens-operator; edits are undone, change the policies instead.
+# default: built-in
+mode = "sync"
+downloadURL = ""
