@@ -34,7 +34,7 @@ class RevInfo:
 
     Attributes:
         version: the canonical version.
-        time: the commit time in UTC, None if upstream does not say.
+        time: the commit time with the offset that upstream gave, None if upstream does not say.
         origin: where it was fetched from (VCS, URL, Hash, Ref …), never with a user name or password in its URL.
         nanosecond: the 0 to 999 nanoseconds of `time` that a `datetime` cannot hold.
     """
@@ -59,7 +59,7 @@ class RevInfo:
         return cls(version, moment, _origin(fields.get("origin")), nanosecond)
 
     def encode(self) -> bytes:
-        """The JSON as the go command writes it: its order of fields, RFC 3339 in UTC; what is absent is left out."""
+        """The JSON as the go command writes it: its order of fields, RFC 3339; what is absent is left out."""
         fields: dict[str, Any] = {"Version": self.version}
         if self.time is not None:
             fields["Time"] = self._time_text(self.time)
@@ -76,10 +76,11 @@ class RevInfo:
         return RevInfo(self.version, self.time, kept, self.nanosecond)
 
     def _time_text(self, moment: datetime) -> str:
-        utc = moment.astimezone(UTC)
-        fraction = f"{utc.microsecond:06d}{self.nanosecond:03d}".rstrip("0")
-        seconds = f"{utc.year:04d}-{utc:%m-%dT%H:%M:%S}"
-        return f"{seconds}.{fraction}Z" if fraction else f"{seconds}Z"
+        fraction = f"{moment.microsecond:06d}{self.nanosecond:03d}".rstrip("0")
+        seconds = f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}"
+        zone = f"{moment:%z}"
+        zone = f"{zone[:3]}:{zone[3:5]}" if moment.utcoffset() else "Z"
+        return f"{seconds}.{fraction}{zone}" if fraction else f"{seconds}{zone}"
 
 
 def _object(data: bytes) -> dict[str, Any]:
@@ -101,12 +102,11 @@ def _moment(text: object) -> tuple[datetime | None, int]:
     nanoseconds = (match["fraction"] or "").ljust(9, "0")
     zone = "+00:00" if match["zone"] == "Z" else match["zone"]
     try:
-        moment = datetime.fromisoformat(f"{match['seconds']}.{nanoseconds[:6]}{zone}").astimezone(UTC)
+        moment = datetime.fromisoformat(f"{match['seconds']}.{nanoseconds[:6]}{zone}")
+        is_zero = moment.astimezone(UTC) == datetime.min.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise BadUpstreamAnswer(f"the revision info has an impossible time: {grammar.quoted(match[0])}") from error
-    if moment.year == 1 and moment == datetime.min.replace(tzinfo=UTC):
-        return None, 0  # Go's zero time: nobody knows
-    return moment, int(nanoseconds[6:])
+    return (None, 0) if is_zero else (moment, int(nanoseconds[6:]))  # Go's zero time: nobody knows
 
 
 def _origin(value: object) -> Mapping[str, str] | None:

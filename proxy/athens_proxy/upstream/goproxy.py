@@ -119,7 +119,8 @@ class GoProxy:
 
     async def _mod(self, wanted: ModuleVersion) -> bytes:
         mod = await self._transport.read(self._file(wanted, "mod"), at_most_bytes=MAX_GO_MOD_BYTES)
-        if not _MODULE_LINE.search(mod):
+        # The go.mod of a toolchain is never read; what is served for it has no module line everywhere.
+        if not _MODULE_LINE.search(mod) and not (wanted.path.is_toolchain and mod.strip()):
             raise BadUpstreamAnswer(f"{wanted}: {self._name} answered a go.mod without a module directive")
         return mod
 

@@ -56,7 +56,7 @@ def _digest(file: BinaryIO, entry: ZipEntry) -> bytes:
 
 def _check_names_and_sizes(listed: Iterable[ZipEntry], prefix: str) -> None:
     seen = _Names()
-    total_bytes, file_count = 0, 0
+    total_bytes = 0
     for entry in listed:
         name = _name_below(prefix, entry)
         if not name:
@@ -66,14 +66,11 @@ def _check_names_and_sizes(listed: Iterable[ZipEntry], prefix: str) -> None:
             raise BadZip(f"{_shown(entry)}: {problem}")
         if is_directory:
             continue
-        file_count += 1
         total_bytes += entry.size_bytes
         if total_bytes > MAX_ZIP_BYTES:
             raise BadZip(f"the unpacked files are larger than the limit of {MAX_ZIP_BYTES} bytes")
         if entry.size_bytes > {"go.mod": MAX_GO_MOD_BYTES, "LICENSE": MAX_LICENSE_BYTES}.get(name, MAX_ZIP_BYTES):
             raise BadZip(f"{_shown(entry)}: larger than the limit of {MAX_GO_MOD_BYTES} bytes")
-    if not file_count:
-        raise BadZip("there is no file in it")
 
 
 def _name_below(prefix: str, entry: ZipEntry) -> str:

@@ -15,13 +15,14 @@ from athens_proxy.modules import RevInfo
     ("text", "encoded"),
     [
         ("2018-02-14T15:44:20Z", "2018-02-14T15:44:20Z"),
-        ("2018-02-14T16:44:20+01:00", "2018-02-14T15:44:20Z"),
-        ("2018-02-14T15:44:20.5-00:30", "2018-02-14T16:14:20.5Z"),
+        ("2018-02-14T16:44:20+01:00", "2018-02-14T16:44:20+01:00"),
+        ("2018-02-14T15:44:20.5-00:30", "2018-02-14T15:44:20.5-00:30"),
+        ("2018-02-14T15:44:20+00:00", "2018-02-14T15:44:20Z"),
         ("2000-01-01T00:00:00.000000001Z", "2000-01-01T00:00:00.000000001Z"),
         ("2019-04-10T19:08:52.997264Z", "2019-04-10T19:08:52.997264Z"),
     ],
 )
-def test_any_offset_and_fraction_becomes_utc(text: str, encoded: str) -> None:
+def test_a_time_keeps_its_offset_and_fraction_as_the_go_command_keeps_them(text: str, encoded: str) -> None:
     info = RevInfo.parse(json.dumps({"Version": "v1.0.0", "Time": text}).encode())
 
     assert info.encode() == f'{{"Version":"v1.0.0","Time":"{encoded}"}}'.encode()
