@@ -6,9 +6,6 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from athens_policy.merge import MergeError, merge
-from athens_policy.render import render
-
 from athens_operator.attachment import Attachment, attached
 from athens_operator.cache import Cache
 from athens_operator.cluster import Cluster, NotFound
@@ -22,6 +19,8 @@ from athens_operator.settings import RELEASE, Settings
 from athens_operator.spec import AthensProxy
 from athens_operator.status_observed import PolicyFailure, PolicyState
 from athens_policy.decide import digest as digest_of
+from athens_policy.merge import MergeError, merge
+from athens_policy.render import render
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +36,7 @@ class Gathered:
         policy: the download file that is wanted.
         secrets: what is known about the referenced Secrets.
         claim: a claim that somebody else made and the spec names; None when there is none.
+        claim_missing: the spec names a claim that does not exist.
         deployment: the live Deployment, if it is ours.
         inputs: settings and facts that reach children.
     """
@@ -45,13 +45,17 @@ class Gathered:
     policy: PolicyState
     secrets: SecretFacts
     claim: Manifest | None
+    claim_missing: bool
     deployment: Manifest | None
     inputs: Inputs
 
     @property
     def may_start_pods(self) -> bool:
-        """Whether a Deployment may be written: always when it exists, else only when no Secret is missing."""
-        return self.deployment is not None or not self.secrets.missing
+        """Whether the Deployment may be written: not while a Secret or a claim that it refers to is missing.
+
+        Such a pod could not start, and with a volume that only one pod can use the old pod would have ended first.
+        """
+        return not self.secrets.missing and not self.claim_missing
 
 
 @dataclass(slots=True)
@@ -91,7 +95,8 @@ class Gatherer:
             secrets_hash=secrets.hash or (_hash_on(deployment) if proxy.secret_references else ""),
             claim_access_modes=tuple(claim["spec"].get("accessModes") or ()) if claim else None,
         )
-        return Gathered(attachment, self._policy(proxy, attachment), secrets, claim, deployment, inputs)
+        policy, claim_missing = self._policy(proxy, attachment), bool(proxy.existing_claim) and claim is None
+        return Gathered(attachment, policy, secrets, claim, claim_missing, deployment, inputs)
 
     def forget(self, uid: str) -> None:
         """The proxy is gone."""

@@ -124,12 +124,11 @@ class ProxyReconciler:
         live = list(self._cache.owned_by(key).values())
         owned = [body for body in live if body["kind"] in OURS and is_owned_by(body, proxy.uid)]
         users = [*pods_of(live), *(body for body in live if body["kind"] in (REPLICA_SETS.kind, DEPLOYMENTS.kind))]
-        kept: set[Ref] = set()
-        if gathered.policy.text is None:  # without a file nothing new starts, but what runs goes on
-            kept = {
-                DEPLOYMENTS.ref(proxy.namespace, proxy.name),
-                CONFIG_MAPS.ref(proxy.namespace, policy_name(proxy)),
-            }
+        kept: set[Ref] = set()  # without a file, Secret or claim nothing new starts, but what runs goes on
+        if gathered.policy.text is None or not gathered.may_start_pods:
+            kept.add(DEPLOYMENTS.ref(proxy.namespace, proxy.name))
+        if gathered.policy.text is None:
+            kept.add(CONFIG_MAPS.ref(proxy.namespace, policy_name(proxy)))
         return [ref for ref in surplus(owned, wanted, mounted_config_maps(users)) if ref not in kept]
 
     async def _hear(self, key: Key, proxy: AthensProxy, gathered: Gathered) -> Mapping[str, Readback]:

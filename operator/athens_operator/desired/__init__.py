@@ -27,8 +27,8 @@ def desired_objects(
         policy_text: the rendered download file; None when there is none yet and no last good one. Then its ConfigMap
             and the Deployment are left out: no pod starts without a policy.
         inputs: the operator's settings and the cluster facts that reach children.
-        start_pods: false while something that pods need does not exist yet, such as a Secret before the first
-            rollout; leaves the Deployment out.
+        start_pods: false while something that pods need does not exist, such as a Secret; leaves the Deployment out,
+            and what runs stays as it is.
     """
     config = config_map(proxy, inputs)
     children = [
