@@ -14,7 +14,7 @@ from rich.markup import escape
 Say = Callable[[str], None]
 
 _SIGN_OF_LIFE_S: Final = 10.0
-_NAME_WIDTH: Final = 60
+_NAME_WIDTH: Final = 64
 _DETAIL_LENGTH: Final = 60
 
 

@@ -74,8 +74,9 @@ class Story:
                 download_twice(kubectl, images, goproxy, client, say)
             with self.steps.step(f"a policy edit that denies {DENIED}") as say:
                 deny_and_see(kubectl, client, say)
-        with self.steps.step("what next"):
-            self._next_steps(kubectl, goproxy)
+        with self.steps.step("the policy as it was, and what next"):
+            kubectl.until("dlp", POLICY, NAMESPACE, holds_for("Programmed"), "the policy to be as before", _READY_S)
+        self._next_steps(kubectl, goproxy)
 
     def _next_steps(self, kubectl: Kubectl, goproxy: str) -> None:
         line = self.steps.line

@@ -38,17 +38,6 @@ def test_a_client_outside_verifies_every_sum_with_the_database_behind_the_proxy(
         assert client.sums_looked_up() >= MODULES
 
 
-def test_the_program_builds_from_what_the_proxy_serves(team: Team) -> None:
-    team.apply_proxy()
-    team.until_ready()
-    with team.client() as client:
-        client.copy_module(HELLO)
-
-        ran = client.run("run", ".")
-
-    assert "hello, world" in ran.output
-
-
 def test_a_policy_edit_is_enforced_within_seconds_and_no_pod_is_restarted(team: Team) -> None:
     team.apply_proxy()
     team.apply_policy({"name": "all", "patterns": ["*"], "mode": "sync"})

@@ -103,3 +103,10 @@ def moved_to(namespace: str, document: Manifest) -> Manifest:
     """The manifest in another namespace; cluster-scoped ones stay as they are."""
     metadata = document["metadata"]
     return {**document, "metadata": {**metadata, "namespace": namespace}} if "namespace" in metadata else document
+
+
+def login(namespace: str) -> Manifest:
+    """A Secret for basic auth, called `login`."""
+    metadata = {"name": "login", "namespace": namespace}
+    data = {"username": "ada", "password": "lovelace"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}

@@ -80,8 +80,18 @@ def test_a_namespaced_install_without_a_list_serves_its_own_namespace() -> None:
 
 
 def test_without_secret_access_there_is_no_right_to_secrets() -> None:
-    assert [rule["verbs"] for rule in rules_on(chart(), "secrets")] == [["get"]]
     assert rules_on(chart("secretAccess=None"), "secrets") == []
+
+
+def test_secrets_are_fetched_by_name_and_only_the_operators_own_is_written() -> None:
+    everywhere = [role for role in of_kind(chart(), "ClusterRole") if role["metadata"]["name"] == "athens-operator"]
+    at_home = rules_on(of_kind(chart(), "Role"), "secrets")
+
+    assert [rule["verbs"] for rule in rules_on(everywhere, "secrets")] == [["get"]]
+    assert [(rule["verbs"], rule.get("resourceNames")) for rule in at_home] == [
+        (["create"], None),
+        (["get", "patch"], ["athens-operator-state"]),
+    ]
 
 
 def test_users_objects_are_read_and_only_their_status_is_written() -> None:
