@@ -35,6 +35,11 @@ class _Applied:
     owner: str
     desired: str
     live: str
+    version: int
+
+    def stands(self, desired: str, live: Manifest) -> bool:
+        """Whether the same is wanted still, and the child is still as we left it."""
+        return self.desired == desired and (self.version == version_of(live) or self.live == fingerprint(live))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +126,19 @@ class Children:
     async def _apply_one(self, proxy: AthensProxy, manifest: Manifest) -> Drift | None:
         ref = ref_of(manifest)
         live = self._cache.get(ref) or await self._unseen(ref)
+        wanted = _hash(manifest)
         last = self._applied.get(ref)
         if last is not None and last.owner != proxy.uid:
             last = None
         if live is not None:
             _refuse_foreign(proxy, ref, live)
-            if _is_paused(live) or (last and (last.desired, last.live) == (_hash(manifest), fingerprint(live))):
+            if _is_paused(live) or (last is not None and last.stands(wanted, live)):
                 return None
         if self._fights.is_backing_off(ref):
             return None
         after = await self._write(manifest, live)
-        self._applied[ref] = _Applied(proxy.uid, _hash(manifest), fingerprint(after))
-        return drift_of(manifest, live, after) if last is not None and last.desired == _hash(manifest) else None
+        self._applied[ref] = _Applied(proxy.uid, wanted, fingerprint(after), version_of(after))
+        return drift_of(manifest, live, after) if last is not None and last.desired == wanted else None
 
     async def _write(self, manifest: Manifest, live: Manifest | None) -> Manifest:
         ref = ref_of(manifest)

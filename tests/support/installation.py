@@ -1,0 +1,44 @@
+"""What an administrator does before the operator starts: kinds, accounts and their credentials."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from support.controlplane import ControlPlane
+from support.kube_api import KubeApi, condition, until
+from support.tree import ROOT
+
+OPERATOR_NAMESPACE = "athens-operator"
+
+
+def install_crds(api: KubeApi) -> None:
+    """Create our kinds and wait until the API server serves them."""
+    for path in sorted((ROOT / "crds").glob("*.yaml")):
+        created = api.create(yaml.safe_load(path.read_text()))
+        reference = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{created['metadata']['name']}"
+        until(partial(_is_served, api, reference), f"{path.name} is served")
+
+
+def _is_served(api: KubeApi, crd: str) -> bool:
+    return bool(condition(api.call("GET", crd), "Established").get("status") == "True")
+
+
+def kubeconfig_for(plane: ControlPlane, api: KubeApi, path: Path, account: str = "athens-operator") -> Path:
+    """A kubeconfig for a ServiceAccount of the operator's namespace."""
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}}
+    address = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/serviceaccounts/{account}/token"
+    token = api.call("POST", address, asked)["status"]["token"]
+    cluster = {"server": plane.url, "certificate-authority": str(plane.ca)}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "users": [{"name": "test", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }
+    path.write_text(yaml.safe_dump(config))
+    return path
