@@ -15,7 +15,7 @@ MAY_NAME_THE_DEFAULT_UPSTREAM = (
     "operator/athens_operator/desired/",
 )
 FORBIDDEN = {
-    "a machine path": re.compile("/" + r"(root|work)/"),
+    "a machine path": re.compile(r"(?<![\w.])/" + r"(root|work)/"),
     "an index address": re.compile("index" + r"-url|py" + r"pi\.org|registry\.np" + r"mjs|pythonhosted\.org"),
 }
 
