@@ -110,7 +110,7 @@ def _guarded(
     def on_audit(block: Block, wanted: ModuleVersion) -> None:
         rule = block.name or block.pattern.text
         metrics.audit(rule)
-        _LOG.info("audit rule matched", extra={"rule": rule, "module": wanted.path.text, "version": wanted.version})
+        _LOG.info("audit rule matched", extra={"rule": rule, "wanted": str(wanted)})
 
     inner = StoredOrFetched(sources, network_mode=mode, on_lookup=on_lookup)
     return Guarded(inner, policy, first_seen, on_audit=on_audit)

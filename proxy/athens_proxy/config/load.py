@@ -190,6 +190,8 @@ _EXPLANATIONS: Mapping[str, str] = {
     "int_type": "{shown} is not an integer",
     "bool_type": "{shown} is not a boolean; use true or false",
     "string_type": "{shown} is not a text; put it in quotes",
+    "dataclass_exact_type": "{shown} is not a text; put it in quotes",
+    "dataclass_type": "{shown} is not a text; put it in quotes",
     "is_instance_of": "{shown} is not a text; put it in quotes",
     "tuple_type": "must be a list of texts",  # not shown: the environment of the go command may hold credentials
 }

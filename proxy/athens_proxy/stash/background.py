@@ -37,7 +37,7 @@ class BackgroundStash:
         try:
             self._queue.put_nowait(item)
         except asyncio.QueueFull:
-            _LOG.warning("background fetch dropped: the queue is full", extra={"module": str(wanted.path)})
+            _LOG.warning("background fetch dropped: the queue is full", extra={"wanted": str(wanted)})
             return
         self._waiting.add(item)
 
@@ -57,12 +57,8 @@ class BackgroundStash:
                 await self._stasher.stash(wanted, upstream=upstream)
             except ProxyError as error:
                 level = logging.INFO if isinstance(error, ModuleNotFound) else logging.ERROR
-                _LOG.log(level, "background fetch failed: %s", error, extra=_fields(wanted))
+                _LOG.log(level, "background fetch failed: %s", error, extra={"wanted": str(wanted)})
             except Exception:  # noqa: BLE001 - an outermost edge: a defect must not end the worker
-                _LOG.exception("background fetch failed", extra=_fields(wanted))
+                _LOG.exception("background fetch failed", extra={"wanted": str(wanted)})
             finally:
                 self._queue.task_done()
-
-
-def _fields(wanted: ModuleVersion) -> dict[str, str]:
-    return {"module": wanted.path.text, "version": wanted.version}
