@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import assert_never
@@ -56,7 +57,8 @@ def upstream_chain(
     variables = go_variables(config.upstream.go_env_vars)
     _check_go_binary(config, environ)
     go = GoCommand(_go_settings(config, environ, variables, scratch_root))
-    limits = HttpLimits()
+    defaults = HttpLimits()
+    limits = replace(defaults, idle_s=min(defaults.idle_s, config.upstream.stash_timeout_s))  # without progress
 
     @lru_cache(maxsize=MANY_HOPS)
     def source_of(hop: Hop) -> Source:
@@ -73,7 +75,7 @@ def upstream_chain(
                 assert_never(never)
 
     try:
-        private = [Pattern.parse(glob) for glob in private_globs(variables).split(",") if glob.strip()]
+        private = _globs(private_globs(variables).split(","))
         return UpstreamChain(_chain(config), private=private, source_of=source_of, scratch_root=scratch_root)
     except (InvalidChain, InvalidPattern) as error:
         raise CannotStart(f"{key}: {error}") from error
@@ -86,7 +88,7 @@ def checksum_databases(config: Config, session: aiohttp.ClientSession, storage: 
         CannotStart: a pattern cannot be read.
     """
     try:
-        patterns = [Pattern.parse(pattern) for pattern in config.upstream.no_sum_patterns]
+        patterns = _globs(config.upstream.no_sum_patterns)
     except InvalidPattern as error:
         raise CannotStart(f"{config.origins['NoSumPatterns'].name}: {error}") from error
     return ChecksumDatabases(
@@ -97,6 +99,19 @@ def checksum_databases(config: Config, session: aiohttp.ClientSession, storage: 
         proxy_hop=first_http_hop(parse_chain(_chain(config))),
         offline=config.upstream.network_mode == "offline",
     )
+
+
+def _globs(texts: Iterable[str]) -> list[Pattern]:
+    """Patterns as Go takes them in GOPRIVATE: any characters (`@` for a version), a slash at the end means nothing.
+
+    Raises:
+        InvalidPattern: a class or an escape is left open; Go would match nothing with it, and a name would leak.
+    """
+    patterns = [Pattern.of_file(text.strip().removesuffix("/")) for text in texts]
+    for pattern in patterns:
+        if pattern.malformed:
+            raise InvalidPattern(f"pattern {pattern.text!r} is malformed; close its class with ']' or remove '['")
+    return [pattern for pattern in patterns if pattern.text]
 
 
 def _chain(config: Config) -> str:

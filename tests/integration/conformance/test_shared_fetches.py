@@ -147,28 +147,31 @@ async def test_a_fetch_without_progress_ends_in_a_time_out_that_stores_nothing(
 
 
 async def test_stalled_fetches_do_not_slow_what_is_cached(upstream: GoProxyServer, tmp_path: Path) -> None:
-    """With 50 fetches hanging, the p99 of a cached `.mod` stays within 1.5 times the idle p99."""
-    async with proxy_over(upstream, tmp_path, ATHENS_GOGET_WORKERS="60") as proxy:
-        target = "/example.com/dep0/@v/v1.0.0.mod"
-        await asyncio.to_thread(proxy.ask, target)
-        await asyncio.to_thread(p99_s, proxy, target)
-        idle_s = await asyncio.to_thread(best_p99_s, proxy, target)
+    """With 50 fetches hanging, the p99 of a cached `.mod` stays within 1.5 times that of an idle proxy.
+
+    Both proxies run side by side and are asked in turn, so that whatever else the machine does strikes both.
+    """
+    target = "/example.com/dep0/@v/v1.0.0.mod"
+    env = {"ATHENS_GOGET_WORKERS": "60", "ATHENS_SHUTDOWN_TIMEOUT": "1"}
+    async with (
+        proxy_over(upstream, tmp_path / "idle", **env) as idle,
+        proxy_over(upstream, tmp_path / "busy", **env) as busy,
+    ):
+        for proxy in (idle, busy):
+            await asyncio.to_thread(proxy.ask, target)
         upstream.faults["*"] = hang
-        host, _, port = proxy.address.removeprefix("http://").partition(":")
+        host, _, port = busy.address.removeprefix("http://").partition(":")
         waiting = [socket.create_connection((host, int(port))) for _ in range(STALLED_COUNT)]
         for number, client in enumerate(waiting):
             request = f"GET /example.com/stalled{number}/@v/v1.0.0.zip HTTP/1.1\r\nHost: localhost\r\n\r\n"
             client.sendall(request.encode())
         await until(lambda: stalled_count(upstream) >= STALLED_COUNT, "the fetches hang")
 
-        stalled_s = await asyncio.to_thread(best_p99_s, proxy, target)
+        rounds = [await asyncio.to_thread(p99_in_turn_s, idle, busy, target) for _ in range(5)]
 
         for client in waiting:
             client.close()
-        upstream.faults.clear()
-    assert stalled_s <= max(1.5 * idle_s, idle_s + 0.001), (
-        f"idle {idle_s * 1000:.2f} ms, stalled {stalled_s * 1000:.2f} ms"
-    )
+    assert min(busy_s / idle_s for idle_s, busy_s in rounds) <= 1.5, rounds
 
 
 def stalled_count(upstream: GoProxyServer) -> int:
@@ -176,21 +179,21 @@ def stalled_count(upstream: GoProxyServer) -> int:
     return sum(count for path, count in upstream.requests.items() if "stalled" in path)
 
 
-def best_p99_s(proxy: ModuleProxy, target: str) -> float:
-    """The best of some rounds: what the proxy does to the number, without what other processes do to it."""
-    return min(p99_s(proxy, target) for _ in range(5))
-
-
-def p99_s(proxy: ModuleProxy, target: str) -> float:
-    """The 99th percentile of 300 requests on one connection, in seconds."""
-    connection = http.client.HTTPConnection(proxy.address.removeprefix("http://"), timeout=DEADLINE_S)
-    took_s = []
-    for _ in range(300):
-        started = time.perf_counter()
-        connection.request("GET", target)
-        answer = connection.getresponse()
-        answer.read()
-        took_s.append(time.perf_counter() - started)
-        assert answer.status == 200
-    connection.close()
-    return statistics.quantiles(took_s, n=100)[98]
+def p99_in_turn_s(idle: ModuleProxy, busy: ModuleProxy, target: str) -> tuple[float, float]:
+    """The 99th percentiles of 400 requests to each proxy, asked alternately on one connection each, in seconds."""
+    connections = [
+        http.client.HTTPConnection(proxy.address.removeprefix("http://"), timeout=DEADLINE_S) for proxy in (idle, busy)
+    ]
+    took_s: tuple[list[float], list[float]] = ([], [])
+    for _ in range(400):
+        for connection, own in zip(connections, took_s, strict=True):
+            started = time.perf_counter()
+            connection.request("GET", target)
+            answer = connection.getresponse()
+            answer.read()
+            own.append(time.perf_counter() - started)
+            assert answer.status == 200
+    for connection in connections:
+        connection.close()
+    idle_s, busy_s = (statistics.quantiles(own, n=100)[98] for own in took_s)
+    return idle_s, busy_s
