@@ -6,8 +6,9 @@ for ever. Every difference is confirmed by reading that one object before it cou
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from athens_operator.cache import Cache, uid_of, version_of
 from athens_operator.cluster import Cluster, NotFound
@@ -17,6 +18,8 @@ from athens_operator.metrics import Metrics
 from athens_operator.resources import Resource
 
 logger = logging.getLogger(__name__)
+
+GRACE_S = 3.0  # events of a healthy watch arrive well within this
 
 Changed = Callable[[Manifest | None, Manifest | None], None]
 
@@ -51,12 +54,13 @@ class AntiEntropy:
         """Correct the cache for one kind; how many objects the watch had missed."""
         listed = {ref_of(body): body for body in await self._list(resource, metadata_only=True)}
         known = {ref_of(body): body for body in self._cache.all_of(resource)}
-        doubtful = {
-            ref for ref in listed.keys() | known.keys() if _identity(listed.get(ref)) != _identity(known.get(ref))
-        }
+        doubtful = {ref: listed.get(ref) for ref in listed.keys() | known.keys() if _differ(listed, known, ref)}
+        if doubtful:
+            await asyncio.sleep(GRACE_S)
         found = 0
         for ref in sorted(doubtful):
-            found += await self._confirm(ref, resource)
+            if _is_behind(self._cache.get(ref), doubtful[ref]):
+                found += await self._confirm(ref, resource)
         if found:
             logger.warning("the watch of %s had missed %d changes", resource.plural, found)
             self._metrics.anti_entropy.labels(kind=resource.kind).inc(found)
@@ -102,5 +106,13 @@ class AntiEntropy:
         )
 
 
-def _identity(body: Manifest | None) -> tuple[str, int] | None:
-    return None if body is None else (uid_of(body), version_of(body))
+def _differ(listed: Mapping[Ref, Manifest], known: Mapping[Ref, Manifest], ref: Ref) -> bool:
+    pair = (listed.get(ref), known.get(ref))
+    return len({None if body is None else (uid_of(body), version_of(body)) for body in pair}) > 1
+
+
+def _is_behind(known: Manifest | None, listed: Manifest | None) -> bool:
+    """Whether the cache still has not reached what was listed a while ago."""
+    if listed is None:
+        return known is not None
+    return known is None or version_of(known) < version_of(listed)

@@ -101,7 +101,7 @@ class Operator:
             try:
                 await _until(stop, self._health.tick(), self._watch.run(), self._learn(), self._lead(workers))
             finally:
-                await workers.finish(FINISH_WITHIN_S)
+                await workers.finish(FINISH_WITHIN_S if self._lease.held else 0.0)
                 await self._lease.release()
 
     async def _learn(self) -> None:
@@ -181,7 +181,7 @@ class Operator:
             publisher=publisher,
             fanout=self._fanout,
         )
-        proxies = ProxyReconciler(cache, steps, settings, later=self._queue.add_after)
+        proxies = ProxyReconciler(cache, steps, settings, self._metrics, later=self._queue.add_after)
         policies = PolicyReconciler(cache, self._fanout, publisher)
         return {PROXIES.kind: proxies.reconcile, **{each.kind: policies.reconcile for each in POLICY_KINDS}}
 

@@ -50,6 +50,11 @@ class Gathered:
     inputs: Inputs
 
     @property
+    def rotates_secrets(self) -> bool:
+        """Whether running pods were started with other values of the referenced Secrets."""
+        return bool(self.secrets.hash) and _hash_on(self.deployment) not in ("", self.secrets.hash)
+
+    @property
     def may_start_pods(self) -> bool:
         """Whether the Deployment may be written: not while a Secret or a claim that it refers to is missing.
 

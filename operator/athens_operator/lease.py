@@ -61,7 +61,7 @@ class Lease:
             try:
                 if await self._try_to_take():
                     self._held = True
-                    logger.info("holding Lease %s as %s", self._ref, self._identity)
+                    logger.info("holding %s as %s", self._ref, self._identity)
                     return
             except ClusterError as error:
                 if str(error) != complained:

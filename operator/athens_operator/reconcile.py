@@ -22,6 +22,7 @@ from athens_operator.events import Announcement
 from athens_operator.fanout import Fanout
 from athens_operator.gather import Gathered, Gatherer
 from athens_operator.manifests import Manifest, Ref, is_owned_by, mounted_config_maps, surplus
+from athens_operator.metrics import Metrics
 from athens_operator.propagation import Propagation, pods_of
 from athens_operator.publish import Publisher
 from athens_operator.resources import CHILDREN, CLAIMS, CONFIG_MAPS, DEPLOYMENTS, PROXIES, REPLICA_SETS, Key
@@ -61,11 +62,15 @@ class ProxyReconciler:
         cache: what exists.
         steps: who does what.
         settings: of the operator.
+        metrics: counts rotated Secrets.
         later: plans a pass over another object, in seconds.
     """
 
-    def __init__(self, cache: Cache, steps: Steps, settings: Settings, later: Callable[[Key, float], None]) -> None:
+    def __init__(
+        self, cache: Cache, steps: Steps, settings: Settings, metrics: Metrics, later: Callable[[Key, float], None]
+    ) -> None:
         self._cache = cache
+        self._metrics = metrics
         self._later = later
         self._steps = steps
         self._settings = settings
@@ -98,6 +103,9 @@ class ProxyReconciler:
         observed = self._observe(key, proxy, gathered, applied, answers)
         status = status_of(proxy, observed, datetime.now(UTC))
         told = [Announcement("DriftCorrected", str(drift)) for drift in applied.drifts]
+        if gathered.rotates_secrets and proxy.suspension is None:
+            self._metrics.secret_rotations.inc()
+            told.append(Announcement("SecretRotated", "a referenced Secret changed; the pods are replaced"))
         told += [Announcement("FieldFight", f"{ref}: {FIGHT}", warning=True) for ref in applied.fights]
         await self._steps.publisher.publish(body, status, also=told)
         self._report(key, (Key(*policy.key) for policy in gathered.attachment.policies))

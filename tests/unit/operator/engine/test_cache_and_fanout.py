@@ -13,6 +13,7 @@ from athens_operator.metrics import Metrics
 from athens_operator.resources import NAMESPACES, POLICIES, SERVICES, Key
 from support.fake_cluster import FakeCluster
 from support.proxies import deny, policy, proxy, service_ref
+from support.virtual_time import in_virtual_time
 
 GO = Key("AthensProxy", "a", "go")
 BASE = Key("DownloadPolicy", "a", "base")
@@ -188,7 +189,7 @@ def test_a_lost_deletion_and_a_lost_change_are_found_and_a_healthy_cache_is_left
         await finder.compare(POLICIES)
         assert finder.blind_kinds() == ["DownloadPolicy"]
 
-    asyncio.run(main())
+    in_virtual_time(main())
 
 
 def test_an_object_that_lost_our_label_is_gone_for_us() -> None:
@@ -204,4 +205,18 @@ def test_an_object_that_lost_our_label_is_gone_for_us() -> None:
         assert heard.kinds[-1] == ("gone", "go")
         assert await finder.compare(SERVICES) == 0
 
-    asyncio.run(main())
+    in_virtual_time(main())
+
+
+def test_a_watch_that_is_only_a_little_late_is_not_called_blind() -> None:
+    async def main() -> None:
+        cluster, cache, heard = FakeCluster(), Cache(), Heard()
+        finder = AntiEntropy(cluster, cache, namespaces=(), changed=heard, metrics=Metrics())
+        await finder.seed(POLICIES)
+        late = cluster.put(policy("a", "late", deny("example.com/x")))
+        asyncio.get_running_loop().call_later(1, cache.put, late)
+
+        assert await finder.compare(POLICIES) == 0
+        assert heard.kinds == []
+
+    in_virtual_time(main())

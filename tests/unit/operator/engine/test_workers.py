@@ -1,0 +1,91 @@
+"""What becomes of a pass that fails, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import pytest
+
+from athens_operator.cluster import Conflict, Invalid, NamespaceTerminating, Throttled
+from athens_operator.metrics import Metrics
+from athens_operator.queue import WorkQueue
+from athens_operator.resources import Key
+from athens_operator.workers import PERMANENT_AGAIN_S, Workers
+from support.virtual_time import in_virtual_time
+
+KEY = Key("AthensProxy", "a", "go")
+
+
+async def runs_within(seconds: float, outcome: Exception | float | None) -> list[float]:
+    """When passes began that all end in the same way."""
+    queue: WorkQueue[Key] = WorkQueue()
+    began: list[float] = []
+
+    async def reconcile(key: Key) -> float | None:
+        assert key == KEY
+        began.append(asyncio.get_running_loop().time())
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    crew = asyncio.create_task(Workers(queue, {KEY.kind: reconcile}, Metrics()).run())
+    queue.add(KEY)
+    await asyncio.sleep(seconds)
+    crew.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await crew
+    return began
+
+
+def gaps(times: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in itertools.pairwise(times)]
+
+
+def test_a_pass_says_when_it_wants_to_run_again() -> None:
+    assert gaps(in_virtual_time(runs_within(100, 30.0))) == [30, 30, 30]
+    assert len(in_virtual_time(runs_within(10_000, None))) == 1
+
+
+def test_a_conflict_is_tried_again_at_once_and_then_less_and_less_often() -> None:
+    waits = gaps(in_virtual_time(runs_within(100, Conflict("x"))))
+
+    assert waits[0] <= 0.21
+    assert waits[-1] > 10 * waits[0]
+
+
+def test_a_refusal_that_a_person_must_lift_is_not_hammered() -> None:
+    assert gaps(in_virtual_time(runs_within(1000, Invalid("x")))) == [PERMANENT_AGAIN_S] * 3
+    assert gaps(in_virtual_time(runs_within(1000, NamespaceTerminating("x")))) == [PERMANENT_AGAIN_S] * 3
+
+
+def test_a_pause_that_the_server_asks_for_is_kept() -> None:
+    assert gaps(in_virtual_time(runs_within(20, Throttled("x", 7.0)))) == [7, 7]
+
+
+def test_an_unexpected_error_costs_nothing_but_that_pass() -> None:
+    assert len(in_virtual_time(runs_within(10, ZeroDivisionError()))) > 3
+
+
+def test_a_pass_that_has_begun_is_finished_at_the_end_but_not_waited_for_for_ever() -> None:
+    async def main() -> tuple[list[str], float]:
+        queue: WorkQueue[Key] = WorkQueue()
+        ended: list[str] = []
+
+        async def reconcile(key: Key) -> None:
+            await asyncio.sleep(5 if key.name == "short" else 500)
+            ended.append(key.name)
+
+        workers = Workers(queue, {KEY.kind: reconcile}, Metrics())
+        crew = asyncio.create_task(workers.run())
+        for name in ("short", "long"):
+            queue.add(Key(KEY.kind, "a", name))
+        await asyncio.sleep(1)
+        crew.cancel()
+        await workers.finish(10)
+        return ended, asyncio.get_running_loop().time()
+
+    ended, at = in_virtual_time(main())
+
+    assert ended == ["short"]
+    assert at < 12
