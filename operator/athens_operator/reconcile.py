@@ -187,4 +187,5 @@ class ProxyReconciler:
         self._steps.gatherer.forget(uid)
         self._steps.propagation.forget(uid)
         self._steps.children.forget(uid)
+        self._steps.publisher.forget(uid)
         self._report(key, ())
