@@ -21,6 +21,7 @@ from athens_proxy.download.cached_lister import CachedLister
 from athens_proxy.download.first_seen import FirstSeen
 from athens_proxy.download.guarded import Guarded
 from athens_proxy.download.listing import NetworkMode
+from athens_proxy.download.rules import Rules
 from athens_proxy.download.stored_or_fetched import Sources, StoredOrFetched
 from athens_proxy.errors import CannotStart, StorageError
 from athens_proxy.metrics import Metrics
@@ -84,8 +85,9 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
         background = BackgroundStash(stasher, workers=config.upstream.fetch_workers)
         closing.push_async_callback(partial(background.drain, within_s=DRAIN_S))
 
-        sources = Sources(storage=storage, stasher=stasher, lister=lister, background=background, modes=policy)
-        guarded = partial(_guarded, sources, policy, FirstSeen(storage), metrics)
+        rules = Rules(policy, FirstSeen(storage))
+        sources = Sources(storage=storage, stasher=stasher, lister=lister, background=background, rules=rules)
+        guarded = partial(_guarded, sources, metrics)
         services = Services(
             modules=guarded(NetworkMode(config.upstream.network_mode)),
             stored_modules=guarded(NetworkMode.OFFLINE),
@@ -100,9 +102,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
         yield _gate(config, services, metrics)
 
 
-def _guarded(
-    sources: Sources, policy: EnforcedPolicy, first_seen: FirstSeen, metrics: Metrics, mode: NetworkMode
-) -> Guarded:
+def _guarded(sources: Sources, metrics: Metrics, mode: NetworkMode) -> Guarded:
     def on_lookup(cache_type: str, hit: bool) -> None:
         metrics.lookup(cache_type, hit)
         note_lookup(hit=hit)
@@ -113,7 +113,7 @@ def _guarded(
         _LOG.info("audit rule matched", extra={"rule": rule, "wanted": str(wanted)})
 
     inner = StoredOrFetched(sources, network_mode=mode, on_lookup=on_lookup)
-    return Guarded(inner, policy, first_seen, on_audit=on_audit)
+    return Guarded(inner, sources.rules, on_audit=on_audit)
 
 
 def _gate(config: Config, services: Services, metrics: Metrics) -> Gate:

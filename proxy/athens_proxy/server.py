@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from athens_proxy.errors import CannotStart
 
@@ -52,7 +53,7 @@ async def listening(handler: Handler, listener: Listener) -> AsyncIterator[str]:
         CannotStart: the address is taken or is not ours.
     """
     # A client that leaves must not cancel work that others wait for: handlers run to their end.
-    server = web.Server(handler, handler_cancellation=False, access_log=None)
+    server = web.Server(handler, handler_cancellation=False, access_log=None, logger=_http_log())
     runner = web.ServerRunner(server, shutdown_timeout=listener.shutdown_timeout_s)
     await runner.setup()
     try:
@@ -91,6 +92,20 @@ async def stop_signal() -> None:
         loop.add_signal_handler(number, stop)
     await stopped.wait()
     _LOG.info("Shutting down server")
+
+
+class _NoMalformedRequests(logging.Filter):
+    """Drops what the parser says of a request that is no HTTP: it has its 400, and the log is not the client's."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def _http_log() -> logging.Logger:
+    log = logging.getLogger(f"{__name__}.http")
+    if not log.filters:
+        log.addFilter(_NoMalformedRequests())
+    return log
 
 
 async def _start(runner: web.ServerRunner, listener: Listener) -> None:

@@ -12,19 +12,19 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from aiohttp.test_utils import RawTestServer
-
 from athens_policy.decide import digest
 from athens_policy.parse import parse, parse_setting
 from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.download.first_seen import FirstSeen
 from athens_proxy.download.guarded import Guarded
 from athens_proxy.download.listing import NetworkMode
+from athens_proxy.download.rules import Rules
 from athens_proxy.download.stored_or_fetched import Sources, StoredOrFetched
 from athens_proxy.errors import ModuleNotFound
 from athens_proxy.metrics import Metrics
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.policy.enforced import EnforcedPolicy, LoadedPolicy
+from athens_proxy.server import Listener, listening
 from athens_proxy.stash.fetch_and_save import FetchAndSave
 from athens_proxy.stash.singleflight import Singleflight, StashFlights
 from athens_proxy.storage.disk import DiskStorage, open_disk_storage
@@ -169,13 +169,14 @@ class Proxy:
         stasher = Singleflight(
             FetchAndSave(self.upstream, self.storage, on_fetch=self.metrics.fetch), flights=self.flights
         )
-        return Sources(self.storage, stasher, self.upstream, self.background, self.policy)
+        rules = Rules(self.policy, FirstSeen(self.storage))
+        return Sources(self.storage, stasher, self.upstream, self.background, rules)
 
     def modules(self, mode: NetworkMode | None = None) -> Guarded:
         """The guarded protocol."""
-        inner = StoredOrFetched(self.sources, network_mode=mode or self.network_mode, on_lookup=self._on_lookup)
-        seen = FirstSeen(self.storage)
-        return Guarded(inner, self.policy, seen, on_audit=lambda block, _: self.audits.append(block.name))
+        sources = self.sources
+        inner = StoredOrFetched(sources, network_mode=mode or self.network_mode, on_lookup=self._on_lookup)
+        return Guarded(inner, sources.rules, on_audit=lambda block, _: self.audits.append(block.name))
 
     @property
     def gate(self) -> Gate:
@@ -197,13 +198,10 @@ class Proxy:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
         """The address of a server on loopback."""
-        server = RawTestServer(self.gate.handle, host="127.0.0.1", handler_cancellation=False)
-        await server.start_server()
-        try:
-            yield str(server.make_url("")).rstrip("/")
-        finally:
-            await server.close()
-            await self.flights.aclose()
+        listener = Listener("127.0.0.1", 0, shutdown_timeout_s=5.0)
+        async with listening(self.gate.handle, listener) as address:
+            yield f"http://{address.partition('=')[2]}"
+        await self.flights.aclose()
 
     async def save(self, modules: Sequence[SampleModule], scratch: Path) -> None:
         """Put versions into the store."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable
 
 from athens_policy.decide import Decision, Denied
 from athens_policy.model import Block
-from athens_proxy.download.first_seen import FirstSeen
 from athens_proxy.download.listing import newest
 from athens_proxy.download.protocol import DownloadProtocol
+from athens_proxy.download.rules import Rules
 from athens_proxy.download.stored_or_fetched import denied_text
 from athens_proxy.errors import AccessDenied, ProxyError
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
-from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.storage.storage import StoredZip
 
 OnAudit = Callable[[Block, ModuleVersion], None]
@@ -24,17 +22,13 @@ class Guarded:
 
     Args:
         inner: answers what is allowed.
-        policy: what is enforced now.
-        first_seen: the clock of `minAge` rules.
+        rules: what is enforced now.
         on_audit: told about each `audit` block that a request for a file matched.
     """
 
-    def __init__(
-        self, inner: DownloadProtocol, policy: EnforcedPolicy, first_seen: FirstSeen, *, on_audit: OnAudit
-    ) -> None:
+    def __init__(self, inner: DownloadProtocol, rules: Rules, *, on_audit: OnAudit) -> None:
         self._inner = inner
-        self._policy = policy
-        self._first_seen = first_seen
+        self._rules = rules
         self._on_audit = on_audit
 
     async def versions(self, path: ModulePath) -> list[str]:
@@ -43,9 +37,9 @@ class Guarded:
         Raises:
             AccessDenied: a rule without versions denies the module.
         """
-        _require(self._policy.decide_module(path))
+        _require(self._rules.about_module(path))
         versions = await self._inner.versions(path)
-        return self._policy.visible(path, versions, first_seen=await self._seen(path, versions))
+        return await self._rules.visible(path, versions)
 
     async def latest(self, path: ModulePath) -> RevInfo:
         """Upstream's latest version, or the newest that the policy shows.
@@ -53,7 +47,7 @@ class Guarded:
         Raises:
             AccessDenied: the policy shows none.
         """
-        _require(self._policy.decide_module(path))
+        _require(self._rules.about_module(path))
         latest = await self._inner.latest(path)
         try:
             await self._check(ModuleVersion.parse(path, latest.version))
@@ -66,7 +60,7 @@ class Guarded:
 
     async def resolve(self, wanted: ModuleVersion) -> ModuleVersion:
         """The canonical version; a denied module is not even asked about."""
-        _require(self._policy.decide_module(wanted.path))
+        _require(self._rules.about_module(wanted.path))
         return await self._inner.resolve(wanted)
 
     async def info(self, wanted: ModuleVersion) -> bytes:
@@ -85,14 +79,10 @@ class Guarded:
         return await self._inner.zip(wanted)
 
     async def _check(self, wanted: ModuleVersion) -> None:
-        seen = await self._seen(wanted.path, [wanted.version])
-        decision = self._policy.decide(wanted, first_seen=seen.get(wanted.version))
+        decision = await self._rules.about(wanted)
         for block in decision.audited:
             self._on_audit(block, wanted)
         _require(decision)
-
-    async def _seen(self, path: ModulePath, versions: Iterable[str]) -> Mapping[str, datetime]:
-        return await self._first_seen.of(path, versions) if self._policy.uses_min_age else {}
 
     async def _visible_if_listed(self, path: ModulePath) -> list[str]:
         try:

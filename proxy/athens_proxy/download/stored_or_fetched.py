@@ -10,6 +10,7 @@ from urllib.parse import quote
 from athens_policy.decide import Decision, Denied, FetchAsync, FetchSync, Redirect
 from athens_policy.decide import NotServed as ModeNone
 from athens_proxy.download.listing import NetworkMode, listed, newest, not_found
+from athens_proxy.download.rules import Rules
 from athens_proxy.errors import AccessDenied, ModuleNotFound, NotServed, ProxyError, RedirectTo
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.stash.stasher import Stasher
@@ -20,16 +21,6 @@ T = TypeVar("T")
 OnLookup = Callable[[str, bool], None]
 # Hosts whose repositories always have the form host/user/repository, so that shorter paths need no question.
 _HOSTS_OF_THREE = frozenset({"github.com", "bitbucket.org"})
-
-
-class Modes(Protocol):
-    """What the policy says about a version, and which chain it chooses for a module."""
-
-    def decide(self, wanted: ModuleVersion) -> Decision:
-        """The decision about a version that is not stored."""
-
-    def decide_module(self, path: ModulePath) -> Decision:
-        """The decision about a module when no version matters."""
 
 
 class Background(Protocol):
@@ -48,14 +39,14 @@ class Sources:
         stasher: fetches and saves.
         lister: asks upstream what exists.
         background: fetches of the async modes.
-        modes: what the download mode is.
+        rules: what the download mode is.
     """
 
     storage: Storage
     stasher: Stasher
     lister: VersionLister
     background: Background
-    modes: Modes
+    rules: Rules
 
 
 class StoredOrFetched:
@@ -94,9 +85,9 @@ class StoredOrFetched:
         if wanted.is_canonical:
             return wanted
         self._refuse_unaskable(wanted.path, f"{wanted} is a query")
-        decision = self._sources.modes.decide(wanted)
+        decision = self._sources.rules.about_module(wanted.path)
         if not isinstance(decision.effect, FetchSync):
-            await self._obtain(wanted, "info")
+            await self._obtain(wanted, "info", decision)
         revision = await self._sources.lister.resolve(wanted, upstream=decision.upstream)
         return ModuleVersion.parse(wanted.path, revision.version)
 
@@ -119,14 +110,13 @@ class StoredOrFetched:
             stored = await read(wanted)
         except ModuleNotFound:
             self._on_lookup(_METRIC_NAMES[extension], False)
-            await self._obtain(wanted, extension)
+            await self._obtain(wanted, extension, await self._sources.rules.about(wanted))
             return await read(wanted)
         self._on_lookup(_METRIC_NAMES[extension], True)
         return stored
 
-    async def _obtain(self, wanted: ModuleVersion, extension: str) -> None:
+    async def _obtain(self, wanted: ModuleVersion, extension: str, decision: Decision) -> None:
         """Make a version be stored, or raise why it is not."""
-        decision = self._sources.modes.decide(wanted)
         match decision.effect:
             case FetchSync():
                 self._refuse_unaskable(wanted.path, f"{wanted} is not stored")
@@ -162,7 +152,7 @@ class StoredOrFetched:
         return await self._sources.lister.latest(path, upstream=self._chain(path))
 
     def _chain(self, path: ModulePath) -> str:
-        return self._sources.modes.decide_module(path).upstream
+        return self._sources.rules.about_module(path).upstream
 
     def _refuse_unaskable(self, path: ModulePath, what: str) -> None:
         if self._network_mode is NetworkMode.OFFLINE:

@@ -63,13 +63,13 @@ async def test_the_layout_is_athens_layout(storage: DiskStorage, root: Path, tmp
 async def test_a_version_that_athens_wrote_is_served_as_it_is(storage: DiskStorage, root: Path) -> None:
     folder = root / "github.com" / "Azure" / "x" / "v1.0.0"
     folder.mkdir(parents=True)
-    for name, data in {"go.mod": b"m", "source.zip": b"z", "v1.0.0.info": b"i"}.items():
+    for name, data in {"go.mod": b"m", "source.zip": M.zip, "v1.0.0.info": b"i"}.items():
         (folder / name).write_bytes(data)
     wanted = ModuleVersion.parse(ModulePath.parse("github.com/Azure/x"), "v1.0.0")
 
     assert await storage.versions(wanted.path) == ["v1.0.0"]
     assert (await storage.info(wanted), await storage.mod(wanted)) == (b"i", b"m")
-    assert await stored_zip(storage, wanted) == b"z"
+    assert await stored_zip(storage, wanted) == M.zip
     assert (await storage.catalog(token="", limit=5)).entries == (wanted,)
 
 

@@ -1,0 +1,39 @@
+"""The policy in force, asked with what it needs to know: the time, and when a version was first seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from athens_policy.decide import Decision
+from athens_proxy.download.first_seen import FirstSeen
+from athens_proxy.modules import ModulePath, ModuleVersion
+from athens_proxy.policy.enforced import EnforcedPolicy
+
+
+class Rules:
+    """Decisions about modules and versions; a version is seen when it is asked about.
+
+    Args:
+        policy: what is enforced now.
+        first_seen: the clock of `minAge` rules.
+    """
+
+    def __init__(self, policy: EnforcedPolicy, first_seen: FirstSeen) -> None:
+        self._policy = policy
+        self._first_seen = first_seen
+
+    def about_module(self, path: ModulePath) -> Decision:
+        """The decision when no version matters, or before a query is resolved."""
+        return self._policy.decide_module(path)
+
+    async def about(self, wanted: ModuleVersion) -> Decision:
+        """The decision about a canonical version."""
+        if not self._policy.uses_min_age:
+            return self._policy.decide(wanted)
+        seen = await self._first_seen.of(wanted.path, [wanted.version])
+        return self._policy.decide(wanted, first_seen=seen[wanted.version])
+
+    async def visible(self, path: ModulePath, versions: Sequence[str]) -> list[str]:
+        """The versions that may be listed, in their order."""
+        seen = await self._first_seen.of(path, versions) if self._policy.uses_min_age else {}
+        return self._policy.visible(path, versions, first_seen=seen)

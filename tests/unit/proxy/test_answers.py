@@ -1,0 +1,141 @@
+"""The table from errors to statuses, the text of errors, and log lines."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from athens_proxy import errors
+from athens_proxy.errors import ProxyError
+from athens_proxy.observability import configure_logging
+from athens_proxy.web.index import index_query_problem
+from athens_proxy.web.responses import MAX_REASON, STATUS, printable, reason, status_of
+
+
+def subclasses(cls: type[ProxyError]) -> Iterator[type[ProxyError]]:
+    for child in cls.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
+@pytest.mark.parametrize("cls", sorted(subclasses(ProxyError), key=str))
+def test_every_error_has_a_status(cls: type[ProxyError]) -> None:
+    assert any(base in STATUS for base in cls.__mro__)
+
+
+def test_the_module_of_errors_defines_them_all() -> None:
+    assert all(cls.__module__ == errors.__name__ for cls in subclasses(ProxyError))
+
+
+def test_a_new_error_would_be_an_internal_error() -> None:
+    class New(ProxyError):
+        pass
+
+    assert status_of(New("x"), upstream_errors="notfound") == 500
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "wanted"),
+    [
+        ("not found: no such module", 404, "not found: no such module"),
+        ("upstream is down", 404, "not found: upstream is down"),
+        ("upstream is down", 502, "upstream is down"),
+        ("", 502, "UpstreamError"),
+    ],
+)
+def test_absence_always_says_not_found(text: str, status: int, wanted: str) -> None:
+    assert reason(errors.UpstreamError(text), status) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("two\nlines\x1b[31m", "two lines [31m"),
+        ("a\udc80b", "a b"),
+        ("x" * (MAX_REASON + 1), "x" * MAX_REASON + "…"),
+        ("\u2028", ""),
+    ],
+)
+def test_a_reason_is_one_printable_line(text: str, wanted: str) -> None:
+    assert printable(text) == wanted
+
+
+@pytest.mark.parametrize("query", [{}, {"limit": "5"}, {"since": "2026-01-02T15:04:05.123Z"}])
+def test_a_good_index_query_has_no_problem(query: dict[str, str]) -> None:
+    assert index_query_problem(query) == ""
+
+
+@pytest.fixture
+def unlogged() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+
+
+def log_something() -> None:
+    logging.getLogger("athens_proxy.test").warning("something %s", "happened", extra={"http-status": "200", "a": 1})
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_json_lines_have_athens_fields_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", log_format="json", cloud_runtime="none")
+    log_something()
+
+    line = capsys.readouterr().out
+    fields = json.loads(line)
+
+    assert list(fields)[:3] == ["time", "level", "msg"]
+    assert {**fields, "time": ""} == {
+        "time": "", "level": "WARN", "msg": "something happened", "http-status": "200", "a": 1,
+    }  # fmt: skip
+    assert line.count("\n") == 1
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_plain_lines_have_athens_shape(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", log_format="plain", cloud_runtime="none")
+    log_something()
+
+    before, tab, fields = capsys.readouterr().out.partition("\t")
+
+    assert before.startswith("WARN[")
+    assert before.endswith("M]: something happened")
+    assert (tab, fields) == ("\t", "a=1 http-status=200 \n")
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_cloud_lines_have_a_severity(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", log_format="plain", cloud_runtime="GCP")
+    log_something()
+
+    fields = json.loads(capsys.readouterr().out)
+
+    assert (fields["severity"], fields["message"]) == ("WARNING", "something happened")
+    assert "timestamp" in fields
+
+
+@pytest.mark.usefixtures("unlogged")
+@pytest.mark.parametrize("log_format", ["json", "plain"])
+def test_a_defect_is_one_line_with_its_cause(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+    configure_logging(level="info", log_format=log_format, cloud_runtime="none")
+    try:
+        raise RuntimeError("the cause")
+    except RuntimeError:
+        logging.getLogger("athens_proxy.test").exception("a defect")
+
+    out = capsys.readouterr().out
+
+    assert out.count("\n") == 1
+    assert "the cause" in out
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_lines_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="error", log_format="json", cloud_runtime="none")
+    log_something()
+
+    assert capsys.readouterr().out == ""
