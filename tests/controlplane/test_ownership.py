@@ -139,7 +139,7 @@ def test_a_missing_secret_holds_the_first_pod_back_and_its_arrival_releases_it(
     until_condition(operator, api, namespace, "Reconciling", reason="WaitingForSecret")
     assert api.get(deployment_ref(namespace)) is None
 
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace, "name": "login"}}
+    secret: Manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace, "name": "login"}}
     api.create({**secret, "stringData": {"username": "ann"}})
     until_condition(operator, api, namespace, "SecretsResolved", reason="SecretKeyMissing")
     api.edit({**secret, "stringData": {"password": PASSWORD}})
@@ -153,8 +153,40 @@ def test_a_missing_secret_holds_the_first_pod_back_and_its_arrival_releases_it(
     assert (api.get(deployment_ref(namespace)) or {})["metadata"]["generation"] == generation
 
 
+def test_a_rotated_secret_rolls_the_pods_and_a_relabelled_one_does_not(
+    operator: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    secret: Manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace, "name": "login"}}
+    api.create({**secret, "stringData": {"username": "ann", "password": PASSWORD}})
+    api.create(proxy(namespace, **BASIC))
+    before = until(lambda: api.get(deployment_ref(namespace)), "the Deployment appears", context=operator.tail)
+
+    def look_again(nonce: str) -> None:
+        asked = {"annotations": {"athensproxy.dev/requestedAt": nonce}}
+        body = proxy(namespace, **BASIC)
+        api.edit({**body, "metadata": {**body["metadata"], **asked}})
+        until(
+            lambda: (api.get(proxy_ref(namespace)) or {}).get("status", {}).get("lastHandledReconcileAt") == nonce,
+            "the forced pass",
+            context=operator.tail,
+        )
+
+    api.edit({**secret, "metadata": {**secret["metadata"], "labels": {"team": "x"}}})
+    look_again("1")
+    assert (api.get(deployment_ref(namespace)) or {})["metadata"]["generation"] == before["metadata"]["generation"]
+
+    api.edit({**secret, "stringData": {"password": PASSWORD + "2"}})
+    look_again("2")
+    assert (api.get(deployment_ref(namespace)) or {})["metadata"]["generation"] > before["metadata"]["generation"]
+    until(
+        lambda: any(body["reason"] == "SecretRotated" for body in api.list(EVENTS, namespace)),
+        "an Event tells",
+        context=operator.tail,
+    )
+
+
 def test_no_secret_value_is_written_anywhere(operator: OperatorProcess, api: KubeApi, namespace: str) -> None:
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace, "name": "login"}}
+    secret: Manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace, "name": "login"}}
     api.create({**secret, "stringData": {"username": "ann", "password": PASSWORD}})
     api.create(proxy(namespace, **BASIC))
     until(lambda: api.get(deployment_ref(namespace)), "the Deployment appears", context=operator.tail)
@@ -187,10 +219,5 @@ def test_a_claim_outlives_its_proxy_and_is_taken_over_by_the_next(
 
 
 def test_the_operator_never_lacked_a_right_that_it_is_shipped_with(operator: OperatorProcess) -> None:
-    """Runs last in this module: all of the above happened under the shipped role.
-
-    The Secret that keeps the hash key is optional: without the right to it, changed Secrets do not roll pods.
-    """
-    forbidden = [str(record["event"]) for record in operator.records() if "forbidden" in str(record["event"])]
-
-    assert [line for line in forbidden if "athens-operator-state" not in line] == []
+    """Runs last in this module: all of the above happened under the shipped role."""
+    assert [record["event"] for record in operator.records() if "forbidden" in str(record["event"])] == []
