@@ -423,3 +423,15 @@ async def test_redirects_point_to_the_same_file_elsewhere(proxy: Proxy) -> None:
     assert stable.headers["location"] == f"{base}/github.com/%21azure/x/@v/v1.0.0.zip"
     assert incompatible.headers["location"] == f"{base}/example.com/m/@v/v2.0.0+incompatible.mod"
     assert query.headers["location"] == f"{base}/example.com/m/@v/main.info"
+
+
+async def test_a_stop_lets_running_requests_finish(proxy: Proxy, upstream: SampleUpstream) -> None:
+    upstream.gate.clear()
+    async with proxy.serving() as address:
+        running = asyncio.create_task(get(address, "/example.com/m/@v/v1.0.0.zip"))
+        await asyncio.wait_for(upstream.was_asked.wait(), 10)
+        asyncio.get_running_loop().call_later(0.1, upstream.gate.set)
+
+    assert (await running).body == M.zip
+    with pytest.raises(ConnectionRefusedError):
+        await get(address, "/healthz")

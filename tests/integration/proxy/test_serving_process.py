@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -141,3 +143,19 @@ def test_a_stop_lets_running_requests_finish_and_exits_cleanly(tmp_path: Path, u
         proxy.process.child.send_signal(signal.SIGTERM)
 
         assert proxy.process.child.wait(30) == 0
+
+
+def test_a_second_signal_ends_a_stop_that_waits_for_requests(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = Settings(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with running(tmp_path / "proxy", settings) as proxy, ThreadPoolExecutor(1) as clients:
+            asking = clients.submit(proxy.ask, "/example.com/m/@v/list")
+            held = silent.accept()[0]
+            proxy.process.child.send_signal(signal.SIGTERM)
+            proxy.process.wait_until(lambda: "Shutting down" in proxy.process.logged(), what="stopping", deadline_s=20)
+            proxy.process.child.send_signal(signal.SIGTERM)
+            status = proxy.process.child.wait(20)
+            held.close()
+
+    assert status == -signal.SIGTERM
+    assert isinstance(asking.exception(), ConnectionError | http.client.HTTPException)
