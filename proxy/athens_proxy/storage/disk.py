@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
+import uuid
 from pathlib import Path
+from typing import NoReturn
 
 from athens_policy import semver
 from athens_proxy.errors import ModuleNotFound, StorageError
@@ -18,9 +21,10 @@ from athens_proxy.modules.names import canonical_version
 from athens_proxy.storage import layout
 from athens_proxy.storage.disk_catalog import catalog_page
 from athens_proxy.storage.disk_save import DiskSaver, Sums, storage_errors
-from athens_proxy.storage.disk_zip import DiskZip
+from athens_proxy.storage.disk_zip import DiskZip, ends_as_zip
 from athens_proxy.storage.storage import CatalogPage, FetchedModule
 
+_LOG = logging.getLogger(__name__)
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
 
 
@@ -53,11 +57,16 @@ class DiskStorage:
     async def open_zip(self, wanted: ModuleVersion) -> DiskZip:
         """The zip, opened; see `Storage.open_zip`."""
         self._require_committed(wanted)
+        path = layout.version_dir(self._root, wanted) / layout.ZIP_NAME
         try:
-            descriptor = os.open(layout.version_dir(self._root, wanted) / layout.ZIP_NAME, os.O_RDONLY)
+            descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
             raise _read_error(wanted, error) from error
-        return DiskZip(descriptor, size_bytes=os.fstat(descriptor).st_size, name=str(wanted))
+        size_bytes = os.fstat(descriptor).st_size
+        if not ends_as_zip(descriptor, size_bytes):
+            os.close(descriptor)
+            self._set_aside(wanted, path)
+        return DiskZip(descriptor, size_bytes=size_bytes, name=str(wanted))
 
     async def versions(self, path: ModulePath) -> list[str]:
         """Complete canonical versions in semver order; see `Storage.versions`."""
@@ -104,6 +113,14 @@ class DiskStorage:
             return path.read_bytes()
         except OSError as error:
             raise _read_error(wanted, error) from error
+
+    def _set_aside(self, wanted: ModuleVersion, path: Path) -> NoReturn:
+        """Take a zip that is cut off out of the store: it counts as evicted and is fetched again under its `h1:`."""
+        aside = self._saver.tmp / f"damaged-{uuid.uuid4().hex}.zip"
+        with storage_errors(f"set the damaged zip of {wanted} aside"):
+            path.rename(aside)
+        _LOG.warning("the stored zip of %s is damaged; it was moved to %s and will be fetched again", wanted, aside)
+        raise ModuleNotFound(f"not found: the stored zip of {wanted} was damaged")
 
     def _require_committed(self, wanted: ModuleVersion) -> None:
         try:

@@ -73,6 +73,32 @@ async def test_a_version_that_athens_wrote_is_served_as_it_is(storage: DiskStora
     assert (await storage.catalog(token="", limit=5)).entries == (wanted,)
 
 
+@pytest.mark.parametrize("kept_bytes", [0, 1, 21, 22, 60, -22, -1])
+async def test_a_zip_that_was_cut_off_is_fetched_again_under_its_sum(
+    storage: DiskStorage, root: Path, tmp_path: Path, kept_bytes: int
+) -> None:
+    await storage.save(M.fetched(tmp_path))
+    stored = root / "example.com" / "m" / "v1.0.0" / "source.zip"
+    stored.write_bytes(M.zip[:kept_bytes])
+
+    with pytest.raises(ModuleNotFound, match="damaged"):
+        await storage.open_zip(M.wanted)
+    with pytest.raises(ChecksumMismatch):
+        await storage.save(SampleModule(files={"m.go": b"package other\n"}).fetched(tmp_path))
+    await storage.save(M.fetched(tmp_path))
+
+    assert await stored_zip(storage, M.wanted) == M.zip
+
+
+async def test_a_zip_with_a_comment_is_whole(storage: DiskStorage, root: Path, tmp_path: Path) -> None:
+    await storage.save(M.fetched(tmp_path))
+    stored = root / "example.com" / "m" / "v1.0.0" / "source.zip"
+    with zipfile.ZipFile(stored, "a") as archive:
+        archive.comment = b"packed by another tool"
+
+    assert await stored_zip(storage, M.wanted) == stored.read_bytes()
+
+
 async def test_folders_that_are_no_versions_are_not_listed(storage: DiskStorage, root: Path, tmp_path: Path) -> None:
     await storage.save(M.fetched(tmp_path))
     for name in ("master", "v1", "v1.2", "v1.0.0+meta"):
