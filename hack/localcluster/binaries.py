@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from localcluster import npm_tools
 from localcluster.errors import ClusterError
 from localcluster.locks import locked
 from localcluster.places import REPOSITORY, Places
@@ -70,29 +71,35 @@ GROUPS: Final = (
     _single("kind"),
     _single("athens", "proxy"),
     _single("goproxy"),
+    _single("versitygw"),
+    _single("minio"),
+    _single("fake-gcs-server"),
 )
 
 
 def tool_names() -> list[str]:
     """Every name that `ensure` knows."""
-    return sorted(tool for group in GROUPS for tool in group.tools)
+    return sorted([*(tool for group in GROUPS for tool in group.tools), *npm_tools.TOOLS])
 
 
 def ensure(tool: str, places: Places | None = None) -> Path:
-    """The path of a tool's binary, built first if this machine has not built this version yet.
+    """The path of a tool's program, built or installed first if this machine has not done so for this version yet.
 
     Args:
         tool: One of `tool_names()`.
         places: Where the cache is; the calling user's by default.
 
     Raises:
-        ClusterError: The tool is unknown, Go is missing or too old, or the build failed.
+        ClusterError: The tool is unknown, Go is missing or too old, or the build or installation failed.
     """
+    places = places or Places.from_env(os.environ)
+    if tool in npm_tools.TOOLS:
+        return npm_tools.ensure(tool, places)
     group = next((group for group in GROUPS if tool in group.tools), None)
     if group is None:
         raise ClusterError(f"no tool is called {tool!r}; there are {', '.join(tool_names())}")
     key = cache_key(_PINS / group.name, _go_version(), group.stamps)
-    folder = (places or Places.from_env(os.environ)).cache / "bin" / f"{group.name}-{key}"
+    folder = places.cache / "bin" / f"{group.name}-{key}"
     if not folder.exists():
         with locked(folder.parent / f"{group.name}.lock"):
             if not folder.exists():  # another process may have built it while we waited
