@@ -1,27 +1,57 @@
-"""Every store that the contract suite runs against: one entry per backend."""
+"""Every store that the contract suite runs against: one entry per backend, object stores on real servers."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.storage.disk import open_disk_storage
-from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.memory import MemoryStorage
 from athens_proxy.storage.storage import Storage
-from athens_proxy.upstream.zipcheck import checked_zip_h1
+from support import object_servers
+from support.object_servers import ObjectServer
+from support.object_stores import BACKENDS, SERVER_OF, SUMS, new_bucket, object_storage
 
-SUMS = Sums(checked_zip_h1, mod_hash1)
+
+def _server(run: Callable[[Path], AbstractContextManager[ObjectServer]]) -> Callable[..., Iterator[ObjectServer]]:
+    def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
+        with run(tmp_path_factory.mktemp("server")) as running:
+            yield running
+
+    return server
 
 
-@pytest.fixture(params=["disk", "memory"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+versitygw_server = pytest.fixture(scope="session", name="versitygw_server")(_server(object_servers.versitygw))
+minio_server = pytest.fixture(scope="session", name="minio_server")(_server(object_servers.minio))
+gcs_server = pytest.fixture(scope="session", name="gcs_server")(_server(object_servers.fake_gcs))
+azure_server = pytest.fixture(scope="session", name="azure_server")(_server(object_servers.azurite))
+
+
+@pytest.fixture(params=["disk", "memory", *BACKENDS])
+def backend(request: pytest.FixtureRequest) -> str:
+    """The backend by name."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+async def storage(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
     """An empty store of each backend."""
-    if request.param == "memory":
+    opened = await _opened(backend, request, tmp_path)
+    yield opened
+    await opened.close()
+
+
+async def _opened(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    if backend == "memory":
         return MemoryStorage()
-    return open_disk_storage(tmp_path / "store", sums=SUMS, create=True)
+    if backend == "disk":
+        return open_disk_storage(tmp_path / "store", sums=SUMS, create=True)
+    server: ObjectServer = request.getfixturevalue(SERVER_OF[backend])
+    return await object_storage(backend, server, new_bucket(backend, server))
 
 
 @pytest.fixture

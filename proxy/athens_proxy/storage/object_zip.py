@@ -1,0 +1,77 @@
+"""A zip in a bucket: the bytes are on their way when it is opened, so a delete meanwhile does not cut it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from athens_proxy.errors import StorageError
+from athens_proxy.storage.object_client import ObjectAbsent, ObjectChanged, ObjectClient, OpenObject
+from athens_proxy.storage.storage import CHUNK_BYTES
+
+
+class ObjectZip:
+    """One open zip.
+
+    Args:
+        client: the bucket, for ranges.
+        key: the zip's key.
+        opened: the zip from its first byte.
+        name: the module version, for messages.
+    """
+
+    def __init__(self, client: ObjectClient, key: str, opened: OpenObject, *, name: str) -> None:
+        self._client = client
+        self._key = key
+        self._revision = opened.revision
+        self._from_start: OpenObject | None = opened
+        self._name = name
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the whole zip."""
+        return self._revision.size_bytes
+
+    async def chunks(self, *, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes of a range in chunks of at most `CHUNK_BYTES`.
+
+        Raises:
+            StorageError: the service failed, or the zip was replaced or cut meanwhile.
+        """
+        end = self.size_bytes if length is None else min(self.size_bytes, offset + length)
+        if offset >= end:
+            return
+        source = await self._source(offset, end)
+        missing = end - offset
+        try:
+            async for data in source.chunks():
+                missing -= len(data)
+                view = memoryview(data)
+                for start in range(0, len(data), CHUNK_BYTES):
+                    yield bytes(view[start : start + CHUNK_BYTES])
+        finally:
+            await source.close()
+        if missing:
+            raise StorageError(
+                f"{self._client.name}: read the zip of {self._name}: {missing} bytes are missing or too many;"
+                f" delete {self._key} and what belongs to it if this happens again"
+            )
+
+    async def _source(self, offset: int, end: int) -> OpenObject:
+        if offset == 0 and end == self.size_bytes and self._from_start is not None:
+            source, self._from_start = self._from_start, None
+            return source
+        try:
+            return await self._client.open(self._key, offset=offset, length=end - offset, tag=self._revision.tag)
+        except (ObjectAbsent, ObjectChanged) as error:
+            raise StorageError(
+                f"{self._client.name}: read the zip of {self._name}: it was deleted or replaced meanwhile; ask again"
+            ) from error
+
+    async def __aenter__(self) -> ObjectZip:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close what was not read."""
+        if self._from_start is not None:
+            await self._from_start.close()
