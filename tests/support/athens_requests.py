@@ -124,6 +124,7 @@ MODULES = {
     "example.com/inc": ("v2.0.0+incompatible", "v2.0.0%2Bincompatible", "v2.0.0", "v1.0.0"),
     "example.com/pseudo": (UNTAGGED_PSEUDO, "master", "latest"),
     "example.com/pre": ("v0.9.0-rc.1", "v0.9.0"),
+    "example.com/zone": ("v1.0.0",),
     "gopkg.in/yaml.v2": ("v2.4.0", "v3.0.0"),
     "gopkg.in/check.v1": (CHECK_V1_PSEUDO,),
     "example.com/renamed": ("v1.0.0",),

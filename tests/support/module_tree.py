@@ -67,6 +67,7 @@ class ModuleTree:
         mod: str | None = None,
         files: Mapping[str, bytes] | None = None,
         listed: bool = True,
+        time: str = TIME,
     ) -> None:
         """Put one version into the tree.
 
@@ -76,12 +77,13 @@ class ModuleTree:
             mod: text of the go.mod, by default one line that names the path.
             files: further files of the zip, by default one small package.
             listed: whether `list` names the version (pseudo-versions are not listed).
+            time: what `.info` says about the commit.
         """
         folder = self.folder(path)
         text = f"module {path}\n" if mod is None else mod
         content = {"go.mod": text.encode(), **(files or {"code.go": go_package(path)})}
         name = escaped(version)
-        folder.joinpath(f"{name}.info").write_bytes(info_bytes(version))
+        folder.joinpath(f"{name}.info").write_bytes(info_bytes(version, time))
         folder.joinpath(f"{name}.mod").write_text(text)
         folder.joinpath(f"{name}.zip").write_bytes(zip_bytes(path, version, content))
         names = folder / "list"

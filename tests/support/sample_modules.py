@@ -35,6 +35,7 @@ def sample_tree(root: Path) -> ModuleTree:
     tree.point("example.com/pseudo", "master", UNTAGGED_PSEUDO)
     tree.latest("example.com/pseudo", UNTAGGED_PSEUDO)
     tree.add("example.com/pre", "v0.9.0-rc.1")
+    tree.add("example.com/zone", "v1.0.0", time="2020-01-02T03:04:05.25-07:00")
     tree.add("gopkg.in/yaml.v2", "v2.4.0")
     tree.add("gopkg.in/check.v1", CHECK_V1_PSEUDO, listed=False)
     tree.add("golang.org/toolchain", TOOLCHAIN)

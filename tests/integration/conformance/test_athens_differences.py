@@ -20,6 +20,9 @@ EXCHANGES = exchanges()
 ACCEPTED = accepted_differences()
 PAGE = ROOT / "docs" / "differences-from-athens.md"
 
+# The first test of a fresh machine also builds Athens.
+pytestmark = pytest.mark.timeout(600)
+
 Pair = tuple[Answer, Answer]
 
 

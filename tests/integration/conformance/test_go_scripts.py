@@ -23,6 +23,8 @@ KNOWN_NOT_TO_APPLY = {name for group in TABLE["cannot_apply"] for name in group[
 INSTALLED = sorted(path.stem for path in (gotest.source() / "testdata" / "script").glob("mod_*.txt"))
 WANTED = [name for name in INSTALLED if name not in KNOWN_NOT_TO_APPLY]
 DEADLINE_S = 240.0
+# The first test of a fresh machine also builds the test binary of cmd/go.
+pytestmark = pytest.mark.timeout(DEADLINE_S + 300)
 RESULT = re.compile(r"^    --- (PASS|FAIL|SKIP): TestScript/(\S+) ", re.MULTILINE)
 
 

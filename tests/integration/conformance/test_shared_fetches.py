@@ -91,6 +91,20 @@ async def test_a_client_that_leaves_does_not_cancel_the_fetch(upstream: GoProxyS
     assert set(fetched_files(upstream).values()) == {1}
 
 
+async def test_a_path_that_cannot_be_a_module_is_not_asked_for_upstream(
+    upstream: GoProxyServer, tmp_path: Path
+) -> None:
+    """`go get github.com/u/r` asks for `github.com` and `github.com/u` as well."""
+    paths = ("github.com", "github.com/u", "foobar", "x.y/.git", "x.y/z/v1", "gopkg.in/yaml", "x...y/z", "x.y/com1")
+    async with proxy_over(upstream, tmp_path) as proxy:
+        for path in paths:
+            for name in ("@v/list", "@latest", "@v/v1.0.0.info", "@v/main.info"):
+                answer = await asyncio.to_thread(proxy.ask, f"/{path}/{name}")
+                assert answer.status == 404
+
+    assert upstream.requests == {}
+
+
 async def test_clients_that_join_a_fetch_survive_the_one_that_started_it(
     upstream: GoProxyServer, tmp_path: Path
 ) -> None:
