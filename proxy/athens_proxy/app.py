@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from athens_policy.model import Block
+from athens_proxy.buckets import BUCKET_TYPES, open_bucket_storage
 from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.config.sections import Config
 from athens_proxy.download.cached_lister import CachedLister
@@ -68,7 +69,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
     metrics = Metrics()
     async with AsyncExitStack() as closing:
         policy = await closing.enter_async_context(_policy(config, metrics))
-        storage = _storage(config, environ)
+        storage = await _storage(config, environ)
         closing.push_async_callback(storage.close)
         session = await closing.enter_async_context(open_upstream_session())
         chain = upstream_chain(config, environ, session, scratch_root=_scratch_root(config, storage))
@@ -157,13 +158,16 @@ async def _policy(config: Config, metrics: Metrics) -> AsyncIterator[EnforcedPol
             await watching
 
 
-def _storage(config: Config, environ: Mapping[str, str]) -> Storage:
+async def _storage(config: Config, environ: Mapping[str, str]) -> Storage:
+    sums = Sums(checked_zip_h1, mod_hash1)
+    if config.storage.type in BUCKET_TYPES:
+        return await open_bucket_storage(config, environ, sums=sums)
     if config.storage.type == "memory":
         return MemoryStorage()
     configured = config.storage.disk_root
     root = Path(configured) if configured else _default_root(environ)
     try:
-        storage = open_disk_storage(root, sums=Sums(checked_zip_h1, mod_hash1), create=not configured)
+        storage = open_disk_storage(root, sums=sums, create=not configured)
     except StorageError as error:
         raise CannotStart(f"{config.origins['Storage.Disk.RootPath'].name}: {error}") from error
     _LOG.info("disk storage", extra={"root": str(root.absolute())})

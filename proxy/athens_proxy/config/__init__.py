@@ -1,6 +1,7 @@
 """The proxy's settings: Athens' keys, names and precedence, read once and frozen.
 
 - `sections.py` the table: one field per key, with its TOML path, environment name, type, default and check
+- `object_section.py` the same for stores in buckets
 - `reserved.py` keys that are known but whose part of the proxy is not in this build
 - `values.py`   Go's notation of integers, booleans, lists and listen addresses
 - `sources.py`  file and environment to raw values, with where each came from

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from athens_proxy.config.object_section import ObjectSection, missing_settings
 from athens_proxy.config.sections import (
     Config,
     Key,
@@ -107,6 +108,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         server=reader.section(ServerSection),
         log=reader.section(LogSection),
         storage=reader.section(StorageSection),
+        objects=reader.section(ObjectSection),
         upstream=reader.section(UpstreamSection),
         policy=reader.section(PolicySection),
         origins=reader.origins,
@@ -216,8 +218,8 @@ def _one_line(text: str) -> str:
 
 def _problems_between_keys(config: Config, file_name: str, file: ConfigFile | None) -> list[str]:
     """What breaks the rules that need more than one key."""
-    problems = []
     server = config.server
+    problems = missing_settings(config.storage.type, config.objects, lambda key: config.origins[key].name)
     if bool(server.tls_cert_file) != bool(server.tls_key_file):
         missing, given = ("TLSKeyFile", "TLSCertFile") if server.tls_cert_file else ("TLSCertFile", "TLSKeyFile")
         problems.append(f"{config.origins[given].name}: needs {missing} as well")

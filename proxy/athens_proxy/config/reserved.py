@@ -81,27 +81,6 @@ RESERVED: tuple[ReservedKey, ...] = (
     ),
     *_group("SingleFlight.GCP", "StaleThreshold ATHENS_GCP_STALE_THRESHOLD"),
     *_group(
-        "Storage.GCP",
-        """
-        ProjectID GOOGLE_CLOUD_PROJECT
-        Bucket ATHENS_STORAGE_GCP_BUCKET
-        JSONKey ATHENS_STORAGE_GCP_JSON_KEY
-        Prefix ATHENS_STORAGE_GCP_PREFIX
-        """,
-    ),
-    *_group(
-        "Storage.Minio",
-        """
-        Endpoint ATHENS_MINIO_ENDPOINT
-        Key ATHENS_MINIO_ACCESS_KEY_ID
-        Secret ATHENS_MINIO_SECRET_ACCESS_KEY
-        Bucket ATHENS_MINIO_BUCKET_NAME
-        Region ATHENS_MINIO_REGION
-        EnableSSL ATHENS_MINIO_USE_SSL
-        Prefix ATHENS_STORAGE_MINIO_PREFIX
-        """,
-    ),
-    *_group(
         "Storage.Mongo",
         """
         URL ATHENS_MONGO_STORAGE_URL
@@ -109,33 +88,6 @@ RESERVED: tuple[ReservedKey, ...] = (
         DefaultCollectionName ATHENS_MONGO_DEFAULT_COLLECTION
         CertPath ATHENS_MONGO_CERT_PATH
         InsecureConn ATHENS_MONGO_INSECURE
-        """,
-    ),
-    *_group(
-        "Storage.S3",
-        """
-        Region AWS_REGION
-        Key AWS_ACCESS_KEY_ID
-        Secret AWS_SECRET_ACCESS_KEY
-        Token AWS_SESSION_TOKEN
-        Bucket ATHENS_S3_BUCKET_NAME
-        ForcePathStyle AWS_FORCE_PATH_STYLE
-        UseDefaultConfiguration AWS_USE_DEFAULT_CONFIGURATION
-        CredentialsEndpoint AWS_CREDENTIALS_ENDPOINT
-        AwsContainerCredentialsRelativeURI AWS_CONTAINER_CREDENTIALS_RELATIVE_URI
-        Endpoint AWS_ENDPOINT
-        Prefix ATHENS_STORAGE_S3_PREFIX
-        """,
-    ),
-    *_group(
-        "Storage.AzureBlob",
-        """
-        AccountName ATHENS_AZURE_ACCOUNT_NAME
-        AccountKey ATHENS_AZURE_ACCOUNT_KEY
-        ManagedIdentityResourceID ATHENS_AZURE_MANAGED_IDENTITY_RESOURCE_ID
-        CredentialScope ATHENS_AZURE_CREDENTIAL_SCOPE
-        ContainerName ATHENS_AZURE_CONTAINER_NAME
-        Prefix ATHENS_STORAGE_AZUREBLOB_PREFIX
         """,
     ),
     *_group("Storage.External", "URL ATHENS_EXTERNAL_STORAGE_URL"),

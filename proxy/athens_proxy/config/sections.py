@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -28,6 +28,9 @@ from athens_proxy.config.values import (
     listen_address,
     semicolon_list,
 )
+
+if TYPE_CHECKING:
+    from athens_proxy.config.object_section import ObjectSection
 
 DEFAULT_GO_ENV_VARS = ("GOPROXY=https://proxy.golang.org,direct",)
 DEFAULT_SUM_DBS = ("https://sum.golang.org",)
@@ -172,7 +175,7 @@ class StorageSection(Section):
     type: Annotated[
         Text,
         Key("StorageType", "ATHENS_STORAGE_TYPE"),
-        _choice("disk", "memory", later=("s3", "gcp", "minio", "mongo", "azureblob", "external")),
+        _choice("disk", "memory", "s3", "gcp", "minio", "azureblob", later=("mongo", "external")),
     ] = "disk"
     disk_root: Annotated[Text, Key("Storage.Disk.RootPath", "ATHENS_DISK_STORAGE_ROOT")] = ""
 
@@ -227,6 +230,7 @@ class Config:
     server: ServerSection
     log: LogSection
     storage: StorageSection
+    objects: ObjectSection
     upstream: UpstreamSection
     policy: PolicySection
     origins: Mapping[str, Origin]

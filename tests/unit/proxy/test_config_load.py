@@ -111,8 +111,13 @@ BAD_ENVIRONMENT = {
     ("ATHENS_LOG_LEVEL", "bogus"): 'ATHENS_LOG_LEVEL: "bogus" is not allowed; use one of trace, debug, info, warn,'
     " warning, error, fatal, panic",
     ("ATHENS_NETWORK_MODE", ""): 'ATHENS_NETWORK_MODE: "" is not allowed; use one of strict, offline, fallback',
-    ("ATHENS_STORAGE_TYPE", "s3"): 'ATHENS_STORAGE_TYPE: "s3" is not available in this build; use one of disk, memory',
-    ("ATHENS_STORAGE_TYPE", "x"): 'ATHENS_STORAGE_TYPE: "x" is not allowed; use one of disk, memory',
+    ("ATHENS_STORAGE_TYPE", "mongo"): 'ATHENS_STORAGE_TYPE: "mongo" is not available in this build;'
+    " use one of disk, memory, s3, gcp, minio, azureblob",
+    ("ATHENS_STORAGE_TYPE", "x"): 'ATHENS_STORAGE_TYPE: "x" is not allowed;'
+    " use one of disk, memory, s3, gcp, minio, azureblob",
+    ("ATHENS_STORAGE_TYPE", "gcp"): "Storage.GCP.Bucket: must not be empty with StorageType gcp",
+    ("ATHENS_STORAGE_S3_PREFIX", "a/../b"): 'ATHENS_STORAGE_S3_PREFIX: "a/../b" is no key prefix; use names of letters,'
+    ' digits, "._-" with / between, at most 200',
     ("ATHENS_SINGLE_FLIGHT_TYPE", "redis"): 'ATHENS_SINGLE_FLIGHT_TYPE: "redis" is not available in this build;'
     ' use one of memory, ""',
     ("ATHENS_GOGET_WORKERS", "0"): "ATHENS_GOGET_WORKERS: 0 is not allowed; use 1 or more",
