@@ -101,6 +101,11 @@ def accepted_differences() -> tuple[Accepted, ...]:
     return tuple(Accepted(**{**row, "aspects": tuple(row["aspects"])}) for row in rows)
 
 
+def process_differences() -> tuple[dict[str, str], ...]:
+    """What differs before the first request: start and configuration; tested where the configuration is."""
+    return tuple(tomllib.loads(TABLE.read_text())["process"])
+
+
 def differences(exchange: Exchange, athens: Answer, ours: Answer) -> Iterator[Difference]:
     """Every aspect in which two answers differ."""
     statuses = f"{athens.status} {ours.status}"
@@ -139,7 +144,9 @@ def page(rows: Sequence[Accepted]) -> str:
         told = dict.fromkeys((row.athens, row.ours, row.reason) for row in rows if row.topic == topic)
         lines += [f"| {athens} | {ours} | {reason} |" for athens, ours, reason in told]
         lines.append("")
-    return "\n".join(lines)
+    lines += ["## Start and configuration", "", "| Athens | this proxy | because |", "|---|---|---|"]
+    lines += [f"| {row['athens']} | {row['ours']} | {row['reason']} |" for row in process_differences()]
+    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":

@@ -154,5 +154,5 @@ def _version(path: ModulePath, escaped: str, extension: str) -> ModuleVersion:
     if wanted.version in _RESERVED_QUERIES:
         raise InvalidVersion(f"not found: {wanted}: the go command resolves this query itself")
     if extension != "info" and not wanted.is_canonical:
-        raise InvalidVersion(f"not found: {wanted}: only a canonical version has a .{extension}")
+        raise InvalidVersion(f"not found: {wanted}: no canonical version of this path, so it has no .{extension}")
     return wanted
