@@ -8,13 +8,12 @@ from demonstration.kubectl import Manifest, condition
 from support.team import EPHEMERAL, Team, login
 
 MODULE = "github.com/google/uuid@v1.6.0"
-QUICK = {"progressDeadlineSeconds": 12, "minReadySeconds": 1}
 
 
 @pytest.fixture
 def serving(team: Team) -> Team:
     """A proxy that runs; its storage lets a new pod start beside the old one."""
-    team.apply_proxy(storage=EPHEMERAL, rollout=QUICK)
+    team.apply_proxy(storage=EPHEMERAL)
     team.until_ready()
     return team
 
@@ -30,7 +29,7 @@ def still_serves(team: Team) -> bool:
 
 def test_an_image_that_cannot_be_pulled_is_named_and_the_old_pod_serves_on(serving: Team) -> None:
     pods = serving.pods()
-    serving.apply_proxy(storage=EPHEMERAL, rollout=QUICK, image="registry.invalid/none:v1")
+    serving.apply_proxy(storage=EPHEMERAL, image="registry.invalid/none:v1")
     stalled = serving.until(stalls, "the rollout to be given up")
 
     assert "registry.invalid/none:v1" in message(stalled)
@@ -43,7 +42,7 @@ def test_an_image_that_cannot_be_pulled_is_named_and_the_old_pod_serves_on(servi
 
 def test_a_crashing_pod_is_quoted_and_the_old_one_serves_on(serving: Team) -> None:
     bad = [{"name": "ATHENS_PROXY_VALIDATOR", "value": "https://validator.example.com/hook"}]
-    serving.apply_proxy(storage=EPHEMERAL, rollout=QUICK, extraEnv=bad)
+    serving.apply_proxy(storage=EPHEMERAL, extraEnv=bad)
     stalled = serving.until(stalls, "the rollout to be given up")
 
     assert "ATHENS_PROXY_VALIDATOR" in message(stalled)
@@ -53,9 +52,9 @@ def test_a_crashing_pod_is_quoted_and_the_old_one_serves_on(serving: Team) -> No
 
 
 def test_a_correction_alone_ends_the_trouble(serving: Team) -> None:
-    serving.apply_proxy(storage=EPHEMERAL, rollout=QUICK, image="registry.invalid/none:v1")
+    serving.apply_proxy(storage=EPHEMERAL, image="registry.invalid/none:v1")
     serving.until(lambda proxy: "cannot be pulled" in message(proxy), "the image to be reported")
-    serving.apply_proxy(storage=EPHEMERAL, rollout=QUICK, image=serving.images.proxy)
+    serving.apply_proxy(storage=EPHEMERAL, image=serving.images.proxy)
 
     assert condition(serving.until_ready(), "Stalled") == {}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from demonstration.kubectl import Manifest, is_current
 from demonstration.pod_client import download_in_pod, modules_in
 from demonstration.story import HELLO, POLICY_DEADLINE_S, QUICKSTART
 from support.team import Team
@@ -42,13 +41,13 @@ def test_a_policy_edit_is_enforced_within_seconds_and_no_pod_is_restarted(team: 
     team.apply_proxy()
     team.apply_policy({"name": "all", "patterns": ["*"], "mode": "sync"})
     team.until_ready()
-    pods, old = team.pods(), programmed(team)
+    pods, old = team.pods(), team.until_policy_programmed()
     with team.client() as client:
         assert client.run("mod", "download", f"{DENIED}@{VERSION}").succeeded
 
         started = time.monotonic()
         team.apply_policy({"name": "no-ansi", "patterns": [DENIED], "mode": "deny", "reason": "SEC-112, colours"})
-        new = programmed(team, unlike=old, deadline_s=POLICY_DEADLINE_S)
+        new = team.until_policy_programmed(unlike=old, deadline_s=POLICY_DEADLINE_S)
         took_s = time.monotonic() - started
         client.forget()
         refused = client.run("mod", "download", f"{DENIED}@{VERSION}")
@@ -64,7 +63,7 @@ def test_a_policy_edit_is_enforced_within_seconds_and_no_pod_is_restarted(team: 
 
 def test_the_time_from_apply_to_the_first_served_module_is_known(team: Team) -> None:
     started = time.monotonic()
-    team.apply_proxy()
+    team.apply_proxy(rollout={})
     team.until_ready()
     ready_s = time.monotonic() - started
     with team.client() as client:
@@ -72,14 +71,3 @@ def test_the_time_from_apply_to_the_first_served_module_is_known(team: Team) -> 
 
     print(f"applied to Ready: {ready_s:.1f} s; to the first module: {time.monotonic() - started:.1f} s")
     assert served.succeeded
-
-
-def programmed(team: Team, *, unlike: Manifest | None = None, deadline_s: float = 60) -> Manifest:
-    """The policy once all proxies enforce its present rules, with another digest than before."""
-    old = unlike["status"]["revision"] if unlike else None
-
-    def holds(policy: Manifest) -> bool:
-        status = policy.get("status", {})
-        return is_current(policy) and status.get("summary") == "1/1" and status.get("revision") != old
-
-    return team.kubectl.until("dlp", "base", team.namespace, holds, "policy base to be programmed 1/1", deadline_s)

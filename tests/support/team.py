@@ -20,6 +20,7 @@ from demonstration.tools import Images
 
 API = "athensproxy.dev/v1beta1"
 CLAIM = {"type": "disk", "disk": {"persistentVolumeClaim": {"size": "1Gi"}}}
+SWIFT = {"minReadySeconds": 1, "progressDeadlineSeconds": 12}
 EPHEMERAL = {"type": "disk", "disk": {"ephemeral": {"sizeLimit": "1Gi"}}}
 READY_S = 90
 
@@ -39,8 +40,11 @@ class Team:
     namespace: str
 
     def apply_proxy(self, **spec: Any) -> None:
-        """Apply the AthensProxy as a user would; storage is a claim unless the spec says otherwise."""
-        whole = {"storage": CLAIM, "upstream": {"goproxy": upstream()}, **spec}
+        """Apply the AthensProxy as a user would.
+
+        Unless the spec says otherwise storage is a claim, and rollouts are settled, or given up, in seconds.
+        """
+        whole = {"storage": CLAIM, "rollout": SWIFT, "upstream": {"goproxy": upstream()}, **spec}
         self.kubectl.apply({"apiVersion": API, "kind": "AthensProxy", "metadata": self._named("go"), "spec": whole})
 
     def apply_policy(self, *rules: dict[str, Any]) -> None:
@@ -72,6 +76,16 @@ class Team:
 
         return self.until(holds, f"{kind}={status}/{reason}", deadline_s)
 
+    def until_policy_programmed(self, *, unlike: Manifest | None = None, deadline_s: float = READY_S) -> Manifest:
+        """The DownloadPolicy once the proxy enforces its present rules, with another digest than before."""
+        old = unlike["status"]["revision"] if unlike else None
+
+        def holds(policy: Manifest) -> bool:
+            status = policy.get("status", {})
+            return is_current(policy) and status.get("summary") == "1/1" and status.get("revision") != old
+
+        return self.kubectl.until("dlp", "base", self.namespace, holds, "policy base to be programmed 1/1", deadline_s)
+
     def until_event(self, reason: str, deadline_s: float = 30) -> str:
         """The note of an Event about the AthensProxy."""
         end = time.monotonic() + deadline_s
@@ -80,6 +94,7 @@ class Team:
                 if event["reason"] == reason and event["involvedObject"]["kind"] == "AthensProxy":
                     return str(event["message"])
             assert time.monotonic() < end, f"no Event {reason}:\n{self.kubectl.evidence(None, self.namespace)}"
+            time.sleep(0.3)
 
     def pods(self) -> dict[str, int]:
         """Uid -> restarts of each pod of the proxy."""

@@ -1,4 +1,7 @@
-"""At rest nothing is written: no status, no child, no Event."""
+"""At rest nothing is written: no status, no child, no Event.
+
+First of all files, because no other test's namespace may be on its way out meanwhile.
+"""
 
 from __future__ import annotations
 
