@@ -30,10 +30,10 @@ test: check unit contract integration controlplane e2e ## everything: checks and
 check: $(STAMP) ## format, lint, types, import contracts, sizes, charts and CRDs
 	@hack/check
 
-unit contract: $(STAMP) ## one tier of the tests
+unit: $(STAMP) ## one tier of the tests
 	@$(PY) -m pytest -q tests/$@
 
-integration controlplane e2e: $(STAMP) ## one tier of the tests; installs the servers it needs
+contract integration controlplane e2e: $(STAMP) ## one tier of the tests; installs the servers it needs
 	@hack/servers $@
 	@$(PY) -m pytest -q tests/$@
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,23 +10,11 @@ import pytest
 from athens_proxy.storage.disk import open_disk_storage
 from athens_proxy.storage.memory import MemoryStorage
 from athens_proxy.storage.storage import Storage
-from support import object_servers
+from support.object_fixtures import azure_server, gcs_server, minio_server, versitygw_server
 from support.object_servers import ObjectServer
 from support.object_stores import BACKENDS, SERVER_OF, SUMS, new_bucket, object_storage
 
-
-def _server(run: Callable[[Path], AbstractContextManager[ObjectServer]]) -> Callable[..., Iterator[ObjectServer]]:
-    def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
-        with run(tmp_path_factory.mktemp("server")) as running:
-            yield running
-
-    return server
-
-
-versitygw_server = pytest.fixture(scope="session", name="versitygw_server")(_server(object_servers.versitygw))
-minio_server = pytest.fixture(scope="session", name="minio_server")(_server(object_servers.minio))
-gcs_server = pytest.fixture(scope="session", name="gcs_server")(_server(object_servers.fake_gcs))
-azure_server = pytest.fixture(scope="session", name="azure_server")(_server(object_servers.azurite))
+__all__ = ["azure_server", "gcs_server", "minio_server", "versitygw_server"]
 
 
 @pytest.fixture(params=["disk", "memory", *BACKENDS])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from athens_proxy.checksums.dirhash import mod_hash1
-from athens_proxy.storage.azureblob import AzureContainer, open_azure_storage
+from athens_proxy.storage.azureblob import AzureContainer, azure_client
 from athens_proxy.storage.disk_save import Sums
-from athens_proxy.storage.gcs import open_gcs_storage
-from athens_proxy.storage.minio import open_minio_storage
+from athens_proxy.storage.gcs import gcs_client
+from athens_proxy.storage.object_claim import LEASE_S
+from athens_proxy.storage.object_client import ObjectClient
+from athens_proxy.storage.object_layout import ObjectLayout, VersionedFiles, VersionFolders, root_of
 from athens_proxy.storage.object_store import ObjectStorage
-from athens_proxy.storage.s3 import S3Bucket, S3Credentials, open_s3_storage
+from athens_proxy.storage.obstore_client import ObstoreClient
+from athens_proxy.storage.s3 import S3Bucket, S3Credentials, s3_store
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 from support.object_servers import (
     ACCESS_KEY,
@@ -23,6 +28,7 @@ from support.object_servers import (
     new_name,
 )
 
+OpenStorage = Callable[..., Awaitable[ObjectStorage]]
 SUMS = Sums(checked_zip_h1, mod_hash1)
 BACKENDS = ("s3", "minio", "gcs", "azureblob")
 SERVER_OF = {"s3": "versitygw_server", "minio": "minio_server", "gcs": "gcs_server", "azureblob": "azure_server"}
@@ -35,17 +41,26 @@ def new_bucket(backend: str, server: ObjectServer) -> str:
     return make(server, new_name())
 
 
-async def object_storage(backend: str, server: ObjectServer, bucket: str, *, prefix: str = "") -> ObjectStorage:
-    """A store of this backend in a bucket that exists."""
+async def object_client(backend: str, server: ObjectServer, bucket: str) -> ObjectClient:
+    """The bucket as the store sees it, for tests that put or look at single objects."""
     match backend:
         case "gcs":
-            return await open_gcs_storage(bucket, key="", prefix=prefix, sums=SUMS, emulator=server.url)
+            return await gcs_client(bucket, key="", emulator=server.url)
         case "azureblob":
-            container = AzureContainer(bucket, AZURE_ACCOUNT, account_key=AZURE_KEY, endpoint=server.url)
-            return open_azure_storage(container, prefix=prefix, sums=SUMS)
-        case "minio":
-            place = S3Bucket(bucket, REGION, endpoint=server.url, path_style=True)
-            return await open_minio_storage(place, CREDENTIALS, prefix=prefix, sums=SUMS)
+            return azure_client(AzureContainer(bucket, AZURE_ACCOUNT, account_key=AZURE_KEY, endpoint=server.url))
         case _:
             place = S3Bucket(bucket, REGION, endpoint=server.url, path_style=True)
-            return open_s3_storage(place, CREDENTIALS, prefix=prefix, sums=SUMS)
+            return ObstoreClient(s3_store(place, CREDENTIALS), name=f"{backend} bucket {bucket}")
+
+
+def object_layout(backend: str, prefix: str = "") -> ObjectLayout:
+    """The layout of this backend."""
+    return VersionFolders(root_of(prefix)) if backend == "minio" else VersionedFiles(root_of(prefix))
+
+
+async def object_storage(
+    backend: str, server: ObjectServer, bucket: str, *, prefix: str = "", lease_s: float = LEASE_S
+) -> ObjectStorage:
+    """A store of this backend in a bucket that exists."""
+    client = await object_client(backend, server, bucket)
+    return ObjectStorage(client, object_layout(backend, prefix), sums=SUMS, lease_s=lease_s)

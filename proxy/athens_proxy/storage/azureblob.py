@@ -46,7 +46,12 @@ class AzureContainer:
 
 
 def open_azure_storage(container: AzureContainer, *, prefix: str, sums: Sums) -> ObjectStorage:
-    """A store in Athens' layout below an optional prefix.
+    """A store in Athens' layout below an optional prefix; raises as `azure_client`."""
+    return ObjectStorage(azure_client(container), VersionedFiles(root_of(prefix)), sums=sums)
+
+
+def azure_client(container: AzureContainer) -> ObstoreClient:
+    """The container; nothing is asked yet.
 
     Raises:
         StorageError: the settings cannot name a container.
@@ -72,4 +77,4 @@ def open_azure_storage(container: AzureContainer, *, prefix: str, sums: Sums) ->
         )
     except ValueError as error:
         raise StorageError(f"{name}: the settings do not fit: {error}") from error
-    return ObjectStorage(ObstoreClient(store, name=name), VersionedFiles(root_of(prefix)), sums=sums)
+    return ObstoreClient(store, name=name)

@@ -49,35 +49,30 @@ def json_key(encoded: str) -> str:
     return text
 
 
-async def open_gcs_storage(
-    bucket: str,
-    *,
-    key: str,
-    prefix: str,
-    sums: Sums,
-    emulator: str,
-) -> ObjectStorage:
-    """A store in Athens' layout below an optional prefix.
+async def open_gcs_storage(bucket: str, *, key: str, prefix: str, sums: Sums, emulator: str) -> ObjectStorage:
+    """A store in Athens' layout below an optional prefix; arguments and errors as of `gcs_client`."""
+    client = await gcs_client(bucket, key=key, emulator=emulator)
+    return ObjectStorage(client, VersionedFiles(root_of(prefix)), sums=sums)
+
+
+async def gcs_client(bucket: str, *, key: str, emulator: str) -> GcsClient:
+    """The bucket; nothing is asked yet.
 
     Args:
         bucket: must exist.
         key: JSON text of a credential, "" for the default credentials.
-        prefix: stands before every key.
-        sums: how stored files are compared with fetched ones.
         emulator: URL of a test server that asks for no credential, "" for Google.
 
     Raises:
         StorageError: there is no credential that can be used.
     """
     if emulator:
-        storage = Storage(api_root=emulator.rstrip("/"), api_is_dev=True)
-    else:
-        try:
-            token = Token(service_file=io.StringIO(key) if key else None, scopes=[SCOPE])
-        except (OSError, ValueError, KeyError) as error:
-            raise StorageError(
-                f"gcs bucket {bucket}: no usable credential: {type(error).__name__}; check the JSON key or the file"
-                " that GOOGLE_APPLICATION_CREDENTIALS names"
-            ) from error
-        storage = Storage(token=token)
-    return ObjectStorage(GcsClient(storage, bucket), VersionedFiles(root_of(prefix)), sums=sums)
+        return GcsClient(Storage(api_root=emulator.rstrip("/"), api_is_dev=True), bucket)
+    try:
+        token = Token(service_file=io.StringIO(key) if key else None, scopes=[SCOPE])
+    except (OSError, ValueError, KeyError) as error:
+        raise StorageError(
+            f"gcs bucket {bucket}: no usable credential: {type(error).__name__}; check the JSON key or the file"
+            " that GOOGLE_APPLICATION_CREDENTIALS names"
+        ) from error
+    return GcsClient(Storage(token=token), bucket)

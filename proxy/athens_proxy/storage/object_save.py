@@ -77,7 +77,7 @@ class ObjectSaver:
 
     async def _is_committed(self, wanted: ModuleVersion) -> bool:
         try:
-            await self._client.revision(self._keys.info(wanted))
+            await self._client.read(self._keys.info(wanted))
         except ObjectAbsent:
             return False
         return True

@@ -1,8 +1,8 @@
 """A `Storage` in a bucket, whatever the service and whichever of Athens' layouts.
 
-Reads are direct: one GET for an `.info`, a GET and a HEAD side by side for what the commit mark covers; only listings
-list. The catalogue's token is the key of the last entry, as with Athens on S3 and MinIO; on GCS and Azure Blob, where
-Athens hands out the service's own opaque mark, it is the key as well.
+Reads are direct: one GET for an `.info`, two side by side for what the commit mark covers; only listings list. The
+catalogue's token is the key of the last entry, as with Athens on S3 and MinIO; on GCS and Azure Blob, where Athens
+hands out the service's own opaque mark, it is the key as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from athens_proxy.modules.names import canonical_version
 from athens_proxy.storage import layout
 from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.object_claim import LEASE_S
-from athens_proxy.storage.object_client import ObjectAbsent, ObjectClient, OpenObject, Revision
+from athens_proxy.storage.object_client import ObjectAbsent, ObjectClient, OpenObject
 from athens_proxy.storage.object_layout import ObjectLayout, behind_records, record_key
 from athens_proxy.storage.object_save import ObjectSaver
 from athens_proxy.storage.object_zip import ObjectZip
@@ -126,8 +126,9 @@ class ObjectStorage:
         """Release connections."""
         await self._client.close()
 
-    async def _mark(self, wanted: ModuleVersion) -> Revision:
-        return await self._client.revision(self._keys.info(wanted))
+    async def _mark(self, wanted: ModuleVersion) -> bytes:
+        """The commit mark; a GET, since the answer to a HEAD has no body to say why it is none."""
+        return await self._client.read(self._keys.info(wanted))
 
     async def _entries(self, *, after: str) -> AsyncIterator[ModuleVersion]:
         async for key in self._client.keys(self._keys.root.rstrip("/"), after=after):
@@ -140,7 +141,7 @@ def _not_stored(wanted: ModuleVersion) -> ModuleNotFound:
     return ModuleNotFound(f"not found: {wanted} is not stored")
 
 
-def _first_failure(wanted: ModuleVersion, *results: Revision | OpenObject | BaseException) -> BaseException:
+def _first_failure(wanted: ModuleVersion, *results: bytes | OpenObject | BaseException) -> BaseException:
     """Absence of either file is absence of the version; but a bucket that fails tells nothing about absence."""
     failures = [result for result in results if isinstance(result, BaseException)]
     other = [failure for failure in failures if not isinstance(failure, ObjectAbsent)]
