@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 
 from athens_policy.model import Block
-from athens_proxy.buckets import BUCKET_TYPES, open_bucket_storage
-from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.config.sections import Config
 from athens_proxy.download.cached_lister import CachedLister
 from athens_proxy.download.first_seen import FirstSeen
@@ -24,7 +22,7 @@ from athens_proxy.download.guarded import Guarded
 from athens_proxy.download.listing import NetworkMode
 from athens_proxy.download.rules import Rules
 from athens_proxy.download.stored_or_fetched import Sources, StoredOrFetched
-from athens_proxy.errors import CannotStart, StorageError
+from athens_proxy.errors import CannotStart
 from athens_proxy.metrics import Metrics
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.outside import checksum_databases, upstream_chain
@@ -36,12 +34,11 @@ from athens_proxy.stash.fetch_and_save import FetchAndSave
 from athens_proxy.stash.limited import Limited
 from athens_proxy.stash.singleflight import Singleflight, StashFlights
 from athens_proxy.stash.stasher import layered
-from athens_proxy.storage.disk import DiskStorage, open_disk_storage
-from athens_proxy.storage.disk_save import Sums
-from athens_proxy.storage.memory import MemoryStorage
+from athens_proxy.storage.disk import DiskStorage
 from athens_proxy.storage.storage import Storage
+from athens_proxy.stores import open_storage
 from athens_proxy.upstream.http import open_upstream_session
-from athens_proxy.upstream.zipcheck import checked_zip_h1
+from athens_proxy.web.external_store import ExternalStore
 from athens_proxy.web.handlers import Handlers, RenderMetrics, Services
 from athens_proxy.web.middleware import Access, Gate, note_lookup
 from athens_proxy.web.readiness import Readiness
@@ -69,10 +66,11 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
     metrics = Metrics()
     async with AsyncExitStack() as closing:
         policy = await closing.enter_async_context(_policy(config, metrics))
-        storage = await _storage(config, environ)
+        storage = await open_storage(config, environ)
         closing.push_async_callback(storage.close)
         session = await closing.enter_async_context(open_upstream_session())
-        chain = upstream_chain(config, environ, session, scratch_root=_scratch_root(config, storage))
+        scratch = _scratch_root(config, storage)
+        chain = upstream_chain(config, environ, session, scratch_root=scratch)
 
         flights = StashFlights()
         closing.push_async_callback(flights.aclose)
@@ -100,7 +98,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
             version=version,
             robots_file=Path(config.server.robots_file),
         )
-        yield _gate(config, services, metrics)
+        yield _gate(config, services, metrics, scratch)
 
 
 def _guarded(sources: Sources, metrics: Metrics, mode: NetworkMode) -> Guarded:
@@ -117,7 +115,7 @@ def _guarded(sources: Sources, metrics: Metrics, mode: NetworkMode) -> Guarded:
     return Guarded(inner, sources.rules, on_audit=on_audit)
 
 
-def _gate(config: Config, services: Services, metrics: Metrics) -> Gate:
+def _gate(config: Config, services: Services, metrics: Metrics, scratch: Path) -> Gate:
     server = config.server
     responses = Responses(CacheScope(private=bool(server.basic_auth_user)), upstream_errors=server.upstream_errors)
     access = Access(
@@ -126,7 +124,13 @@ def _gate(config: Config, services: Services, metrics: Metrics) -> Gate:
         password=server.basic_auth_pass.reveal(),
         force_ssl=server.force_ssl,
     )
-    return Gate(Routes(Handlers(services, responses)), responses, access, on_request=metrics.request)
+    handlers = Handlers(services, responses)
+    store = None
+    if config.remotes.serve:
+        store = ExternalStore(services.storage, scratch, responses, catalog=handlers.catalog)
+        if not server.basic_auth_user:
+            _LOG.warning("Storage.Serve without BasicAuthUser: whoever reaches this proxy can write its store")
+    return Gate(Routes(handlers, store=store), responses, access, on_request=metrics.request)
 
 
 def _metrics_renderer(config: Config, metrics: Metrics, policy: EnforcedPolicy) -> RenderMetrics | None:
@@ -156,31 +160,6 @@ async def _policy(config: Config, metrics: Metrics) -> AsyncIterator[EnforcedPol
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
-
-
-async def _storage(config: Config, environ: Mapping[str, str]) -> Storage:
-    sums = Sums(checked_zip_h1, mod_hash1)
-    if config.storage.type in BUCKET_TYPES:
-        return await open_bucket_storage(config, environ, sums=sums)
-    if config.storage.type == "memory":
-        return MemoryStorage()
-    configured = config.storage.disk_root
-    root = Path(configured) if configured else _default_root(environ)
-    try:
-        storage = open_disk_storage(root, sums=sums, create=not configured)
-    except StorageError as error:
-        raise CannotStart(f"{config.origins['Storage.Disk.RootPath'].name}: {error}") from error
-    _LOG.info("disk storage", extra={"root": str(root.absolute())})
-    return storage
-
-
-def _default_root(environ: Mapping[str, str]) -> Path:
-    """The user's data folder of the XDG base directory specification."""
-    data_home = environ.get("XDG_DATA_HOME", "")
-    if data_home.startswith("/"):
-        return Path(data_home) / "athens"
-    home = environ.get("HOME") or Path.home()
-    return Path(home) / ".local" / "share" / "athens"
 
 
 def _scratch_root(config: Config, storage: Storage) -> Path:

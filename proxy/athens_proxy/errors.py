@@ -17,6 +17,7 @@ ProxyError
 ├── UpstreamTimeout           it did not answer in time, or made no progress
 ├── StorageError              our own store cannot do what was asked
 │   └── StorageFull           no space left
+├── NotSupported              the chosen backend has no such operation
 └── Overloaded                our own limits are exhausted
 
 `RedirectTo` is no failure: it is the answer of the redirect modes. `CannotStart` ends the process before any request.
@@ -103,6 +104,10 @@ class StorageError(ProxyError):
 
 class StorageFull(StorageError):
     """The store has no space left."""
+
+
+class NotSupported(ProxyError):
+    """The chosen backend cannot do this by its nature; asking again will not help."""
 
 
 class Overloaded(ProxyError):

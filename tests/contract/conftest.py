@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,14 +10,23 @@ import pytest
 from athens_proxy.storage.disk import open_disk_storage
 from athens_proxy.storage.memory import MemoryStorage
 from athens_proxy.storage.storage import Storage
+from support.mongo_server import MongoServer, ferretdb
 from support.object_fixtures import azure_server, gcs_server, minio_server, versitygw_server
 from support.object_servers import ObjectServer
 from support.object_stores import BACKENDS, SERVER_OF, SUMS, new_bucket, object_storage
+from support.store_server import served_storage
 
 __all__ = ["azure_server", "gcs_server", "minio_server", "versitygw_server"]
 
 
-@pytest.fixture(params=["disk", "memory", *BACKENDS])
+@pytest.fixture(scope="session")
+def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """FerretDB."""
+    with ferretdb(tmp_path_factory.mktemp("mongo")) as running:
+        yield running
+
+
+@pytest.fixture(params=["disk", "memory", "mongo", "external", *BACKENDS])
 def backend(request: pytest.FixtureRequest) -> str:
     """The backend by name."""
     name: str = request.param
@@ -27,6 +36,10 @@ def backend(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def storage(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
     """An empty store of each backend."""
+    if backend == "external":
+        async with served_storage(tmp_path) as external:
+            yield external
+        return
     opened = await _opened(backend, request, tmp_path)
     yield opened
     await opened.close()
@@ -37,6 +50,9 @@ async def _opened(backend: str, request: pytest.FixtureRequest, tmp_path: Path) 
         return MemoryStorage()
     if backend == "disk":
         return open_disk_storage(tmp_path / "store", sums=SUMS, create=True)
+    if backend == "mongo":
+        mongo: MongoServer = request.getfixturevalue("mongo_server")
+        return await mongo.new_storage()
     server: ObjectServer = request.getfixturevalue(SERVER_OF[backend])
     return await object_storage(backend, server, new_bucket(backend, server))
 

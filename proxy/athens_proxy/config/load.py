@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from athens_proxy.config.object_section import ObjectSection, missing_settings
+from athens_proxy.config.remote_section import RemoteSection, missing_addresses
 from athens_proxy.config.sections import (
     Config,
     Key,
@@ -109,6 +110,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         log=reader.section(LogSection),
         storage=reader.section(StorageSection),
         objects=reader.section(ObjectSection),
+        remotes=reader.section(RemoteSection),
         upstream=reader.section(UpstreamSection),
         policy=reader.section(PolicySection),
         origins=reader.origins,
@@ -220,6 +222,7 @@ def _problems_between_keys(config: Config, file_name: str, file: ConfigFile | No
     """What breaks the rules that need more than one key."""
     server = config.server
     problems = missing_settings(config.storage.type, config.objects, lambda key: config.origins[key].name)
+    problems += missing_addresses(config.storage.type, config.remotes, lambda key: config.origins[key].name)
     if bool(server.tls_cert_file) != bool(server.tls_key_file):
         missing, given = ("TLSKeyFile", "TLSCertFile") if server.tls_cert_file else ("TLSCertFile", "TLSKeyFile")
         problems.append(f"{config.origins[given].name}: needs {missing} as well")

@@ -81,17 +81,6 @@ RESERVED: tuple[ReservedKey, ...] = (
     ),
     *_group("SingleFlight.GCP", "StaleThreshold ATHENS_GCP_STALE_THRESHOLD"),
     *_group(
-        "Storage.Mongo",
-        """
-        URL ATHENS_MONGO_STORAGE_URL
-        DefaultDBName ATHENS_MONGO_DEFAULT_DATABASE
-        DefaultCollectionName ATHENS_MONGO_DEFAULT_COLLECTION
-        CertPath ATHENS_MONGO_CERT_PATH
-        InsecureConn ATHENS_MONGO_INSECURE
-        """,
-    ),
-    *_group("Storage.External", "URL ATHENS_EXTERNAL_STORAGE_URL"),
-    *_group(
         "Index.MySQL",
         """
         Protocol ATHENS_INDEX_MYSQL_PROTOCOL

@@ -31,6 +31,7 @@ from athens_proxy.config.values import (
 
 if TYPE_CHECKING:
     from athens_proxy.config.object_section import ObjectSection
+    from athens_proxy.config.remote_section import RemoteSection
 
 DEFAULT_GO_ENV_VARS = ("GOPROXY=https://proxy.golang.org,direct",)
 DEFAULT_SUM_DBS = ("https://sum.golang.org",)
@@ -175,7 +176,7 @@ class StorageSection(Section):
     type: Annotated[
         Text,
         Key("StorageType", "ATHENS_STORAGE_TYPE"),
-        _choice("disk", "memory", "s3", "gcp", "minio", "azureblob", later=("mongo", "external")),
+        _choice("disk", "memory", "s3", "gcp", "minio", "azureblob", "mongo", "external"),
     ] = "disk"
     disk_root: Annotated[Text, Key("Storage.Disk.RootPath", "ATHENS_DISK_STORAGE_ROOT")] = ""
 
@@ -231,6 +232,7 @@ class Config:
     log: LogSection
     storage: StorageSection
     objects: ObjectSection
+    remotes: RemoteSection
     upstream: UpstreamSection
     policy: PolicySection
     origins: Mapping[str, Origin]

@@ -20,10 +20,11 @@ from aiohttp import web
 from athens_proxy.errors import ModuleNotFound, ProxyError, RedirectTo
 from athens_proxy.web.responses import REQUEST_ID, REQUEST_ID_KEY, Responses, signature
 from athens_proxy.web.routes import Routes
-from athens_proxy.web.targets import FixedTarget, Target, target
+from athens_proxy.web.targets import FixedTarget, StoreTarget, Target, target
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 _METHODS: Final = frozenset({"GET", "HEAD"})
+_STORE_METHODS: Final = frozenset({"POST", "PUT", "DELETE"})
 _PROBES: Final = (FixedTarget("/healthz"), FixedTarget("/readyz"))
 _CHALLENGE: Final = 'Basic realm="basic auth required"'
 _LOG: Final = logging.getLogger(__name__)
@@ -106,7 +107,9 @@ class Gate:
             refusal = self._https_redirect(request) or self._challenge(request)
             if refusal is not None:
                 return refusal
-        if request.method not in _METHODS:
+        if request.method not in _METHODS and not (
+            isinstance(wanted, StoreTarget) and request.method in _STORE_METHODS
+        ):
             headers = {"Allow": "GET, HEAD"}
             return self._responses.line(405, f"method {request.method} is not allowed; use GET or HEAD", headers)
         if isinstance(wanted, ProxyError):

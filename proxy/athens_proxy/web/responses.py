@@ -17,6 +17,7 @@ from athens_proxy.errors import (
     InvalidVersion,
     ModuleNotFound,
     NotServed,
+    NotSupported,
     Overloaded,
     ProxyError,
     StorageError,
@@ -37,6 +38,7 @@ STATUS: Final[Mapping[type[ProxyError], int]] = {
     UpstreamTimeout: 504,
     StorageError: 500,
     StorageFull: 503,
+    NotSupported: 501,
     Overloaded: 503,
 }
 # What `UpstreamErrors = notfound` turns into absence, as Athens does; a wrong checksum must never look like absence.

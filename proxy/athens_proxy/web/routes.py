@@ -7,17 +7,33 @@ from typing import assert_never
 
 from aiohttp import web
 
+from athens_proxy.errors import ModuleNotFound
+from athens_proxy.web.external_store import ExternalStore
 from athens_proxy.web.handlers import Handlers
-from athens_proxy.web.targets import ChecksumTarget, FileTarget, FixedTarget, LatestTarget, ListTarget, Target
+from athens_proxy.web.targets import (
+    ChecksumTarget,
+    FileTarget,
+    FixedTarget,
+    LatestTarget,
+    ListTarget,
+    StoreTarget,
+    Target,
+)
 
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Routes:
-    """Calls the handler of a target."""
+    """Calls the handler of a target.
 
-    def __init__(self, handlers: Handlers) -> None:
+    Args:
+        handlers: one method per endpoint.
+        store: answers proxies that keep their modules here, None when that is off.
+    """
+
+    def __init__(self, handlers: Handlers, *, store: ExternalStore | None = None) -> None:
         self._handlers = handlers
+        self._store = store
         self._fixed: Mapping[str, _Handler] = {
             "/": handlers.home,
             "/healthz": handlers.healthz,
@@ -43,5 +59,9 @@ class Routes:
                 return await self._handlers.sumdb(request, target)
             case FixedTarget(path=path):
                 return await self._fixed[path](request)
+            case StoreTarget(rest=rest) if self._store is not None:
+                return await self._store.answer(request, rest)
+            case StoreTarget():
+                raise ModuleNotFound("not found: this proxy does not serve its store (Storage.Serve)")
             case _ as never:
                 assert_never(never)

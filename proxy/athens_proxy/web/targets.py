@@ -27,6 +27,7 @@ FIXED: Final = frozenset(
 # Probes and scrapers know nothing of a prefix.
 ROOT_WITH_PREFIX: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 CACHED_ONLY: Final = "/cached-only"
+STORE: Final = "/-/store/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,14 @@ class FileTarget:
     cached_only: bool
 
 
-Target = FixedTarget | ChecksumTarget | ListTarget | LatestTarget | FileTarget
+@dataclass(frozen=True, slots=True)
+class StoreTarget:
+    """Below `/-/store/`, the API for proxies that keep their modules here: `rest` is decoded and not yet checked."""
+
+    rest: str
+
+
+Target = FixedTarget | ChecksumTarget | ListTarget | LatestTarget | FileTarget | StoreTarget
 
 
 def target(raw: str, *, prefix: str) -> Target:
@@ -94,6 +102,8 @@ def target(raw: str, *, prefix: str) -> Target:
         return FixedTarget(path)
     if path.startswith("/sumdb/"):
         return ChecksumTarget(path.removeprefix("/sumdb/"))
+    if path.startswith(STORE):
+        return StoreTarget(path.removeprefix(STORE))
     cached_only = path.startswith(f"{CACHED_ONLY}/")
     return _module_target(path.removeprefix(CACHED_ONLY) if cached_only else path, cached_only=cached_only)
 

@@ -1,0 +1,233 @@
+"""Zips in GridFS, in the bucket and under the names that Athens uses.
+
+A name is the module path with `_` for `/`, so the zips of `a/b_c` and `a_b/c` share one; Athens then serves the newer
+one for both. Here a zip belongs to a version if it has the `_id` of the version's document (what we write), if its
+metadata says so, or if its first entry does (what Athens wrote).
+
+Chunks travel in small batches: the driver's own GridFS buffers 48 MB of each upload.
+
+Source: github.com/gomods/athens pkg/storage/mongo;
+https://github.com/mongodb/specifications/blob/master/source/gridfs/gridfs-spec.md
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from bson import Int64, ObjectId
+from pymongo import ASCENDING, DESCENDING
+from pymongo.asynchronous.database import AsyncDatabase
+
+from athens_proxy.errors import StorageError
+from athens_proxy.modules import ModuleVersion
+from athens_proxy.storage.mongo_errors import mongo_errors
+from athens_proxy.storage.storage import CHUNK_BYTES, FetchedModule
+
+Document = dict[str, Any]
+GRIDFS_CHUNK_BYTES: Final = 255 * 1024  # the specification's default, and so Athens'
+BATCH: Final = 8
+_MAX_CANDIDATES: Final = 100
+_LOCAL_HEADER: Final = b"PK\x03\x04"
+
+
+@dataclass(frozen=True, slots=True)
+class GridFile:
+    """A zip in GridFS.
+
+    Attributes:
+        id: its `_id`.
+        size_bytes: its length.
+        chunk_bytes: size of every chunk but the last.
+        owner: module and version of its metadata, None for what Athens wrote.
+    """
+
+    id: object
+    size_bytes: int
+    chunk_bytes: int
+    owner: tuple[str, str] | None
+
+
+def file_name(wanted: ModuleVersion) -> str:
+    """Athens' name of a version's zip."""
+    return f"{wanted.path.text.replace('/', '_')}_{wanted.version}.zip"
+
+
+class GridFiles:
+    """The GridFS bucket `fs` of a database.
+
+    Args:
+        database: with its connection.
+        where: the database for messages.
+    """
+
+    def __init__(self, database: AsyncDatabase[Document], where: str) -> None:
+        self._files = database["fs.files"]
+        self._chunks = database["fs.chunks"]
+        self._where = where
+
+    async def prepare(self) -> None:
+        """Make the indexes of the GridFS specification."""
+        await self._files.create_index([("filename", ASCENDING), ("uploadDate", ASCENDING)])
+        await self._chunks.create_index([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)
+
+    async def of_version(self, wanted: ModuleVersion, document_id: object) -> GridFile | None:
+        """The zip of a committed version: the document's own, else the newest that belongs to it."""
+        named = await self._named(wanted)
+        own = [file for file in named if file.id == document_id]
+        foreign = [file for file in named if file.owner is None]
+        ours = [file for file in named if file.owner is not None]
+        for file in (*own, *foreign, *ours):
+            if await self._belongs(file, wanted):
+                return file
+        return None
+
+    async def all_of_version(self, wanted: ModuleVersion) -> list[GridFile]:
+        """Every zip that belongs to a version, left-overs included."""
+        return [file for file in await self._named(wanted) if await self._belongs(file, wanted)]
+
+    async def upload(self, fetched: FetchedModule, file_id: ObjectId) -> None:
+        """Write a zip; it has a name once it is whole.
+
+        Raises:
+            StorageError: the server fails, or the local file is not as long as announced.
+        """
+        length = await self._put_chunks(fetched.zip_path, file_id)
+        if length != fetched.zip_size_bytes:
+            raise StorageError(f"{self._where}: save {fetched.wanted}: its zip changed while it was read; ask again")
+        await self._files.insert_one(
+            {
+                "_id": file_id,
+                "length": Int64(length),
+                "chunkSize": GRIDFS_CHUNK_BYTES,
+                "uploadDate": datetime.now(UTC),
+                "filename": file_name(fetched.wanted),
+                "metadata": {"module": fetched.wanted.path.text, "version": fetched.wanted.version},
+            }
+        )
+
+    async def remove(self, file_id: object) -> None:
+        """Remove a zip or what there is of it, its name first."""
+        await self._files.delete_one({"_id": file_id})
+        await self._chunks.delete_many({"files_id": file_id})
+
+    async def open(self, file: GridFile, wanted: ModuleVersion) -> GridZip:
+        """A zip for reading, its first chunk at hand."""
+        return GridZip(self, file, wanted, await self.batch(file, 0, 1))
+
+    async def batch(self, file: GridFile, first: int, count: int) -> list[bytes]:
+        """Consecutive chunks from the one numbered `first`; fewer only if chunks are missing."""
+        cursor = self._chunks.find(
+            {"files_id": file.id, "n": {"$gte": first, "$lt": first + count}},
+            {"n": 1, "data": 1},
+            sort=[("n", ASCENDING)],
+        )
+        with mongo_errors(self._where, "read a zip"):
+            documents = await cursor.to_list(count)
+        chunks = []
+        for number, document in enumerate(documents, first):
+            if document["n"] != number:
+                break
+            chunks.append(bytes(document["data"]))
+        return chunks
+
+    def damaged(self, wanted: ModuleVersion) -> StorageError:
+        """The error for a zip that is not whole."""
+        return StorageError(
+            f"{self._where}: read the zip of {wanted}: chunks of {file_name(wanted)} are missing or cut off;"
+            " delete the version so that it is fetched again"
+        )
+
+    async def _named(self, wanted: ModuleVersion) -> list[GridFile]:
+        cursor = self._files.find({"filename": file_name(wanted)}, sort=[("uploadDate", DESCENDING)])
+        return [_grid_file(document) for document in await cursor.to_list(_MAX_CANDIDATES)]
+
+    async def _belongs(self, file: GridFile, wanted: ModuleVersion) -> bool:
+        if file.owner is not None:
+            return file.owner == (wanted.path.text, wanted.version)
+        first = await self.batch(file, 0, 1)
+        name = _first_entry(first[0] if first else b"")
+        return name is None or name.startswith(f"{wanted}/".encode())
+
+    async def _put_chunks(self, path: Path, file_id: ObjectId) -> int:
+        size_bytes = number = 0
+        with path.open("rb") as file:
+            while data := await asyncio.to_thread(file.read, BATCH * GRIDFS_CHUNK_BYTES):
+                pieces = [data[at : at + GRIDFS_CHUNK_BYTES] for at in range(0, len(data), GRIDFS_CHUNK_BYTES)]
+                await self._chunks.insert_many(
+                    [{"_id": ObjectId(), "files_id": file_id, "n": n, "data": d} for n, d in enumerate(pieces, number)]
+                )
+                number += len(pieces)
+                size_bytes += len(data)
+        return size_bytes
+
+
+class GridZip:
+    """An open zip; nothing is held on the server, so an abandoned reader costs it nothing."""
+
+    def __init__(self, files: GridFiles, file: GridFile, wanted: ModuleVersion, first: list[bytes]) -> None:
+        self._files = files
+        self._file = file
+        self._wanted = wanted
+        self._first = first
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the whole zip."""
+        return self._file.size_bytes
+
+    async def chunks(self, *, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes of a range in chunks of at most `CHUNK_BYTES`.
+
+        Raises:
+            StorageError: the server failed, or the zip is not whole.
+        """
+        end = self.size_bytes if length is None else min(self.size_bytes, offset + length)
+        at = offset
+        while at < end:
+            for data in await self._batch_at(at, end):
+                number, skip = divmod(at, self._file.chunk_bytes)
+                if len(data) != min(self._file.chunk_bytes, self.size_bytes - number * self._file.chunk_bytes):
+                    raise self._files.damaged(self._wanted)
+                part = memoryview(data)[skip : skip + end - at]
+                for start in range(0, len(part), CHUNK_BYTES):
+                    yield bytes(part[start : start + CHUNK_BYTES])
+                at += len(part)
+
+    async def _batch_at(self, at: int, end: int) -> list[bytes]:
+        first, last = at // self._file.chunk_bytes, (end - 1) // self._file.chunk_bytes
+        if first == 0 and self._first:
+            batch, self._first = self._first, []
+        else:
+            batch = await self._files.batch(self._file, first, min(BATCH, last - first + 1))
+        if not batch:
+            raise self._files.damaged(self._wanted)
+        return batch
+
+    async def __aenter__(self) -> GridZip:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Nothing is open."""
+
+
+def _grid_file(document: Document) -> GridFile:
+    metadata = document.get("metadata")
+    owner = None
+    if isinstance(metadata, dict) and "module" in metadata:
+        owner = (str(metadata["module"]), str(metadata.get("version", "")))
+    return GridFile(document["_id"], int(document["length"]), int(document["chunkSize"]), owner)
+
+
+def _first_entry(data: bytes) -> bytes | None:
+    """The name of a zip's first entry, None if there is none to read."""
+    if not data.startswith(_LOCAL_HEADER) or len(data) < 30:
+        return None
+    (name_length,) = struct.unpack_from("<H", data, 26)
+    return data[30 : 30 + name_length]
