@@ -6,12 +6,14 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
 from demonstration.console import Say, Steps
 from demonstration.errors import DemoError
 from demonstration.installation import INSTALL, Way
+from demonstration.kubectl import Kubectl
 from demonstration.story import QUICKSTART, Story
 from demonstration.tools import CLUSTER, named_cluster, run
 
@@ -49,10 +51,21 @@ def _down(steps: Steps) -> None:
         with steps.step("remove what the demo installed") as say:
             _uninstall(say)
     with steps.step("the cluster") as say:
-        run([CLUSTER, "down"], say)
+        run([CLUSTER, "down"], say.passing)
 
 
 def _uninstall(say: Say) -> None:
-    kubectl = named_cluster(say)
-    for file in (QUICKSTART, INSTALL):
-        say(kubectl.run("delete", "-f", str(file), "--ignore-not-found", "--wait", deadline_s=180).replace("\n", ", "))
+    """Delete the example, and the operator with its kinds unless somebody else has made use of them."""
+    kubectl = named_cluster(say.passing)
+    _delete(kubectl, QUICKSTART, say)
+    others = [item["metadata"] for item in kubectl.items("athensproxies,downloadpolicies")]
+    if others:
+        names = ", ".join(f"{metadata['namespace']}/{metadata['name']}" for metadata in others)
+        say.fact(f"the operator stays, others use it: {names}")
+        return
+    _delete(kubectl, INSTALL, say)
+
+
+def _delete(kubectl: Kubectl, file: Path, say: Say) -> None:
+    deleted = kubectl.run("delete", "-f", str(file), "--ignore-not-found", "--wait", deadline_s=180)
+    say.passing(deleted.replace("\n", ", "))

@@ -6,16 +6,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 
-Say = Callable[[str], None]
-
 _SIGN_OF_LIFE_S: Final = 10.0
 _NAME_WIDTH: Final = 64
-_DETAIL_LENGTH: Final = 60
+_SPINNER_WIDTH: Final = 3
+
+
+@dataclass(frozen=True)
+class Say:
+    """How a step speaks while it runs.
+
+    Attributes:
+        passing: Shows what is going on; a terminal forgets it when the step ends.
+        fact: Says something that is worth keeping.
+    """
+
+    passing: Callable[[str], None]
+    fact: Callable[[str], None]
 
 
 class Steps:
@@ -49,20 +61,24 @@ class Steps:
     def _spinner(self, title: str, started: float) -> Iterator[Say]:
         detail = ""
 
-        def say(text: str) -> None:
+        def show(text: str) -> None:
             nonlocal detail
-            detail = text.strip()[:_DETAIL_LENGTH]
+            detail = " ".join(text.split())
 
-        with (
-            self._console.status(escape(title)) as status,
-            _every(1.0, lambda: status.update(escape(f"{title} … {time.monotonic() - started:.0f} s  {detail}"))),
-        ):
-            yield say
+        def tick() -> None:
+            shown = f"{title} … {time.monotonic() - started:.0f} s  {detail}"
+            status.update(escape(shown[: self._console.width - _SPINNER_WIDTH]))
+
+        with self._console.status(escape(title)) as status, _every(1.0, tick):
+            yield Say(passing=show, fact=self._indented)
 
     @contextmanager
     def _plain(self, title: str, started: float) -> Iterator[Say]:
         with _every(_SIGN_OF_LIFE_S, lambda: self.line(f"{title} … {time.monotonic() - started:.0f} s")):
-            yield lambda text: self.line(f"     {text.strip()}")
+            yield Say(passing=self._indented, fact=self._indented)
+
+    def _indented(self, text: str) -> None:
+        self.line(f"     {text.strip()}")
 
 
 @contextmanager

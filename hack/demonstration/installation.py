@@ -6,11 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from demonstration.console import Say
 from demonstration.errors import DemoError
 from demonstration.kubectl import Kubectl
-from demonstration.tools import CLUSTER, ROOT, Images, run
-from localcluster.images import content_digest
+from demonstration.tools import CLUSTER, ROOT, Images, Listen, run
 
 NAMESPACE: Final = "athens-operator"
 RELEASE: Final = "athens-operator"
@@ -27,19 +25,14 @@ class Way(StrEnum):
     MANIFESTS = "manifests"
 
 
-def content_of(image: str) -> str:
-    """A short digest of what one of our images is built from; its tag stays the same while the project is edited."""
-    return content_digest(ROOT, image, "")[:12]
-
-
-def install(kubectl: Kubectl, images: Images, way: Way, say: Say) -> None:
+def install(kubectl: Kubectl, images: Images, way: Way, listen: Listen) -> None:
     """Install the operator or bring it up to date, and wait until it runs.
 
     Raises:
         DemoError: The installation failed or the operator did not start in time.
     """
     if way is Way.HELM:
-        _with_helm(kubectl, images, say)
+        _with_helm(kubectl, images, listen)
     else:
         _with_manifests(kubectl, images)
     try:
@@ -48,17 +41,17 @@ def install(kubectl: Kubectl, images: Images, way: Way, say: Say) -> None:
         raise DemoError(f"the operator did not start: {stuck}\n{kubectl.evidence(None, NAMESPACE)}") from stuck
 
 
-def _with_helm(kubectl: Kubectl, images: Images, say: Say) -> None:
+def _with_helm(kubectl: Kubectl, images: Images, listen: Listen) -> None:
     repository, _, tag = images.operator.rpartition(":")
     annotation = CONTENT.replace(".", r"\.")
     values = {
         "image.repository": repository,
         "image.tag": tag,
         "defaults.image": images.proxy,
-        f"podAnnotations.{annotation}": content_of("operator"),
+        f"podAnnotations.{annotation}": images.operator_content,
     }
     context = ["--kube-context", kubectl.context] if kubectl.context else []
-    helm = Path(run([CLUSTER, "tool", "helm"], say))
+    helm = Path(run([CLUSTER, "tool", "helm"], listen))
     command = [str(helm), "--kubeconfig", str(kubectl.kubeconfig), *context, "upgrade", "--install", "--take-ownership"]
     command += [RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace"]
     command += [word for name, value in values.items() for word in ("--set-string", f"{name}={value}")]
@@ -73,7 +66,7 @@ def _with_manifests(kubectl: Kubectl, images: Images) -> None:
         "image": images.operator,
         "env": [{"name": "ATHENS_OPERATOR_PROXY_IMAGE", "value": images.proxy}],
     }
-    template = {"metadata": {"annotations": {CONTENT: content_of("operator")}}, "spec": {"containers": [container]}}
+    template = {"metadata": {"annotations": {CONTENT: images.operator_content}}, "spec": {"containers": [container]}}
     kubectl.patch("deployment", RELEASE, NAMESPACE, {"spec": {"template": template}}, how="strategic")
 
 

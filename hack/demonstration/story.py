@@ -9,13 +9,14 @@ import importlib.metadata
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from demonstration.console import Say, Steps
 from demonstration.errors import DemoError
 from demonstration.go_client import GoClient, go_client
-from demonstration.installation import Way, content_of, install
-from demonstration.kubectl import Kubectl, Manifest, holds_for, is_current
+from demonstration.installation import Way, install
+from demonstration.kubectl import Kubectl, Manifest, condition, holds_for, is_current
 from demonstration.pod_client import download_in_pod, modules_in
 from demonstration.tools import ROOT, Images, cluster_up, images_loaded
 
@@ -53,17 +54,17 @@ class Story:
             DemoError: A step failed; the steps before it stay done, and the demo may simply be run again.
         """
         with self.steps.step("virtual environment and package") as say:
-            say(f"athens-operator {importlib.metadata.version('athens-operator')}")
+            say.fact(f"athens-operator {importlib.metadata.version('athens-operator')}")
         with self.steps.step("cluster") as say:
-            kubectl = cluster_up(say)
+            kubectl = cluster_up(say.passing)
         with self.steps.step("images of operator and proxy") as say:
-            images = images_loaded(self.environ, say)
+            images = images_loaded(self.environ, say.passing)
         with self.steps.step(f"CRDs, RBAC and the operator, by {self.way}") as say:
-            install(kubectl, images, self.way, say)
+            install(kubectl, images, self.way, say.passing)
         with self.steps.step("kubectl apply -f examples/quickstart.yaml") as say:
-            apply_quickstart(kubectl, say)
+            apply_quickstart(kubectl, images, say)
         with self.steps.step("wait for Ready") as say:
-            proxy = wait_for_ready(kubectl, say)
+            proxy = wait_for_ready(kubectl, images, say)
         goproxy = str(proxy["status"]["client"]["goproxy"])
         with (
             kubectl.port_forward(NAMESPACE, f"service/{PROXY}", service_port(kubectl)) as port,
@@ -90,21 +91,30 @@ class Story:
         line("Undo all of this:         make demo-down")
 
 
-def apply_quickstart(kubectl: Kubectl, say: Say) -> None:
+def apply_quickstart(kubectl: Kubectl, images: Images, say: Say) -> None:
     """Apply the example; it also restores the policy that an interrupted run may have left edited."""
-    say(kubectl.apply_file(QUICKSTART).replace("\n", ", ").strip(", "))
+    say.passing(kubectl.apply_file(QUICKSTART).replace("\n", ", ").strip(", "))
     # Rolls the pods if, and only if, the proxy was built anew under the same tag.
-    mark = f"{RESTART}={content_of('proxy')}"
+    mark = f"{RESTART}={images.proxy_content}"
     kubectl.run("annotate", "athensproxy", PROXY, "--namespace", NAMESPACE, "--overwrite", mark)
 
 
-def wait_for_ready(kubectl: Kubectl, say: Say) -> Manifest:
-    """The proxy once it serves, with the policy of the example in force in every pod."""
+def wait_for_ready(kubectl: Kubectl, images: Images, say: Say) -> Manifest:
+    """The proxy once it serves from the present image, with the policy of the example in force in every pod.
+
+    Raises:
+        DemoError: It did not become so in time; the message begins with what the AthensProxy says of itself.
+    """
     started = time.monotonic()
-    kubectl.until("dlp", POLICY, NAMESPACE, holds_for("Programmed"), f"policy {POLICY} to be programmed", _READY_S)
-    ready = holds_for("Ready")
-    proxy = kubectl.until("athp", PROXY, NAMESPACE, ready, f"AthensProxy {PROXY} to be Ready", _READY_S)
-    say(f"Ready after {time.monotonic() - started:.1f} s: {proxy['status'].get('phase')}")
+    present, ready = partial(_runs, images.proxy_content), holds_for("Ready")
+    try:
+        kubectl.until("deployment", PROXY, NAMESPACE, present, "pods of the present image", _READY_S)
+        kubectl.until("dlp", POLICY, NAMESPACE, holds_for("Programmed"), f"policy {POLICY} to be programmed", _READY_S)
+        proxy = kubectl.until("athp", PROXY, NAMESPACE, ready, f"AthensProxy {PROXY} to be Ready", _READY_S)
+    except DemoError as late:
+        said = condition(kubectl.get("athp", PROXY, NAMESPACE) or {}, "Ready").get("message", "nothing yet")
+        raise DemoError(f"AthensProxy {NAMESPACE}/{PROXY} says: {said}\n{late}") from late
+    say.fact(f"Ready after {time.monotonic() - started:.1f} s: {proxy['status'].get('phase')}")
     return proxy
 
 
@@ -119,14 +129,14 @@ def download_twice(kubectl: Kubectl, images: Images, goproxy: str, client: GoCli
     """
     started = time.monotonic()
     in_pod = download_in_pod(kubectl, namespace=NAMESPACE, image=images.proxy, module=HELLO, goproxy=goproxy)
-    say(f"from a pod, GOPROXY={goproxy}: {modules_in(in_pod)} modules in {time.monotonic() - started:.1f} s")
+    say.fact(f"from a pod, GOPROXY={goproxy}: {modules_in(in_pod)} modules in {time.monotonic() - started:.1f} s")
     started = time.monotonic()
     count = modules_in(client.run("mod", "download", "-json"))
     sums = client.sums_looked_up()
     if sums < count:
         raise DemoError(f"{count} modules came through the proxy, but only {sums} sums from the checksum database")
-    say(f"from here, GOPROXY={client.goproxy}: {count} modules in {time.monotonic() - started:.1f} s,")
-    say(f"{sums} sums from the checksum database, answered through the proxy")
+    say.fact(f"from here, GOPROXY={client.goproxy}: {count} modules in {time.monotonic() - started:.1f} s,")
+    say.fact(f"{sums} sums from the checksum database, answered through the proxy")
 
 
 def deny_and_see(kubectl: Kubectl, client: GoClient, say: Say) -> None:
@@ -141,12 +151,12 @@ def deny_and_see(kubectl: Kubectl, client: GoClient, say: Say) -> None:
     started = time.monotonic()
     kubectl.patch("dlp", POLICY, NAMESPACE, [{"op": "add", "path": "/spec/rules/0", "value": rule}], how="json")
     try:
-        say(_refusal(client, started + POLICY_DEADLINE_S))
-        say(f"go refused after {time.monotonic() - started:.1f} s")
+        say.fact(_refusal(client, started + POLICY_DEADLINE_S))
+        say.fact(f"go refused after {time.monotonic() - started:.1f} s")
         _programmed(kubectl, revision, started + POLICY_DEADLINE_S)
-        say(f"programmed 1/1 after {time.monotonic() - started:.1f} s")
+        say.fact(f"programmed 1/1 after {time.monotonic() - started:.1f} s")
         for line in kubectl.run("get", "dlp", "--namespace", NAMESPACE).splitlines():
-            say(line)
+            say.fact(line)
     finally:
         kubectl.apply_file(QUICKSTART)
     if pods_of(kubectl) != before:
@@ -160,6 +170,13 @@ def pods_of(kubectl: Kubectl, namespace: str = NAMESPACE, proxy: str = PROXY) ->
         pod["metadata"]["uid"]: sum(c["restartCount"] for c in pod["status"].get("containerStatuses", []))
         for pod in pods
     }
+
+
+def _runs(content: str, deployment: Manifest) -> bool:
+    """Whether the operator has taken up the mark of `apply_quickstart` and only such pods are left."""
+    annotations, status = deployment["spec"]["template"]["metadata"].get("annotations", {}), deployment["status"]
+    counts = {status.get(count, 0) for count in ("replicas", "updatedReplicas", "readyReplicas")}
+    return annotations.get(RESTART) == content and is_current(deployment) and counts == {1}
 
 
 def _refusal(client: GoClient, deadline: float) -> str:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from demonstration.console import Say
 from demonstration.errors import DemoError
 from demonstration.kubectl import Kubectl
+from localcluster.images import content_digest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CLUSTER: Final = str(ROOT / "hack/cluster")
 IMAGES: Final = ("operator", "proxy")
 _LAST_LINES: Final = 15
 
+Listen = Callable[[str], None]
 
-def run(command: Sequence[str], say: Say) -> str:
+
+def run(command: Sequence[str], listen: Listen) -> str:
     """Run a command in the repository; pass on what it says on standard error, return its standard output.
 
     Raises:
@@ -32,7 +34,7 @@ def run(command: Sequence[str], say: Say) -> str:
         assert process.stderr is not None
         for line in process.stderr:
             last.append(line.rstrip())
-            say(line)
+            listen(line.rstrip())
         output = process.stdout.read()
     if process.returncode != 0:
         name = Path(command[0]).name
@@ -40,16 +42,16 @@ def run(command: Sequence[str], say: Say) -> str:
     return output.strip()
 
 
-def cluster_up(say: Say) -> Kubectl:
+def cluster_up(listen: Listen) -> Kubectl:
     """A running cluster: the one that KUBECONFIG or CLUSTER names, else one of our own."""
-    run([CLUSTER, "up"], say)
-    return named_cluster(say)
+    run([CLUSTER, "up"], listen)
+    return named_cluster(listen)
 
 
-def named_cluster(say: Say) -> Kubectl:
+def named_cluster(listen: Listen) -> Kubectl:
     """The cluster that `hack/cluster` speaks of, running or not."""
-    kubeconfig = Path(run([CLUSTER, "kubeconfig"], say))
-    return Kubectl(Path(run([CLUSTER, "tool", "kubectl"], say)), kubeconfig)
+    kubeconfig = Path(run([CLUSTER, "kubeconfig"], listen))
+    return Kubectl(Path(run([CLUSTER, "tool", "kubectl"], listen)), kubeconfig)
 
 
 @dataclass(frozen=True)
@@ -59,22 +61,30 @@ class Images:
     Attributes:
         operator: Reference of the operator's image.
         proxy: Reference of the proxy's image.
+        operator_content: A short digest of what it is built from; its tag stays while the project is edited.
+        proxy_content: The same of the proxy's.
     """
 
     operator: str
     proxy: str
+    operator_content: str
+    proxy_content: str
 
 
-def images_loaded(environ: Mapping[str, str], say: Say) -> Images:
+def images_loaded(environ: Mapping[str, str], listen: Listen) -> Images:
     """Build both images where their inputs changed, and load them into the cluster where it lacks them.
 
     A cluster that somebody named takes its images from a registry: then IMAGES names where they were pushed to, for
     instance `IMAGES=registry.example.com/team`, and nothing is built.
     """
+    contents = [content_digest(ROOT, name, "")[:12] for name in IMAGES]
     pushed = environ.get("IMAGES")
     if pushed:
         tag = importlib.metadata.version("athens-operator")
-        return Images(*(f"{pushed.rstrip('/')}/{name}:{tag}" for name in IMAGES))
-    references = run([CLUSTER, "build-image", *IMAGES], say).split()
-    run([CLUSTER, "load-image", *references], say)
-    return Images(*references)
+        return Images(*(f"{pushed.rstrip('/')}/{name}:{tag}" for name in IMAGES), *contents)
+    references = run([CLUSTER, "build-image", *IMAGES], listen).split()
+    try:
+        run([CLUSTER, "load-image", *references], listen)
+    except DemoError as refused:
+        raise DemoError(f"{refused}\nIf they are there, say where: IMAGES=registry.example.com/team") from refused
+    return Images(*references, *contents)
