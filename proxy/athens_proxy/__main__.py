@@ -17,17 +17,21 @@ from pathlib import Path
 import uvloop
 
 from athens_proxy.app import proxy
+from athens_proxy.commands import copy
 from athens_proxy.config.load import ConfigError, ConfigFile, UsageError, arguments, load
 from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart
 from athens_proxy.observability import configure_logging
-from athens_proxy.server import Listener, listening, stop_signal, tls_context
+from athens_proxy.server import Listener, listening, stop_signal
+from athens_proxy.tls import ServerCertificate
 
 USAGE = """Usage of athens-proxy:
   -config_file string
         The path to the config file
   -version
-        Print version information and exit"""
+        Print version information and exit
+  copy --from ADDRESS --to ADDRESS
+        Copy one store into another and exit; see copy --help"""
 _LOG = logging.getLogger("athens_proxy")
 
 
@@ -38,6 +42,8 @@ def main() -> None:
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run until a signal; returns the exit status."""
+    if argv[:1] == ["copy"]:
+        return copy.main(argv[1:], environ, _read_file)
     version = installed_version("athens-operator")
     try:
         if arguments(argv).version:
@@ -61,27 +67,35 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 async def _serve(config: Config, environ: Mapping[str, str], version: str) -> int:
-    listener = _listener(config)
+    certificate = _certificate(config)
+    listener = _listener(config, certificate)
     stopping = asyncio.create_task(stop_signal(), name="stop-signal")
+    renewing = asyncio.create_task(certificate.watch(), name="certificate") if certificate else None
     async with proxy(config, environ, version=version) as gate:
         async with listening(gate.handle, listener) as address:
             _LOG.info("Starting application", extra=dict([address.split("=", 1)]))
             await stopping
             begin = time.monotonic()
         is_late = time.monotonic() - begin >= listener.shutdown_timeout_s > 0
+    if renewing is not None:
+        renewing.cancel()
     if is_late:
         _LOG.error("Could not shut down server: requests were still running after the ShutdownTimeout")
     return 1 if is_late else 0
 
 
-def _listener(config: Config) -> Listener:
+def _certificate(config: Config) -> ServerCertificate | None:
     server = config.server
-    has_tls = bool(server.tls_cert_file)
+    return ServerCertificate(server.tls_cert_file, server.tls_key_file) if server.tls_cert_file else None
+
+
+def _listener(config: Config, certificate: ServerCertificate | None) -> Listener:
+    server = config.server
     return Listener(
         host=server.address.host,
         port=server.address.port,
         unix_socket=server.unix_socket,
-        tls=tls_context(server.tls_cert_file, server.tls_key_file) if has_tls else None,
+        tls=certificate.context if certificate else None,
         shutdown_timeout_s=float(server.shutdown_timeout_s),
     )
 

@@ -15,7 +15,10 @@ from functools import partial
 from pathlib import Path
 
 from athens_policy.model import Block
+from athens_proxy.admission import admission
+from athens_proxy.config.effective import effective
 from athens_proxy.config.sections import Config
+from athens_proxy.credential_files import home_with_credentials
 from athens_proxy.download.cached_lister import CachedLister
 from athens_proxy.download.first_seen import FirstSeen
 from athens_proxy.download.guarded import Guarded
@@ -40,6 +43,7 @@ from athens_proxy.stores import open_storage
 from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.web.external_store import ExternalStore
 from athens_proxy.web.handlers import Handlers, RenderMetrics, Services
+from athens_proxy.web.home import HomeFacts, HomePage
 from athens_proxy.web.middleware import Access, Gate, note_lookup
 from athens_proxy.web.readiness import Readiness
 from athens_proxy.web.responses import CacheScope, Responses
@@ -70,6 +74,8 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
         closing.push_async_callback(storage.close)
         session = await closing.enter_async_context(open_upstream_session())
         scratch = _scratch_root(config, storage)
+        home = closing.enter_context(home_with_credentials(config, environ.get("HOME", "")))
+        environ = {**environ, "HOME": home} if home else environ
         chain = upstream_chain(config, environ, session, scratch_root=scratch)
 
         flights = StashFlights()
@@ -86,10 +92,10 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
 
         rules = Rules(policy, FirstSeen(storage))
         sources = Sources(storage=storage, stasher=stasher, lister=lister, background=background, rules=rules)
-        guarded = partial(_guarded, sources, metrics)
+        guarded, admitted = partial(_guarded, sources, metrics), admission(config, environ, session)
         services = Services(
-            modules=guarded(NetworkMode(config.upstream.network_mode)),
-            stored_modules=guarded(NetworkMode.OFFLINE),
+            modules=admitted(guarded(NetworkMode(config.upstream.network_mode))),
+            stored_modules=admitted(guarded(NetworkMode.OFFLINE)),
             storage=storage,
             checksums=checksum_databases(config, session, storage),
             policy=policy,
@@ -97,6 +103,8 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
             render_metrics=_metrics_renderer(config, metrics, policy),
             version=version,
             robots_file=Path(config.server.robots_file),
+            home=_home_page(config, policy, metrics),
+            settings=effective(config),
         )
         yield _gate(config, services, metrics, scratch)
 
@@ -131,6 +139,16 @@ def _gate(config: Config, services: Services, metrics: Metrics, scratch: Path) -
         if not server.basic_auth_user:
             _LOG.warning("Storage.Serve without BasicAuthUser: whoever reaches this proxy can write its store")
     return Gate(Routes(handlers, store=store), responses, access, on_request=metrics.request)
+
+
+def _home_page(config: Config, policy: EnforcedPolicy, metrics: Metrics) -> HomePage:
+    facts = HomeFacts(
+        prefix=config.server.path_prefix,
+        no_sum_patterns=config.upstream.no_sum_patterns,
+        policy=lambda: policy.loaded,
+        lookups=metrics.lookups,
+    )
+    return HomePage(Path(config.server.home_template), facts)
 
 
 def _metrics_renderer(config: Config, metrics: Metrics, policy: EnforcedPolicy) -> RenderMetrics | None:

@@ -20,7 +20,8 @@ ProxyError
 ├── NotSupported              the chosen backend has no such operation
 └── Overloaded                our own limits are exhausted
 
-`RedirectTo` is no failure: it is the answer of the redirect modes. `CannotStart` ends the process before any request.
+`RedirectTo` is no failure: it is the answer of the redirect modes and of a filter file's `D` rules. `CannotStart` ends
+the process before any request.
 
 Messages are single printable lines: what was attempted, on what, why it failed, what to do. They reach the user's
 terminal through the go command, so they carry no secret and no control character.
@@ -119,11 +120,13 @@ class RedirectTo(Exception):
 
     Args:
         url: absolute URL of the same file there.
+        status: 301 of the redirect modes, 303 of Athens' filter file.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, status: int = 301) -> None:
         super().__init__(url)
         self.url = url
+        self.status = status
 
 
 class CannotStart(Exception):

@@ -87,6 +87,20 @@ class Metrics:
         """A request matched an audit rule, named by its name or its pattern."""
         self._audits.labels(rule).inc()
 
+    def lookups(self) -> tuple[int, int]:
+        """How many files were asked for since the start that were stored, and that were not."""
+        hits, misses = (
+            sum(
+                self._registry.get_sample_value(
+                    "proxy_cache_lookup_total", {"cache_result": result, "cache_type": cache_type}
+                )
+                or 0
+                for cache_type in ("info", "gomod", "zip")
+            )
+            for result in ("hit", "miss")
+        )
+        return int(hits), int(misses)
+
     def render(self, *, policy_digest: str) -> tuple[bytes, str]:
         """The text for Prometheus and its content type."""
         self._policy.clear()

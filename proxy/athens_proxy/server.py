@@ -15,6 +15,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from athens_proxy.connections import HEADER_TIMEOUT_S, PatientServer
 from athens_proxy.errors import CannotStart
 
 _LOG = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Listener:
         unix_socket: a path that replaces host and port, "" for none.
         tls: server certificate, None for plain http.
         shutdown_timeout_s: how long running requests may take after a signal.
+        header_timeout_s: how long the header of a request may take.
     """
 
     host: str = ""
@@ -38,6 +40,7 @@ class Listener:
     unix_socket: str = ""
     tls: ssl.SSLContext | None = None
     shutdown_timeout_s: float = 60.0
+    header_timeout_s: float = HEADER_TIMEOUT_S
 
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -53,7 +56,13 @@ async def listening(handler: Handler, listener: Listener) -> AsyncIterator[str]:
         CannotStart: the address is taken or is not ours.
     """
     # A client that leaves must not cancel work that others wait for: handlers run to their end.
-    server = web.Server(handler, handler_cancellation=False, access_log=None, logger=_http_log())
+    server = PatientServer(
+        handler,
+        header_timeout_s=listener.header_timeout_s,
+        handler_cancellation=False,
+        access_log=None,
+        logger=_http_log(),
+    )
     runner = web.ServerRunner(server, shutdown_timeout=listener.shutdown_timeout_s)
     await runner.setup()
     try:
@@ -61,20 +70,7 @@ async def listening(handler: Handler, listener: Listener) -> AsyncIterator[str]:
         yield _address(runner, listener)
     finally:
         await runner.cleanup()
-
-
-def tls_context(cert_file: str, key_file: str) -> ssl.SSLContext:
-    """A server context with this certificate.
-
-    Raises:
-        CannotStart: the files cannot be used.
-    """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(cert_file, key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise CannotStart(f"TLSCertFile {cert_file}, TLSKeyFile {key_file}: {error.strerror or error}") from error
-    return context
+        _remove_socket(listener)
 
 
 async def stop_signal() -> None:
@@ -122,6 +118,11 @@ def _site(runner: web.ServerRunner, listener: Listener) -> web.BaseSite:
     if Path(listener.unix_socket).is_socket():
         Path(listener.unix_socket).unlink()  # of a process that was killed
     return web.UnixSite(runner, listener.unix_socket, ssl_context=listener.tls, backlog=_BACKLOG)
+
+
+def _remove_socket(listener: Listener) -> None:
+    if listener.unix_socket:
+        Path(listener.unix_socket).unlink(missing_ok=True)
 
 
 def _address(runner: web.ServerRunner, listener: Listener) -> str:

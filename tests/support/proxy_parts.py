@@ -32,6 +32,7 @@ from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 from athens_proxy.web.handlers import Handlers, Services
+from athens_proxy.web.home import HomeFacts, HomePage
 from athens_proxy.web.middleware import Access, Gate, note_lookup
 from athens_proxy.web.readiness import Readiness
 from athens_proxy.web.responses import CacheScope, Responses
@@ -154,6 +155,7 @@ class Proxy:
     network_mode: NetworkMode = NetworkMode.STRICT
     access: Access = field(default_factory=Access)
     upstream_errors: str = "strict"
+    no_sum_patterns: tuple[str, ...] = ()
     background: WaitingBackground = field(default_factory=WaitingBackground)
     lookups: list[tuple[str, bool]] = field(default_factory=list)
     audits: list[str] = field(default_factory=list)
@@ -192,6 +194,8 @@ class Proxy:
             render_metrics=partial(self.metrics.render, policy_digest=self.policy.loaded.digest),
             version="1.2.3",
             robots_file=self.root / "robots.txt",
+            home=HomePage(self.root / "home.html", self._home_facts()),
+            settings=[{"key": "Port", "value": ":3000", "source": "default"}],
         )
         return Gate(Routes(Handlers(services, responses)), responses, self.access, on_request=self._on_request)
 
@@ -208,8 +212,12 @@ class Proxy:
         for module in modules:
             await self.storage.save(module.fetched(scratch))
 
+    def _home_facts(self) -> HomeFacts:
+        return HomeFacts(self.access.prefix, self.no_sum_patterns, lambda: self.policy.loaded, self.metrics.lookups)
+
     def _on_lookup(self, cache_type: str, hit: bool) -> None:
         self.lookups.append((cache_type, hit))
+        self.metrics.lookup(cache_type, hit)
         note_lookup(hit=hit)
 
     def _on_request(self, method: str, status: int, duration_s: float) -> None:

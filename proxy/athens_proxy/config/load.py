@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from athens_proxy.config.credential_section import CredentialSection
 from athens_proxy.config.object_section import ObjectSection, missing_settings
 from athens_proxy.config.remote_section import RemoteSection, missing_addresses
 from athens_proxy.config.sections import (
@@ -27,7 +28,7 @@ from athens_proxy.config.sources import InvalidText, flattened, found, reserved_
 from athens_proxy.config.values import Secret
 
 DEFAULT_FILE = "athens.toml"
-_GROUP_OR_OTHER_MAY_WRITE_OR_RUN = 0o033
+GROUP_OR_OTHER_MAY_WRITE_OR_RUN = 0o033
 _S = TypeVar("_S", bound=Section)
 
 
@@ -113,6 +114,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         remotes=reader.section(RemoteSection),
         upstream=reader.section(UpstreamSection),
         policy=reader.section(PolicySection),
+        credentials=reader.section(CredentialSection),
         origins=reader.origins,
         warnings=(*warnings, *unknown_names(reader.keys, environ, values), *_no_file(file)),
     )
@@ -231,6 +233,8 @@ def _problems_between_keys(config: Config, file_name: str, file: ConfigFile | No
         if server.basic_auth_pass:
             given, missing = missing, given
         problems.append(f"{config.origins[given].name}: needs {missing} as well")
-    if file and config.log.go_env == "production" and file.mode & _GROUP_OR_OTHER_MAY_WRITE_OR_RUN:
+    if config.credentials.github_token and config.credentials.netrc_path:
+        problems.append(f"{config.origins['GithubToken'].name}: cannot provide both GithubToken and NETRCPath")
+    if file and config.log.go_env == "production" and file.mode & GROUP_OR_OTHER_MAY_WRITE_OR_RUN:
         problems.append(f"{file_name}: others than its owner may write or execute it; run chmod 0644 {file_name}")
     return problems

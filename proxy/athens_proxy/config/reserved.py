@@ -20,11 +20,19 @@ class WhenSet(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReservedKey:
-    """A known key without a part: `toml` is its dotted path, `env` its plain environment name."""
+    """A known key without a part.
+
+    Attributes:
+        toml: its dotted path.
+        env: its plain environment name.
+        when_set: what a value does.
+        verdict: what the user is told then.
+    """
 
     toml: str
     env: str
     when_set: WhenSet = WhenSet.SILENT
+    verdict: str = "not available in this build"
 
 
 def _group(prefix: str, names: str) -> tuple[ReservedKey, ...]:
@@ -33,22 +41,23 @@ def _group(prefix: str, names: str) -> tuple[ReservedKey, ...]:
     return tuple(ReservedKey(f"{prefix}.{toml}", env) for toml, env in pairs)
 
 
+_NO_TRACES = "no traces are exported; Athens-Request-ID ties answers and log lines together, /metrics has the durations"
+_NO_PPROF = "there is no Go profiler here; see /metrics, or look into the process with py-spy"
+_NO_PROPAGATION = (
+    "credentials of clients are not passed on (nor does Athens);"
+    " use NETRCPath, or user names in the GOPROXY of GoBinaryEnvVars"
+)
+
 RESERVED: tuple[ReservedKey, ...] = (
-    ReservedKey("FilterFile", "ATHENS_FILTER_FILE", WhenSet.STOP),
-    ReservedKey("ValidatorHook", "ATHENS_PROXY_VALIDATOR", WhenSet.STOP),
-    ReservedKey("NETRCPath", "ATHENS_NETRC_PATH", WhenSet.STOP),
-    ReservedKey("HGRCPath", "ATHENS_HGRC_PATH", WhenSet.STOP),
-    ReservedKey("GithubToken", "ATHENS_GITHUB_TOKEN", WhenSet.STOP),
     ReservedKey("CredentialsFile", "ATHENS_CREDENTIALS_FILE", WhenSet.STOP),
     ReservedKey("AuthClientsDir", "ATHENS_AUTH_CLIENTS_DIR", WhenSet.STOP),
-    ReservedKey("TraceExporter", "ATHENS_TRACE_EXPORTER", WhenSet.WARN),
-    ReservedKey("EnablePprof", "ATHENS_ENABLE_PPROF", WhenSet.WARN),
-    ReservedKey("HomeTemplatePath", "ATHENS_HOME_TEMPLATE_PATH"),
+    ReservedKey("TraceExporter", "ATHENS_TRACE_EXPORTER", WhenSet.WARN, _NO_TRACES),
+    ReservedKey("EnablePprof", "ATHENS_ENABLE_PPROF", WhenSet.WARN, _NO_PPROF),
+    ReservedKey("PropagateAuth", "ATHENS_PROPAGATE_AUTH", WhenSet.WARN, _NO_PROPAGATION),
+    ReservedKey("PropagateAuthHost", "ATHENS_PROPAGATE_AUTH_HOST", WhenSet.WARN, _NO_PROPAGATION),
     ReservedKey("PprofPort", "ATHENS_PPROF_PORT"),
-    ReservedKey("GlobalEndpoint", "ATHENS_GLOBAL_ENDPOINT"),
     ReservedKey("TraceExporterURL", "ATHENS_TRACE_EXPORTER_URL"),
     ReservedKey("TraceSamplingFraction", "ATHENS_TRACE_SAMPLING_FRACTION"),
-    ReservedKey("Processes", "ATHENS_PROCESSES"),
     ReservedKey("Retention.MaxBytes", "ATHENS_RETENTION_MAX_BYTES", WhenSet.STOP),
     ReservedKey("Retention.MaxIdle", "ATHENS_RETENTION_MAX_IDLE", WhenSet.STOP),
     ReservedKey("Retention.Keep", "ATHENS_RETENTION_KEEP"),

@@ -10,6 +10,7 @@ the public Go proxy first.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -30,6 +31,7 @@ from athens_proxy.config.values import (
 )
 
 if TYPE_CHECKING:
+    from athens_proxy.config.credential_section import CredentialSection
     from athens_proxy.config.object_section import ObjectSection
     from athens_proxy.config.remote_section import RemoteSection
 
@@ -124,6 +126,12 @@ def _https_urls(urls: tuple[str, ...]) -> tuple[str, ...]:
     return urls
 
 
+def _http_url_or_nothing(value: str) -> str:
+    if value and not re.match(r"https?://[^/?#]", value):
+        raise _problem("must be an http:// or https:// address")  # not shown: it may hold a token
+    return value
+
+
 def _without_blanks(items: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(item for item in items if item.strip())
 
@@ -150,6 +158,7 @@ class ServerSection(Section):
     basic_auth_pass: Annotated[SecretText, Key("BasicAuthPass", "BASIC_AUTH_PASS")] = Secret("")
     shutdown_timeout_s: Annotated[int, Key("ShutdownTimeout", "ATHENS_SHUTDOWN_TIMEOUT", go_int), Field(ge=0)] = 60
     robots_file: Annotated[Text, Key("RobotsFile", "ATHENS_ROBOTS_FILE")] = "robots.txt"
+    home_template: Annotated[Text, Key("HomeTemplatePath", "ATHENS_HOME_TEMPLATE_PATH")] = "/var/lib/athens/home.html"
     upstream_errors: Annotated[Text, Key("UpstreamErrors", "ATHENS_UPSTREAM_ERRORS"), _choice("strict", "notfound")] = (
         "strict"
     )
@@ -213,10 +222,15 @@ class UpstreamSection(Section):
 
 
 class PolicySection(Section):
-    """The download mode or download file."""
+    """The download mode or download file, and what Athens asks before it."""
 
     download_mode: Annotated[Text, Key("DownloadMode", "ATHENS_DOWNLOAD_MODE"), Field(min_length=1)] = "sync"
     download_url: Annotated[Text, Key("DownloadURL", "ATHENS_DOWNLOAD_URL")] = ""
+    filter_file: Annotated[Text, Key("FilterFile", "ATHENS_FILTER_FILE")] = ""
+    global_endpoint: Annotated[Text, Key("GlobalEndpoint", "ATHENS_GLOBAL_ENDPOINT")] = "http://localhost:3001"
+    validator_hook: Annotated[
+        Text, Key("ValidatorHook", "ATHENS_PROXY_VALIDATOR"), AfterValidator(_http_url_or_nothing)
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,5 +249,6 @@ class Config:
     remotes: RemoteSection
     upstream: UpstreamSection
     policy: PolicySection
+    credentials: CredentialSection
     origins: Mapping[str, Origin]
     warnings: tuple[str, ...]

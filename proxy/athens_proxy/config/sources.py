@@ -14,6 +14,7 @@ from typing import Any
 from athens_proxy.config.reserved import RESERVED, ReservedKey, WhenSet
 from athens_proxy.config.sections import Key, Origin
 
+_NOTHING = ("", "0", "f", "F", "FALSE", "false", "False", False, None)
 _SERVICE_LINK = re.compile(r"ATHENS_(SERVICE_(HOST|PORT)\w*|PORT_\d+_(TCP|UDP)\w*)", re.ASCII)
 
 
@@ -75,9 +76,9 @@ def reserved_findings(environ: Mapping[str, str], file: Mapping[str, tuple[str, 
     warnings: list[str] = []
     for key in RESERVED:
         name, value = _reserved_value(key, environ, file)
-        if key.when_set is WhenSet.SILENT or value in ("", "false", False, None):
+        if key.when_set is WhenSet.SILENT or value in _NOTHING:
             continue
-        (problems if key.when_set is WhenSet.STOP else warnings).append(f"{name}: not available in this build")
+        (problems if key.when_set is WhenSet.STOP else warnings).append(f"{name}: {key.verdict}")
     return problems, warnings
 
 

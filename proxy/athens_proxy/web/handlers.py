@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,8 +15,9 @@ from athens_proxy.download.protocol import DownloadProtocol
 from athens_proxy.errors import ModuleNotFound
 from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.storage.storage import CatalogPage, InvalidToken, Storage
-from athens_proxy.web.home import home_page
-from athens_proxy.web.index import index_query_problem
+from athens_proxy.web.home import HomePage
+from athens_proxy.web.index import IndexQuery
+from athens_proxy.web.parameters import InvalidParameter, integer, parameters
 from athens_proxy.web.readiness import Readiness
 from athens_proxy.web.responses import HTML, JSON, TEXT, Responses
 from athens_proxy.web.targets import ChecksumTarget, FileTarget, LatestTarget, ListTarget
@@ -70,6 +71,8 @@ class Services:
         render_metrics: the metrics as text, None when they are off.
         version: of this program.
         robots_file: served as `/robots.txt` if it exists.
+        home: the page for people.
+        settings: what `/-/config` shows: one entry per key, without secrets.
     """
 
     modules: DownloadProtocol
@@ -81,6 +84,8 @@ class Services:
     render_metrics: RenderMetrics | None
     version: str
     robots_file: Path
+    home: HomePage
+    settings: Sequence[Mapping[str, Any]]
 
 
 class Handlers:
@@ -122,7 +127,7 @@ class Handlers:
     async def home(self, request: web.BaseRequest) -> web.StreamResponse:
         """The page for people."""
         secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
-        page = home_page(host=request.host, secure=secure, policy=self._services.policy.loaded)
+        page = await self._services.home.render(host=request.host, secure=secure)
         return web.Response(body=page.encode(), headers={"Content-Type": HTML, "Cache-Control": "no-cache"})
 
     async def healthz(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -144,19 +149,20 @@ class Handlers:
     async def catalog(self, request: web.BaseRequest) -> web.StreamResponse:
         """What is stored, in pages of Athens' shape."""
         try:
-            limit = int(request.query.get("pagesize", str(DEFAULT_PAGE_SIZE)))
+            asked = await parameters(request)
+            limit = integer(asked, "pagesize", default=DEFAULT_PAGE_SIZE)
             limit = MAX_PAGE_SIZE if limit <= 0 else min(limit, MAX_PAGE_SIZE)
-            page = await self._services.storage.catalog(token=request.query.get("token", ""), limit=limit)
-        except InvalidToken as error:
+            page = await self._services.storage.catalog(token=asked.get("token", ""), limit=limit)
+        except (InvalidParameter, InvalidToken) as error:
             return self._responses.line(400, f"bad request: {error}")
-        except ValueError:
-            return self._responses.line(400, "bad request: pagesize must be an integer")
         return _json(_catalog_json(page))
 
     async def index(self, request: web.BaseRequest) -> web.StreamResponse:
         """Athens' index of type `none`: always empty."""
-        if problem := index_query_problem(request.query):
-            return self._responses.line(400, f"bad request: {problem}")
+        try:
+            IndexQuery.parse(await parameters(request))
+        except InvalidParameter as error:
+            return self._responses.line(400, f"bad request: {error}")
         return web.Response(headers={"Content-Type": JSON, "Cache-Control": "no-store"})
 
     async def metrics(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -177,6 +183,10 @@ class Handlers:
     async def policy(self, request: web.BaseRequest) -> web.StreamResponse:
         """What is enforced, and the last refused change."""
         return _json(policy_json(self._services.policy))
+
+    async def config(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The settings in force, with where each came from."""
+        return _json({"settings": self._services.settings})
 
     def _modules(self, request: web.BaseRequest, *, cached_only: bool) -> DownloadProtocol:
         wants_stored = cached_only or request.headers.get(DISABLE_FETCH, "").strip() in _GO_TRUE

@@ -1,19 +1,45 @@
-"""The query of `/index`, checked as Athens does."""
+"""The parameters of `/index`, read as Athens does."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
+
+from athens_proxy.web.parameters import InvalidParameter, integer
+
+DEFAULT_LIMIT: Final = 2000
+_RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
-def index_query_problem(query: Mapping[str, str]) -> str:
-    """What is wrong with `limit` or `since`, "" if nothing."""
-    limit = query.get("limit", "2000")
-    if not (limit.isascii() and limit.isdigit() and int(limit) > 0):
-        return "limit must be an integer above 0"
-    since = query.get("since", "")
+@dataclass(frozen=True, slots=True)
+class IndexQuery:
+    """At most `limit` entries, from the instant `since` on (None: from the beginning)."""
+
+    limit: int
+    since: datetime | None
+
+    @classmethod
+    def parse(cls, values: Mapping[str, str]) -> IndexQuery:
+        """The query of a request's parameters.
+
+        Raises:
+            InvalidParameter: `limit` is no integer above 0, or `since` no RFC 3339 time.
+        """
+        limit = integer(values, "limit", default=DEFAULT_LIMIT)
+        if limit <= 0:
+            raise InvalidParameter("limit must be an integer above 0")
+        since = values.get("since", "")
+        return cls(limit, _instant(since) if since else None)
+
+
+def _instant(text: str) -> datetime:
+    found = _RFC3339.fullmatch(text)
     try:
-        is_instant = not since or datetime.fromisoformat(since).tzinfo is not None
+        if found:
+            return datetime.fromisoformat(f"{found[1]}{(found[2] or '')[:7]}{found[3]}")
     except ValueError:
-        is_instant = False
-    return "" if is_instant else "since must be an RFC 3339 time such as 2026-01-02T15:04:05Z"
+        pass  # such as a 31st of June
+    raise InvalidParameter("since must be an RFC 3339 time such as 2026-01-02T15:04:05Z")

@@ -23,9 +23,10 @@ from athens_proxy.web.routes import Routes
 from athens_proxy.web.targets import FixedTarget, StoreTarget, Target, target
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
-_METHODS: Final = frozenset({"GET", "HEAD"})
+_METHODS: Final = ("GET", "HEAD")
 _STORE_METHODS: Final = frozenset({"POST", "PUT", "DELETE"})
 _PROBES: Final = (FixedTarget("/healthz"), FixedTarget("/readyz"))
+_FORMS: Final = (FixedTarget("/catalog"), FixedTarget("/index"))  # their parameters may come in a body, as in Athens
 _CHALLENGE: Final = 'Basic realm="basic auth required"'
 _LOG: Final = logging.getLogger(__name__)
 _cache_result: ContextVar[str] = ContextVar("cache_result", default="")
@@ -91,7 +92,7 @@ class Gate:
         try:
             return await self._admitted(request)
         except RedirectTo as redirect:
-            return self._responses.line(301, redirect.url, {"Location": redirect.url})
+            return self._responses.line(redirect.status, redirect.url, {"Location": redirect.url})
         except ProxyError as error:
             _log_failure(error, request)
             return self._responses.error(error, request_id=request_id)

@@ -44,6 +44,7 @@ class Routes:
             "/metrics": handlers.metrics,
             "/robots.txt": handlers.robots,
             "/-/policy": handlers.policy,
+            "/-/config": handlers.config,
         }
 
     async def answer(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:

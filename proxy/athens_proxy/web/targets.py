@@ -22,7 +22,7 @@ _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9a-fA-F]{2})", re.ASCII)
 _RESERVED_QUERIES: Final = frozenset({"latest", "upgrade", "patch"})
 EXTENSIONS: Final = frozenset({"info", "mod", "zip"})
 FIXED: Final = frozenset(
-    {"/", "/healthz", "/readyz", "/version", "/catalog", "/index", "/metrics", "/robots.txt", "/-/policy"}
+    {"/", "/healthz", "/readyz", "/version", "/catalog", "/index", "/metrics", "/robots.txt", "/-/policy", "/-/config"}
 )
 # Probes and scrapers know nothing of a prefix.
 ROOT_WITH_PREFIX: Final = frozenset({"/healthz", "/readyz", "/metrics"})

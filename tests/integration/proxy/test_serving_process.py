@@ -45,7 +45,7 @@ def write(path: Path, text: str) -> str:
     ("env", "line"),
     [
         ({"ATHENS_LOG_LEVEL": "bogus"}, 'ATHENS_LOG_LEVEL: "bogus" is not allowed; use one of trace, debug'),
-        ({"ATHENS_STORAGE_TYPE": "s3"}, 'ATHENS_STORAGE_TYPE: "s3" is not available in this build'),
+        ({"ATHENS_STORAGE_TYPE": "gcp"}, "Storage.GCP.Bucket: must not be empty with StorageType gcp"),
         ({"ATHENS_DISK_STORAGE_ROOT": "/nowhere"}, "ATHENS_DISK_STORAGE_ROOT: open the disk storage /nowhere"),
         ({"ATHENS_DOWNLOAD_MODE": "bogus"}, "ATHENS_DOWNLOAD_MODE: unrecognized download mode: bogus"),
         ({"ATHENS_DOWNLOAD_MODE": "file:/nowhere"}, "ATHENS_DOWNLOAD_MODE: open /nowhere: no such file or directory"),

@@ -11,7 +11,6 @@ import pytest
 from athens_proxy import errors
 from athens_proxy.errors import ProxyError
 from athens_proxy.observability import configure_logging
-from athens_proxy.web.index import index_query_problem
 from athens_proxy.web.responses import MAX_REASON, STATUS, printable, reason, status_of
 
 
@@ -61,11 +60,6 @@ def test_absence_always_says_not_found(text: str, status: int, wanted: str) -> N
 )
 def test_a_reason_is_one_printable_line(text: str, wanted: str) -> None:
     assert printable(text) == wanted
-
-
-@pytest.mark.parametrize("query", [{}, {"limit": "5"}, {"since": "2026-01-02T15:04:05.123Z"}])
-def test_a_good_index_query_has_no_problem(query: dict[str, str]) -> None:
-    assert index_query_problem(query) == ""
 
 
 @pytest.fixture

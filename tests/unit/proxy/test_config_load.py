@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from athens_proxy.config.load import ConfigError, ConfigFile, UsageError, arguments, load
-from athens_proxy.config.sections import Config
+from athens_proxy.config.sections import DEFAULT_GO_ENV_VARS, Config
 from athens_proxy.config.sources import prefixed_env
 from athens_proxy.config.values import ListenAddress, Secret, go_int, listen_address
 
@@ -32,7 +32,7 @@ def test_the_defaults_are_safe() -> None:
     config = loaded()
 
     assert (config.storage.type, config.log.level, config.server.address) == ("disk", "info", ListenAddress("", 3000))
-    assert [(v.name, v.value) for v in config.upstream.go_env_vars] == [("GOPROXY", "https://proxy.golang.org,direct")]
+    assert [f"{v.name}={v.value}" for v in config.upstream.go_env_vars] == list(DEFAULT_GO_ENV_VARS)
     assert config.upstream.network_mode == "strict"
 
 
@@ -111,10 +111,8 @@ BAD_ENVIRONMENT = {
     ("ATHENS_LOG_LEVEL", "bogus"): 'ATHENS_LOG_LEVEL: "bogus" is not allowed; use one of trace, debug, info, warn,'
     " warning, error, fatal, panic",
     ("ATHENS_NETWORK_MODE", ""): 'ATHENS_NETWORK_MODE: "" is not allowed; use one of strict, offline, fallback',
-    ("ATHENS_STORAGE_TYPE", "mongo"): 'ATHENS_STORAGE_TYPE: "mongo" is not available in this build;'
-    " use one of disk, memory, s3, gcp, minio, azureblob",
     ("ATHENS_STORAGE_TYPE", "x"): 'ATHENS_STORAGE_TYPE: "x" is not allowed;'
-    " use one of disk, memory, s3, gcp, minio, azureblob",
+    " use one of disk, memory, s3, gcp, minio, azureblob, mongo, external",
     ("ATHENS_STORAGE_TYPE", "gcp"): "Storage.GCP.Bucket: must not be empty with StorageType gcp",
     ("ATHENS_STORAGE_S3_PREFIX", "a/../b"): 'ATHENS_STORAGE_S3_PREFIX: "a/../b" is no key prefix; use names of letters,'
     ' digits, "._-" with / between, at most 200',
@@ -137,7 +135,11 @@ BAD_ENVIRONMENT = {
     ("ATHENS_PATH_PREFIX", "go"): 'ATHENS_PATH_PREFIX: "go" must start with /',
     ("ATHENS_UPSTREAM_ERRORS", "soft"): 'ATHENS_UPSTREAM_ERRORS: "soft" is not allowed; use one of strict, notfound',
     ("ATHENS_DOWNLOAD_MODE", ""): "ATHENS_DOWNLOAD_MODE: must not be empty",
-    ("ATHENS_FILTER_FILE", "/f"): "ATHENS_FILTER_FILE: not available in this build",
+    ("ATHENS_CREDENTIALS_FILE", "/f"): "ATHENS_CREDENTIALS_FILE: not available in this build",
+    (
+        "ATHENS_PROXY_VALIDATOR",
+        "x.example.com?token=t",
+    ): "ATHENS_PROXY_VALIDATOR: must be an http:// or https:// address",
     ("ATHENS_TLSCERT_FILE", "/c"): "ATHENS_TLSCERT_FILE: needs TLSKeyFile as well",
     ("BASIC_AUTH_PASS", "p"): "BASIC_AUTH_PASS: needs BasicAuthUser as well",
 }
@@ -156,7 +158,7 @@ BAD_FILES = {
     'GoBinaryEnvVars = "GOPROXY=https://user:secret@x"': "GoBinaryEnvVars: must be a list of texts",
     "Port = 3": "Port: 3 is not a text; put it in quotes",
     "Processes = 4": "Processes: 4 is not allowed; use 1 or less",
-    'ValidatorHook = "https://hook.example.com"': "ValidatorHook: not available in this build",
+    'GithubToken = "t"\nNETRCPath = "/n"': "GithubToken: cannot provide both GithubToken and NETRCPath",
     "[Retention]\nMaxBytes = 5": "Retention.MaxBytes: not available in this build",
 }
 
@@ -171,10 +173,12 @@ def test_a_file_that_is_no_toml_is_named_with_the_place() -> None:
 
 
 def test_all_problems_come_at_once() -> None:
-    found = problems({"ATHENS_LOG_LEVEL": "x", "ATHENS_TIMEOUT": "x", "ATHENS_FILTER_FILE": "x"}, "GoGetWorkers = 0")
+    found = problems(
+        {"ATHENS_LOG_LEVEL": "x", "ATHENS_TIMEOUT": "x", "ATHENS_AUTH_CLIENTS_DIR": "x"}, "GoGetWorkers = 0"
+    )
 
     assert [line.partition(":")[0] for line in found] == [
-        "ATHENS_LOG_LEVEL", "ATHENS_TIMEOUT", "GoGetWorkers", "ATHENS_FILTER_FILE",
+        "ATHENS_LOG_LEVEL", "ATHENS_TIMEOUT", "GoGetWorkers", "ATHENS_AUTH_CLIENTS_DIR",
     ]  # fmt: skip
 
 
@@ -217,7 +221,7 @@ def test_settings_of_the_operator_load_without_a_warning() -> None:
     StorageType = "disk"
     UpstreamErrors = "strict"
     LogFormat = "json"
-    GoBinaryEnvVars = ["GOPROXY=https://proxy.golang.org,direct", "GOPRIVATE=example.com/private"]
+    GoBinaryEnvVars = ["GOPROXY=https://proxy.example.com,direct", "GOPRIVATE=example.com/private"]
     [Storage.Disk]
     RootPath = "/var/lib/athens"
     """

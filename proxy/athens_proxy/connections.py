@@ -1,0 +1,79 @@
+"""HTTP connections that do not wait for ever for a request's header."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+HEADER_TIMEOUT_S: Final = 10.0
+
+
+class PatientServer(web.Server):
+    """aiohttp's low-level server; a header that has begun must be complete after `header_timeout_s` (Athens: 2 s).
+
+    Without it a client that sends a byte now and then holds a connection for hours.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        *,
+        header_timeout_s: float = HEADER_TIMEOUT_S,
+        **settings: Any,
+    ) -> None:
+        super().__init__(handler, request_factory=_request, **settings)
+        self._header_timeout_s = header_timeout_s
+
+    def __call__(self) -> RequestHandler:
+        """The protocol of a new connection."""
+        return _Connection(self, self._header_timeout_s, loop=self._loop, **self._kwargs)
+
+
+class _Connection(RequestHandler):
+    """Counts from the first byte of a header, or from the connection's start, to the header's end."""
+
+    def __init__(self, server: PatientServer, header_timeout_s: float, **settings: Any) -> None:
+        super().__init__(server, **settings)
+        self._header_timeout_s = header_timeout_s
+        self._late: asyncio.TimerHandle | None = None
+        self._has_request = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._start_waiting()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._has_request and self._late is None:
+            self._start_waiting()
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def header_is_complete(self) -> None:
+        """A request begins."""
+        self._has_request = True
+        self._stop_waiting()
+
+    async def finish_response(self, *arguments: Any) -> Any:
+        """After the answer the next bytes are a header again."""
+        self._has_request = False
+        return await super().finish_response(*arguments)
+
+    def _start_waiting(self) -> None:
+        self._late = asyncio.get_running_loop().call_later(self._header_timeout_s, self.force_close)
+
+    def _stop_waiting(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    protocol.header_is_complete()
+    return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
