@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 
-from athens_operator.cluster import FIELD_MANAGER, NotFound, Throttled, Unavailable, refusal
+from athens_operator.cluster import FIELD_MANAGER, Invalid, NotFound, Throttled, Unavailable, refusal
 from athens_operator.manifests import Manifest, Ref, ref_of
 from athens_operator.metrics import Metrics
 from athens_operator.resources import Resource, resource_of
@@ -50,7 +51,7 @@ class KubeCluster:
     async def apply(self, manifest: Manifest, *, subresource: str = "", manager: str = FIELD_MANAGER) -> Manifest:
         """See `Cluster.apply`."""
         ref = ref_of(manifest)
-        path = resource_of(ref).path(namespace=ref.namespace, name=ref.name, subresource=subresource)
+        path = _path_of(ref, subresource)
         query = [("fieldManager", manager), ("force", "true")]
         await self._bucket.take()
         return await self._call("PATCH", path, query, body=manifest, content_type=APPLY, doing=f"apply {ref}")
@@ -58,7 +59,7 @@ class KubeCluster:
     async def merge(self, manifest: Manifest) -> Manifest:
         """See `Cluster.merge`."""
         ref = ref_of(manifest)
-        path = resource_of(ref).path(namespace=ref.namespace, name=ref.name)
+        path = _path_of(ref)
         query = [("fieldManager", FIELD_MANAGER)]
         await self._bucket.take()
         return await self._call("PATCH", path, query, body=manifest, content_type=MERGE, doing=f"merge {ref}")
@@ -72,7 +73,10 @@ class KubeCluster:
 
     async def get(self, ref: Ref) -> Manifest:
         """See `Cluster.get`."""
-        path = resource_of(ref).path(namespace=ref.namespace, name=ref.name)
+        try:
+            path = _path_of(ref)
+        except Invalid as error:
+            raise NotFound(str(error)) from error
         return await self._call("GET", path, [], doing=f"read {ref}")
 
     async def list_all(
@@ -86,7 +90,7 @@ class KubeCluster:
 
     async def delete(self, ref: Ref, *, uid: str) -> None:
         """See `Cluster.delete`."""
-        path = resource_of(ref).path(namespace=ref.namespace, name=ref.name)
+        path = _path_of(ref)
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         await self._bucket.take()
         try:
@@ -154,6 +158,22 @@ class KubeCluster:
             raise Unavailable(f"{doing}: {type(error).__name__}: {error}") from error
         finally:
             self._metrics.api_requests.labels(verb=verb, code=code).inc()
+
+
+def _path_of(ref: Ref, subresource: str = "") -> str:
+    """The address of an object, never of another one: names come from users, and the API server resolves `..`.
+
+    Quoting is not enough, since the server decodes a slash before it takes the path apart.
+
+    Source: https://pkg.go.dev/k8s.io/apimachinery/pkg/api/validation/path
+
+    Raises:
+        Invalid: no object can have that name.
+    """
+    for name in (ref.namespace, ref.name):
+        if name in (".", "..") or "/" in name or "%" in name:
+            raise Invalid(f"find {ref}: no object can have such a name")
+    return quote(resource_of(ref).path(namespace=ref.namespace, name=ref.name, subresource=subresource))
 
 
 def _complete(item: Manifest, resource: Resource) -> Manifest:
