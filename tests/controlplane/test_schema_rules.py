@@ -36,6 +36,29 @@ WIDE = [{**RULE, "name": f"r{n}", "patterns": [f"x{m}.example" for m in range(32
 REDIRECT = {"mode": "redirect"}
 FIRST_RULE = "spec.download.rules[0]"
 
+NAME = "use the name of an object; lower case letters, digits, dashes and dots"
+SECRET_KEY = "use a key of the Secret; letters, digits, dashes, underscores and dots"
+KEY = "a key consists of letters, digits, dashes, underscores and dots, after a domain and a slash where it has one"
+LABEL = (
+    "a label value consists of letters, digits, dashes, underscores and dots, and starts and ends with a letter or "
+    "digit"
+)
+
+
+def toleration(**changes: Any) -> dict[str, Any]:
+    return {"scheduling": {"tolerations": [changes]}}
+
+
+def basic(**changes: str) -> dict[str, Any]:
+    return {"auth": {"basic": {"secretRef": {"name": "login", **changes}}}}
+
+
+def from_secret(**reference: Any) -> dict[str, Any]:
+    return {"extraEnv": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b", **reference}}}]}
+
+
+TRAVERSAL = "../../victim/secrets/prize"
+FIRST_TOLERATION = "spec.scheduling.tolerations[0]"
 # spec of an AthensProxy, the place, the whole text
 PROXY_RULES: list[tuple[dict[str, Any], str, str]] = [
     (
@@ -226,6 +249,52 @@ PROXY_RULES: list[tuple[dict[str, Any], str, str]] = [
         "spec.rollout.progressDeadlineSeconds",
         "the progress deadline must be longer than minReadySeconds",
     ),
+    (basic(name=TRAVERSAL), "spec.auth.basic.secretRef.name", NAME),
+    (basic(name="a?dryRun=All"), "spec.auth.basic.secretRef.name", NAME),
+    (basic(usernameKey="a b"), "spec.auth.basic.secretRef.usernameKey", SECRET_KEY),
+    (basic(passwordKey="../x"), "spec.auth.basic.secretRef.passwordKey", SECRET_KEY),
+    (from_secret(name=TRAVERSAL), "spec.extraEnv[0].valueFrom.secretKeyRef.name", NAME),
+    (from_secret(key="a/b"), "spec.extraEnv[0].valueFrom.secretKeyRef.key", SECRET_KEY),
+    (disk(existingClaim=TRAVERSAL), "spec.storage.disk.existingClaim", NAME),
+    (
+        disk(persistentVolumeClaim={**CLAIM, "storageClassName": "a b"}),
+        "spec.storage.disk.persistentVolumeClaim.storageClassName",
+        NAME,
+    ),
+    ({"imagePullSecrets": [{"name": "${x}"}]}, "spec.imagePullSecrets[0].name", NAME),
+    ({"serviceAccount": {"name": TRAVERSAL}}, "spec.serviceAccount.name", NAME),
+    ({"policyRefs": [{"name": "a\nb"}]}, "spec.policyRefs[0].name", NAME),
+    ({"policyRefs": [{"name": "a", "namespace": "a/b"}]}, "spec.policyRefs[0].namespace", NAME),
+    ({"scheduling": {"priorityClassName": "über"}}, "spec.scheduling.priorityClassName", NAME),
+    ({"scheduling": {"nodeSelector": {"a b": "x"}}}, "spec.scheduling.nodeSelector", KEY),
+    ({"scheduling": {"nodeSelector": {"a": "${x}"}}}, "spec.scheduling.nodeSelector[a]", LABEL),
+    (toleration(key="a b"), f"{FIRST_TOLERATION}.key", KEY),
+    (toleration(key="a", value="a b"), f"{FIRST_TOLERATION}.value", LABEL),
+    (
+        toleration(key="a", operator="Exists", value="b"),
+        f"{FIRST_TOLERATION}.value",
+        "operator Exists takes no value; remove the value or use Equal",
+    ),
+    (
+        toleration(value="b"),
+        FIRST_TOLERATION,
+        "without a key the operator must be Exists, which tolerates every taint",
+    ),
+    (
+        toleration(key="a", effect="NoSchedule", tolerationSeconds=3),
+        f"{FIRST_TOLERATION}.tolerationSeconds",
+        "only effect NoExecute takes tolerationSeconds; remove it or set the effect",
+    ),
+    ({"serviceAccount": {"labels": {"a/b/c": "x"}}}, "spec.serviceAccount.labels", KEY),
+    ({"serviceAccount": {"labels": {"a": "-"}}}, "spec.serviceAccount.labels[a]", LABEL),
+    ({"serviceAccount": {"annotations": {"a b": "x"}}}, "spec.serviceAccount.annotations", KEY),
+    ({"podMetadata": {"labels": {"a b": "x"}}}, "spec.podMetadata.labels", KEY),
+    ({"podMetadata": {"labels": {"a": "日本"}}}, "spec.podMetadata.labels[a]", LABEL),
+    ({"podMetadata": {"annotations": {"/b": "x"}}}, "spec.podMetadata.annotations", KEY),
+    ({"service": {"labels": {"a": "x\ny"}}}, "spec.service.labels[a]", LABEL),
+    ({"service": {"labels": {"a" * 64: "x"}}}, "spec.service.labels", KEY),
+    ({"service": {"annotations": {"a ": "x"}}}, "spec.service.annotations", KEY),
+    (inline(reason="a\u2028b"), f"{FIRST_RULE}.reason", "write one printable line without ${ and %{"),
 ]
 POLICY_RULES: list[tuple[dict[str, Any], str, str]] = [
     (
@@ -237,6 +306,23 @@ POLICY_RULES: list[tuple[dict[str, Any], str, str]] = [
         {"proxySelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}},
         "spec.proxySelector.matchExpressions[0]",
         "In and NotIn need values; Exists and DoesNotExist take none",
+    ),
+    ({"proxySelector": {"matchLabels": {"a b": "x"}}}, "spec.proxySelector.matchLabels", KEY),
+    ({"proxySelector": {"matchLabels": {"a": 'x"'}}}, "spec.proxySelector.matchLabels[a]", LABEL),
+    (
+        {"shareWith": {"from": "Selector", "namespaceSelector": {"matchLabels": {"a": "${x}"}}}},
+        "spec.shareWith.namespaceSelector.matchLabels[a]",
+        LABEL,
+    ),
+    (
+        {"proxySelector": {"matchExpressions": [{"key": "a b", "operator": "Exists"}]}},
+        "spec.proxySelector.matchExpressions[0].key",
+        KEY,
+    ),
+    (
+        {"proxySelector": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["a b"]}]}},
+        "spec.proxySelector.matchExpressions[0].values[0]",
+        LABEL,
     ),
 ]
 # the claim before and after an edit

@@ -6,8 +6,6 @@ would have to read as its port.
 
 from __future__ import annotations
 
-from typing import Any
-
 from athens_operator.desired.configuration import (
     CONFIG_FOLDER,
     CONFIG_HASH,
@@ -21,7 +19,7 @@ from athens_operator.desired.inputs import Inputs
 from athens_operator.desired.names import claim_name, labels, metadata, policy_name, selector, service_account_name
 from athens_operator.desired.volume import on_one_node
 from athens_operator.manifests import Manifest
-from athens_operator.spec.fields import RolloutStrategy
+from athens_operator.spec.fields import EnvVar, RolloutStrategy
 from athens_operator.spec.proxy import ANNOTATION_PREFIX, RESTARTED_AT_ANNOTATION, AthensProxy
 
 INPUTS_HASH = ANNOTATION_PREFIX + "inputs-hash"
@@ -168,19 +166,20 @@ def _environment(proxy: AthensProxy) -> list[Manifest]:
             _from_secret("BASIC_AUTH_USER", secret.name, secret.username_key),
             _from_secret("BASIC_AUTH_PASS", secret.name, secret.password_key),
         ]
-    return fixed + [_extra(variable.name, variable.value, variable.value_from) for variable in proxy.spec.extra_env]
+    return fixed + [_extra(variable) for variable in proxy.spec.extra_env]
 
 
 def _from_secret(name: str, secret: str, key: str) -> Manifest:
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
 
 
-def _extra(name: str, value: str | None, value_from: Any) -> Manifest:
-    return (
-        {"name": name, "valueFrom": dict(value_from)}
-        if value_from is not None
-        else {"name": name, "value": value or ""}
-    )
+def _extra(variable: EnvVar) -> Manifest:
+    if variable.value_from is None:
+        return {"name": variable.name, "value": variable.value or ""}
+    return {
+        "name": variable.name,
+        "valueFrom": variable.value_from.model_dump(by_alias=True, exclude_unset=True, exclude_none=True),
+    }
 
 
 def _mounts(proxy: AthensProxy) -> list[Manifest]:

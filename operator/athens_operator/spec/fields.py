@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from athens_operator.spec.storage import Storage
-from athens_operator.spec.values import IntOrPercent, Labels, Quantity, Seconds, Spec
+from athens_operator.spec.values import IntOrPercent, Labels, ObjectName, Quantity, Seconds, Spec
 from athens_policy.model import Mode
 
 
@@ -36,7 +36,7 @@ class StorageDeletion(StrEnum):
 class NamedReference(Spec):
     """An object in the proxy's own namespace."""
 
-    name: str
+    name: ObjectName
 
 
 class Scratch(Spec):
@@ -58,7 +58,7 @@ class ServiceAccount(Spec):
     """The identity of the pods."""
 
     create: bool = True
-    name: str = ""
+    name: ObjectName = ""
     labels: Labels = Field(default_factory=dict)
     annotations: Labels = Field(default_factory=dict)
 
@@ -70,12 +70,30 @@ class PodMetadata(Spec):
     annotations: Labels = Field(default_factory=dict)
 
 
+class SecretKey(Spec):
+    """A key of a Secret in the proxy's own namespace, as a container refers to it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: ObjectName
+    key: str
+    optional: bool = False
+
+
+class ValueFrom(Spec):
+    """Where a variable takes its value from; what is not known here is passed on as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    secret_key_ref: SecretKey | None = None
+
+
 class EnvVar(Spec):
     """One extra environment variable, as in a container."""
 
     name: str
     value: str | None = None
-    value_from: Mapping[str, Any] | None = None
+    value_from: ValueFrom | None = None
 
 
 class DeletionPolicy(Spec):
@@ -158,7 +176,7 @@ class Server(Spec):
 class BasicAuthSecret(Spec):
     """A Secret with a user name and a password."""
 
-    name: str
+    name: ObjectName
     username_key: str = "username"
     password_key: str = "password"  # noqa: S105 - the name of a key
 
@@ -178,7 +196,7 @@ class Auth(Spec):
 class Service(Spec):
     """The Service in front of the pods."""
 
-    name: str = ""
+    name: ObjectName = ""
     type: str = "ClusterIP"
     port: int = 80
     node_port: int | None = None

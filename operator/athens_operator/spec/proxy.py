@@ -152,7 +152,7 @@ class AthensProxy:
     def _environment_secrets(self) -> Iterator[SecretReference]:
         """Those of `extraEnv` without which a pod does not start; optional ones may be missing."""
         for variable in self.spec.extra_env:
-            source = (variable.value_from or {}).get("secretKeyRef") or {}
-            if source.get("name") and source.get("key") and not source.get("optional"):
+            secret = variable.value_from.secret_key_ref if variable.value_from else None
+            if secret is not None and not secret.optional:
                 path = f"spec.extraEnv[{variable.name}].valueFrom.secretKeyRef"
-                yield SecretReference(path, str(source["name"]), (str(source["key"]),))
+                yield SecretReference(path, secret.name, (secret.key,))

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from athens_operator.spec.values import Quantity, Spec
+from athens_operator.spec.values import ObjectName, Quantity, Spec
 
 
 class StorageType(StrEnum):
@@ -37,7 +37,7 @@ class Disk(Spec):
 
     path: str = "/var/lib/athens"
     ephemeral: EmptyDir | None = None
-    existing_claim: str = ""
+    existing_claim: ObjectName = ""
     persistent_volume_claim: Claim | None = None
 
     @model_validator(mode="after")

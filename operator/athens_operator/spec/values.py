@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from athens_operator.errors import Problem, SpecError
 
 DURATION = re.compile(r"([0-9]{1,6}[hms])+")
+OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 SECONDS = {"h": 3600, "m": 60, "s": 1}
 
 
@@ -38,6 +39,14 @@ def _int_or_percent(value: object) -> int | str:
     return value
 
 
+def _object_name(text: str) -> str:
+    if not OBJECT_NAME.fullmatch(text):
+        raise ValueError("not the name of an object; use lower case letters, digits, dashes and dots")
+    return text
+
+
+ObjectName = Annotated[str, AfterValidator(_object_name)]
+"""The name of an object that the operator looks up or writes: part of an address, so never free text."""
 Seconds = Annotated[int, BeforeValidator(seconds_of)]
 Quantity = Annotated[str, BeforeValidator(_quantity)]
 IntOrPercent = Annotated[int | str, BeforeValidator(_int_or_percent)]

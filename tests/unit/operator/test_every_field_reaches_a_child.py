@@ -107,7 +107,9 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
     "download.rules[].downloadURL": {
         "download": {"rules": [rule("away", mode="redirect", downloadURL="https://other.example.com")]}
     },
-    "extraEnv[].valueFrom": {"extraEnv": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]},
+    "extraEnv[].valueFrom": {
+        "extraEnv": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b", "optional": False}}}]
+    },
 }
 BY_HAND: dict[str, Any] = {
     "rollout.strategy": "Recreate",
@@ -115,7 +117,6 @@ BY_HAND: dict[str, Any] = {
     "server.timeouts.stash": "61s",
     "server.timeouts.shutdown": "61s",
     "download.rules[].versions": ">=v1.0.1",
-    "extraEnv[].valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}},
     "storage.disk.persistentVolumeClaim.accessModes[]": "ReadWriteOnce",
     "storage.disk.persistentVolumeClaim.size": "6Gi",
 }

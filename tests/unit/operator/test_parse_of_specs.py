@@ -54,6 +54,20 @@ def test_every_problem_is_listed_with_its_field_path() -> None:
         ({"server": {"timeouts": {"stash": "5"}}}, "spec.server.timeouts.stash: not a duration"),
         ({"scratch": {"sizeLimit": []}}, "spec.scratch.sizeLimit: not a quantity"),
         ({"rollout": {"maxSurge": True}}, "spec.rollout.maxSurge: not a number or percentage"),
+        ({"auth": {"basic": {"secretRef": {"name": "../x"}}}}, "spec.auth.basic.secretRef.name: not the name of an"),
+        ({"serviceAccount": {"name": "a/b"}}, "spec.serviceAccount.name: not the name of an object"),
+        (
+            {"storage": {"type": "disk", "disk": {"existingClaim": "../../victim/secrets/x"}}},
+            "spec.storage.disk.existingClaim: not the name of an object",
+        ),
+        (
+            {"extraEnv": [{"name": "A", "valueFrom": {"secretKeyRef": "oops"}}]},
+            "spec.extraEnv[0].valueFrom.secretKeyRef",
+        ),
+        (
+            {"extraEnv": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "../x", "key": "k"}}}]},
+            "spec.extraEnv[0].valueFrom.secretKeyRef.name: not the name of an object",
+        ),
     ],
 )
 def test_what_the_schema_refuses_is_refused_again(spec: dict[str, object], said: str) -> None:
