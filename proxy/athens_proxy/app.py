@@ -18,7 +18,7 @@ from athens_policy.model import Block
 from athens_proxy.admission import admission
 from athens_proxy.config.effective import effective
 from athens_proxy.config.sections import Config
-from athens_proxy.credential_files import home_with_credentials
+from athens_proxy.credential_files import with_credentials
 from athens_proxy.download.cached_lister import CachedLister
 from athens_proxy.download.first_seen import FirstSeen
 from athens_proxy.download.guarded import Guarded
@@ -74,8 +74,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
         closing.push_async_callback(storage.close)
         session = await closing.enter_async_context(open_upstream_session())
         scratch = _scratch_root(config, storage)
-        home = closing.enter_context(home_with_credentials(config, environ.get("HOME", "")))
-        environ = {**environ, "HOME": home} if home else environ
+        environ = closing.enter_context(with_credentials(config, environ))
         chain = upstream_chain(config, environ, session, scratch_root=scratch)
 
         flights = StashFlights()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -22,28 +22,28 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 @contextmanager
-def home_with_credentials(config: Config, home: str) -> Iterator[str]:
-    """The home for the go command: the present one when no credential is configured, else a private one.
+def with_credentials(config: Config, environ: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """The environment for the go command: the present one when no credential is configured, else with another HOME.
 
     Args:
         config: names the files, or has a token.
-        home: the present home, "" for none.
+        environ: the process environment.
 
     Raises:
         CannotStart: a file cannot be read or written.
     """
     files = _files(config)
     if not files:
-        yield home
+        yield environ
         return
     with tempfile.TemporaryDirectory(prefix="athens-home-") as folder:
         try:
             for name, data in files.items():
                 _write_private(Path(folder, name), data)
-            _link_others(Path(home) if home else None, Path(folder))
+            _link_others(Path(environ["HOME"]) if environ.get("HOME") else None, Path(folder))
         except OSError as error:
             raise CannotStart(f"write credentials below {folder}: {error.strerror}") from error
-        yield folder
+        yield {**environ, "HOME": folder}
 
 
 def _files(config: Config) -> dict[str, bytes]:

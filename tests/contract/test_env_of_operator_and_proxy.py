@@ -41,6 +41,8 @@ OPEN = {
     "TLSKeyFile",
     "ForceSSL",
     "RobotsFile",
+    "HomeTemplatePath",
+    "ValidatorHook",
     "Processes",
     "CloudRuntime",
     "GoBinary",
