@@ -18,7 +18,6 @@ from athens_policy.model import Block
 from athens_proxy.admission import admission
 from athens_proxy.config.effective import effective
 from athens_proxy.config.sections import Config
-from athens_proxy.credential_files import with_credentials
 from athens_proxy.download.cached_lister import CachedLister
 from athens_proxy.download.first_seen import FirstSeen
 from athens_proxy.download.guarded import Guarded
@@ -28,7 +27,7 @@ from athens_proxy.download.stored_or_fetched import Sources, StoredOrFetched
 from athens_proxy.errors import CannotStart
 from athens_proxy.metrics import Metrics
 from athens_proxy.modules import ModuleVersion
-from athens_proxy.outside import checksum_databases, upstream_chain
+from athens_proxy.outside import open_outside
 from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.policy.source import PolicyRefused, load_setting, policy_file
 from athens_proxy.policy.watch import PolicyWatch
@@ -44,18 +43,21 @@ from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.web.external_store import ExternalStore
 from athens_proxy.web.handlers import Handlers, RenderMetrics, Services
 from athens_proxy.web.home import HomeFacts, HomePage
+from athens_proxy.web.hot_answers import HOT_BYTES, FinishedAnswers
+from athens_proxy.web.hot_path import HotPath
 from athens_proxy.web.middleware import Access, Gate, note_lookup
 from athens_proxy.web.readiness import Readiness
 from athens_proxy.web.responses import CacheScope, Responses
 from athens_proxy.web.routes import Routes
 
+FETCHES = 64  # over HTTP they are cheap; GoGetWorkers bounds those that run the go command
 FILE_THREADS = 32  # saving, hashing, walking
 DRAIN_S = 5.0
 _LOG = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> AsyncIterator[Gate]:
+async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> AsyncIterator[HotPath]:
     """The whole proxy, ready to answer requests; everything it opened is closed at the end.
 
     Args:
@@ -74,29 +76,28 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
         closing.push_async_callback(storage.close)
         session = await closing.enter_async_context(open_upstream_session())
         scratch = _scratch_root(config, storage)
-        environ = closing.enter_context(with_credentials(config, environ))
-        chain = upstream_chain(config, environ, session, scratch_root=scratch)
+        outside = await closing.enter_async_context(open_outside(config, environ, session, storage, scratch))
 
         flights = StashFlights()
         closing.push_async_callback(flights.aclose)
         stasher = layered(
             partial(Singleflight, flights=flights),  # 1. one fetch per module version in this process
-            partial(Limited, at_most=config.upstream.fetch_workers),  # 2. bounded load
-            core=FetchAndSave(chain, storage, on_fetch=metrics.fetch),  # 3. fetch, check, save
+            partial(Limited, at_most=FETCHES),  # 2. bounded load
+            core=FetchAndSave(outside.fetcher, storage, on_fetch=metrics.fetch),  # 3. fetch, check, save
         )
-        lister = CachedLister(chain, at_most=config.upstream.protocol_workers)
+        lister = CachedLister(outside.lister, at_most=config.upstream.protocol_workers)
         closing.push_async_callback(lister.aclose)
         background = BackgroundStash(stasher, workers=config.upstream.fetch_workers)
         closing.push_async_callback(partial(background.drain, within_s=DRAIN_S))
 
         rules = Rules(policy, FirstSeen(storage))
-        sources = Sources(storage=storage, stasher=stasher, lister=lister, background=background, rules=rules)
+        sources = Sources(storage, stasher, lister, background, rules, early=outside.fetcher)
         guarded, admitted = partial(_guarded, sources, metrics), admission(config, environ, session)
         services = Services(
             modules=admitted(guarded(NetworkMode(config.upstream.network_mode))),
             stored_modules=admitted(guarded(NetworkMode.OFFLINE)),
             storage=storage,
-            checksums=checksum_databases(config, session, storage),
+            checksums=outside.checksums,
             policy=policy,
             readiness=Readiness(storage),
             render_metrics=_metrics_renderer(config, metrics, policy),
@@ -105,7 +106,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
             home=_home_page(config, policy, metrics),
             settings=effective(config),
         )
-        yield _gate(config, services, metrics, scratch)
+        yield _hot_path(config, policy, metrics, _gate(config, services, metrics, scratch))
 
 
 def _guarded(sources: Sources, metrics: Metrics, mode: NetworkMode) -> Guarded:
@@ -138,6 +139,18 @@ def _gate(config: Config, services: Services, metrics: Metrics, scratch: Path) -
         if not server.basic_auth_user:
             _LOG.warning("Storage.Serve without BasicAuthUser: whoever reaches this proxy can write its store")
     return Gate(Routes(handlers, store=store), responses, access, on_request=metrics.request)
+
+
+def _hot_path(config: Config, policy: EnforcedPolicy, metrics: Metrics, gate: Gate) -> HotPath:
+    """Answers from memory, unless every request has to be judged by somebody else or by its transport."""
+    is_judged = bool(config.policy.validator_hook) or config.server.force_ssl
+    answers = FinishedAnswers(
+        policy,
+        prefix=config.server.path_prefix,
+        needs_credentials=bool(config.server.basic_auth_user),
+        max_bytes=0 if is_judged else HOT_BYTES,
+    )
+    return HotPath(gate, answers, on_lookup=metrics.lookup, on_request=metrics.request)
 
 
 def _home_page(config: Config, policy: EnforcedPolicy, metrics: Metrics) -> HomePage:

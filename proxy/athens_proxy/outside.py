@@ -4,40 +4,92 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import assert_never
 
 import aiohttp
 
 from athens_policy.patterns import InvalidPattern, Pattern
-from athens_proxy.config.sections import Config
+from athens_proxy.checksums.note import InvalidNote, VerifierKey
+from athens_proxy.checksums.verifier import Verifier
+from athens_proxy.config.sections import DEFAULT_GO_ENV_VARS, Config
 from athens_proxy.config.values import EnvAssignment
+from athens_proxy.credential_files import with_credentials
 from athens_proxy.errors import CannotStart
+from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.storage import Storage
-from athens_proxy.upstream.chain import Source, UpstreamChain
-from athens_proxy.upstream.file import FileTransport
+from athens_proxy.upstream.announced import Announced
+from athens_proxy.upstream.chain import UpstreamChain
+from athens_proxy.upstream.fetcher import ShowingFetcher, VersionLister
 from athens_proxy.upstream.go_command import GoCommand, GoSettings
-from athens_proxy.upstream.go_environment import private_globs
-from athens_proxy.upstream.goproxy import GoProxy
-from athens_proxy.upstream.hops import (
-    DirectHop,
-    FileHop,
-    Hop,
-    HttpHop,
-    InvalidChain,
-    OffHop,
-    first_http_hop,
-    parse_chain,
+from athens_proxy.upstream.go_environment import (
+    NO_DATABASE,
+    patterns_of,
+    private_globs,
+    settings_of,
+    sum_database,
+    unsummed_globs,
 )
-from athens_proxy.upstream.http import HttpLimits, HttpTransport
+from athens_proxy.upstream.hops import InvalidChain, first_http_hop, parse_chain
+from athens_proxy.upstream.http import HttpLimits
+from athens_proxy.upstream.outbound import OutboundProxies
+from athens_proxy.upstream.sources import Sources
 from athens_proxy.upstream.sumdb import ChecksumDatabases
+from athens_proxy.upstream.vcs_cache import VcsCache, open_vcs_cache
+from athens_proxy.upstream.verified import DatabaseReader, Verified
 
-MANY_HOPS = 1024
-_DEFAULT_CHAIN = "https://proxy.golang.org,direct"
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the rest of the proxy has of the outside.
+
+    Attributes:
+        fetcher: brings versions, verified, and announces their small files early.
+        lister: asks what exists.
+        checksums: the relay to the checksum databases.
+    """
+
+    fetcher: Announced
+    lister: VersionLister
+    checksums: ChecksumDatabases
+
+
+@asynccontextmanager
+async def open_outside(
+    config: Config, environ: Mapping[str, str], session: aiohttp.ClientSession, storage: Storage, scratch_root: Path
+) -> AsyncIterator[Outside]:
+    """Everything that speaks to the outside; closed when the context ends.
+
+    Args:
+        config: every setting.
+        environ: of the process; the go command gets a fixed part of it.
+        session: for everything over HTTP; stays the caller's.
+        storage: keeps what checksum databases answered.
+        scratch_root: an existing folder for temporary files.
+
+    Raises:
+        CannotStart: a chain, a pattern, a key or an address cannot be read, or the configured go command does not
+            exist.
+    """
+    _check_go_binary(config, environ)
+    variables = go_variables(config.upstream.go_env_vars)
+    outbound = _outbound(environ)
+    async with AsyncExitStack() as closing:
+        checksums = _checksum_databases(config, variables, session, storage, outbound)
+        closing.push_async_callback(checksums.aclose)
+        verifier = _verifier(config, variables, checksums, storage)
+        environ = closing.enter_context(with_credentials(config, environ))
+        settings = _go_settings(config, environ, variables, scratch_root, verifies=verifier is not None)
+        clones = await closing.enter_async_context(open_vcs_cache(scratch_root))
+        chain = _chain(config, session, outbound, settings, clones)
+        fetcher: ShowingFetcher = chain
+        if verifier:
+            fetcher = Verified(chain, verifier, is_public=_public(config, variables))
+        yield Outside(Announced(fetcher), chain, checksums)
 
 
 def go_variables(assignments: Iterable[EnvAssignment]) -> dict[str, str]:
@@ -45,88 +97,121 @@ def go_variables(assignments: Iterable[EnvAssignment]) -> dict[str, str]:
     return {assignment.name: assignment.value for assignment in assignments}
 
 
-def upstream_chain(
-    config: Config, environ: Mapping[str, str], session: aiohttp.ClientSession, *, scratch_root: Path
+def _chain(
+    config: Config, session: aiohttp.ClientSession, outbound: OutboundProxies, settings: GoSettings, clones: VcsCache
 ) -> UpstreamChain:
-    """The fetcher and lister of the configured GOPROXY chain.
-
-    Raises:
-        CannotStart: the chain or a private pattern cannot be read, or the configured go command does not exist.
-    """
-    key = config.origins["GoBinaryEnvVars"].name
-    variables = go_variables(config.upstream.go_env_vars)
-    _check_go_binary(config, environ)
-    go = GoCommand(_go_settings(config, environ, variables, scratch_root))
     defaults = HttpLimits()
     limits = replace(defaults, idle_s=min(defaults.idle_s, config.upstream.stash_timeout_s))  # without progress
-
-    @lru_cache(maxsize=MANY_HOPS)
-    def source_of(hop: Hop) -> Source:
-        match hop:
-            case HttpHop():
-                return GoProxy(HttpTransport(session, hop, limits), name=str(hop))
-            case FileHop(root=root):
-                return GoProxy(FileTransport(Path(root)), name=str(hop))
-            case DirectHop():
-                return go
-            case OffHop():
-                raise AssertionError("a chain answers `off` itself")
-            case _ as never:
-                assert_never(never)
-
+    sources = Sources(session, direct=GoCommand(settings, clones), limits=limits, outbound=outbound)
+    private = _sound_globs(config, private_globs(settings.variables))
     try:
-        private = _globs(private_globs(variables).split(","))
-        return UpstreamChain(_chain(config), private=private, source_of=source_of, scratch_root=scratch_root)
-    except (InvalidChain, InvalidPattern) as error:
-        raise CannotStart(f"{key}: {error}") from error
+        return UpstreamChain(
+            _goproxy(settings.variables), private=private, source_of=sources.of, scratch_root=settings.scratch_root
+        )
+    except InvalidChain as error:
+        raise CannotStart(f"{config.origins['GoBinaryEnvVars'].name}: {error}") from error
 
 
-def checksum_databases(config: Config, session: aiohttp.ClientSession, storage: Storage) -> ChecksumDatabases:
-    """The relay to the configured checksum databases, which keeps what it fetched in the store.
-
-    Raises:
-        CannotStart: a pattern cannot be read.
-    """
+def _checksum_databases(
+    config: Config,
+    variables: Mapping[str, str],
+    session: aiohttp.ClientSession,
+    storage: Storage,
+    outbound: OutboundProxies,
+) -> ChecksumDatabases:
     try:
-        patterns = _globs(config.upstream.no_sum_patterns)
-    except InvalidPattern as error:
-        raise CannotStart(f"{config.origins['NoSumPatterns'].name}: {error}") from error
+        hop = first_http_hop(parse_chain(_goproxy(variables)))
+    except InvalidChain as error:
+        raise CannotStart(f"{config.origins['GoBinaryEnvVars'].name}: {error}") from error
     return ChecksumDatabases(
         config.upstream.sum_dbs,
         session=session,
         records=storage,
-        no_sum_patterns=patterns,
-        proxy_hop=first_http_hop(parse_chain(_chain(config))),
+        no_sum_patterns=_no_sum_patterns(config),
+        proxy_hop=hop,
         offline=config.upstream.network_mode == "offline",
+        outbound=outbound,
     )
 
 
-def _globs(texts: Iterable[str]) -> list[Pattern]:
-    """Patterns as Go takes them in GOPRIVATE: any characters (`@` for a version), a slash at the end means nothing.
+def _verifier(
+    config: Config, variables: Mapping[str, str], checksums: ChecksumDatabases, storage: Storage
+) -> Verifier | None:
+    """Verification by the database of GOSUMDB; None where it is off, or none that SumDBs lists is that one."""
+    try:
+        key_text = sum_database(variables)
+        key = VerifierKey.parse(key_text) if key_text != NO_DATABASE else None
+    except InvalidNote as error:
+        raise CannotStart(f"{config.origins['GoBinaryEnvVars'].name}: GOSUMDB: {error}") from error
+    if key is None or not checksums.names:
+        _LOG.warning("modules are stored without verification: %s", "GOSUMDB is off" if key is None else "no SumDBs")
+        return None
+    database = checksums.database(key.name)
+    if database is None:
+        _LOG.warning(
+            "modules are stored without verification: SumDBs does not list %s; list it, or set GOSUMDB in"
+            " GoBinaryEnvVars to the name and key of a database that it lists",
+            key.name,
+        )
+        return None
+    return Verifier(key, DatabaseReader(database, storage))
 
-    Raises:
-        InvalidPattern: a class or an escape is left open; Go would match nothing with it, and a name would leak.
-    """
-    patterns = [Pattern.of_file(text.strip().removesuffix("/")) for text in texts]
+
+def _public(config: Config, variables: Mapping[str, str]) -> _Public:
+    globs = f"{private_globs(variables)},{unsummed_globs(variables)}"
+    return _Public((*_sound_globs(config, globs), *_no_sum_patterns(config)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Public:
+    """Whether a checksum database may be asked about a version: no pattern has its path, with or without version."""
+
+    private: Sequence[Pattern]
+
+    def __call__(self, version: ModuleVersion) -> bool:
+        texts = (version.path.text, str(version))
+        return not any(pattern.matches(text) for pattern in self.private for text in texts)
+
+
+def _sound_globs(config: Config, globs: str) -> tuple[Pattern, ...]:
+    return _sound(patterns_of(globs), config.origins["GoBinaryEnvVars"].name)
+
+
+def _no_sum_patterns(config: Config) -> tuple[Pattern, ...]:
+    return _sound(patterns_of(",".join(config.upstream.no_sum_patterns)), config.origins["NoSumPatterns"].name)
+
+
+def _sound(patterns: tuple[Pattern, ...], key: str) -> tuple[Pattern, ...]:
+    """The patterns; Go matches nothing with a malformed one, so that a private name would leave."""
     for pattern in patterns:
         if pattern.malformed:
-            raise InvalidPattern(f"pattern {pattern.text!r} is malformed; close its class with ']' or remove '['")
-    return [pattern for pattern in patterns if pattern.text]
+            problem = InvalidPattern(f"pattern {pattern.text!r} is malformed; close its class with ']' or remove '['")
+            raise CannotStart(f"{key}: {problem}")
+    return patterns
 
 
-def _chain(config: Config) -> str:
-    return go_variables(config.upstream.go_env_vars).get("GOPROXY") or _DEFAULT_CHAIN
+def _goproxy(variables: Mapping[str, str]) -> str:
+    return variables.get("GOPROXY") or settings_of(DEFAULT_GO_ENV_VARS)["GOPROXY"]
+
+
+def _outbound(environ: Mapping[str, str]) -> OutboundProxies:
+    try:
+        return OutboundProxies.of(environ)
+    except ValueError as error:
+        raise CannotStart(str(error)) from error
 
 
 def _go_settings(
-    config: Config, environ: Mapping[str, str], variables: Mapping[str, str], scratch_root: Path
+    config: Config, environ: Mapping[str, str], variables: Mapping[str, str], scratch_root: Path, *, verifies: bool
 ) -> GoSettings:
     return GoSettings(
         binary=config.upstream.go_binary,
         process_environment=environ,
-        variables=variables,
+        # What is verified here needs no second look by the go command.
+        variables={**variables, "GOSUMDB": "off"} if verifies else variables,
         scratch_root=scratch_root,
         no_sum_patterns=config.upstream.no_sum_patterns,
+        at_most=config.upstream.fetch_workers,
         fetch_timeout_s=config.upstream.stash_timeout_s,
         list_timeout_s=config.upstream.timeout_s,
     )

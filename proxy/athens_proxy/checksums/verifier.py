@@ -64,6 +64,43 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True)
+class Vouched:
+    """The sums that a database has for one module version, proven to be in its tree.
+
+    Attributes:
+        wanted: the version.
+        database: its name.
+        zip_h1: the sum of the zip.
+        mod_h1: the sum of the go.mod; "" for a toolchain, which is recorded without.
+    """
+
+    wanted: ModuleVersion
+    database: str
+    zip_h1: str
+    mod_h1: str
+
+    def check(self, sums: Sums) -> None:
+        """Succeed when both sums are the database's.
+
+        Raises:
+            ChecksumMismatch: one is not; the text has both.
+        """
+        self._compare("", sums.zip_h1, self.zip_h1)
+        self.check_mod(sums.mod_h1)
+
+    def check_mod(self, mod_h1: str) -> None:
+        """The same for the go.mod alone."""
+        if self.mod_h1:
+            self._compare("/go.mod", mod_h1, self.mod_h1)
+
+    def _compare(self, suffix: str, ours: str, theirs: str) -> None:
+        if ours != theirs:
+            raise ChecksumMismatch(
+                f"{self.wanted}{suffix}: checksum mismatch: upstream sent {ours}, {self.database} has {theirs}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class _Answer:
     record_id: int
     record: bytes
@@ -94,11 +131,10 @@ class Verifier:
         self._newest: _Tree | None = None
         self._proven_tiles: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
 
-    async def check(self, wanted: ModuleVersion, sums: Sums) -> None:
-        """Succeed when the database vouches for both sums.
+    async def vouched(self, wanted: ModuleVersion) -> Vouched:
+        """What the database vouches for; needs nothing of the module, so it can be asked while that is on its way.
 
         Raises:
-            ChecksumMismatch: it vouches for other sums; the text has both.
             ModuleNotFound: it does not know the version.
             BadUpstreamAnswer: what it answered cannot be proven.
             UpstreamError, UpstreamThrottled, UpstreamTimeout: it cannot be asked.
@@ -111,7 +147,7 @@ class Verifier:
                 record = await self._proven_record(wanted, fresh=True)
             except _Unproven as error:
                 raise BadUpstreamAnswer(f"{wanted}: {self._key.name} cannot be trusted: {error}") from error
-        _compare(wanted, sums, record, self._key.name)
+        return _vouched(wanted, record, self._key.name)
 
     async def _proven_record(self, wanted: ModuleVersion, *, fresh: bool) -> bytes:
         answer = self._parsed(await self._reader.lookup(wanted, fresh=fresh))
@@ -208,17 +244,12 @@ class _Unproven(Exception):
     """Something the database said does not follow from what it signed."""
 
 
-def _compare(wanted: ModuleVersion, sums: Sums, record: bytes, database: str) -> None:
+def _vouched(wanted: ModuleVersion, record: bytes, database: str) -> Vouched:
     lines: Sequence[str] = record.decode("utf-8", "replace").splitlines()
-    vouched = {tuple(fields[:2]): fields[2] for line in lines if len(fields := line.split(" ")) == 3}
-    expected = [("", sums.zip_h1), ("/go.mod", sums.mod_h1)]
-    for suffix, ours in expected:
-        theirs = vouched.get((wanted.path.text, wanted.version + suffix))
-        if theirs is None and suffix and wanted.path.is_toolchain:
-            continue  # the database records toolchains without their go.mod
-        if theirs is None:
+    sums = {tuple(fields[:2]): fields[2] for line in lines if len(fields := line.split(" ")) == 3}
+    zip_h1 = sums.get((wanted.path.text, wanted.version), "")
+    mod_h1 = sums.get((wanted.path.text, f"{wanted.version}/go.mod"), "")
+    for suffix, found in (("", zip_h1), ("/go.mod", mod_h1 or wanted.path.is_toolchain)):
+        if not found:
             raise BadUpstreamAnswer(f"{wanted}: {database} answered without a sum for {wanted}{suffix}")
-        if theirs != ours:
-            raise ChecksumMismatch(
-                f"{wanted}{suffix}: checksum mismatch: upstream sent {ours}, {database} has {theirs}"
-            )
+    return Vouched(wanted, database, zip_h1, mod_h1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, assert_never
@@ -15,12 +16,19 @@ from athens_proxy.errors import AccessDenied, ModuleNotFound, NotServed, ProxyEr
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.stash.stasher import Stasher
 from athens_proxy.storage.storage import Storage, StoredZip
-from athens_proxy.upstream.fetcher import VersionLister
+from athens_proxy.upstream.fetcher import SmallFiles, VersionLister
 
 T = TypeVar("T")
 OnLookup = Callable[[str, bool], None]
 # Hosts whose repositories always have the form host/user/repository, so that shorter paths need no question.
 _HOSTS_OF_THREE = frozenset({"github.com", "bitbucket.org"})
+
+
+class Early(Protocol):
+    """Shows the small files of a version that is being fetched."""
+
+    async def small_files(self, wanted: ModuleVersion, *, upstream: str = "") -> SmallFiles:
+        """They, as soon as they may be served; may wait for ever, so it is cancelled when the fetch ends first."""
 
 
 class Background(Protocol):
@@ -40,6 +48,7 @@ class Sources:
         lister: asks upstream what exists.
         background: fetches of the async modes.
         rules: what the download mode is.
+        early: answers `.info` and `.mod` while the zip is on its way; None to wait for the whole version.
     """
 
     storage: Storage
@@ -47,6 +56,7 @@ class Sources:
     lister: VersionLister
     background: Background
     rules: Rules
+    early: Early | None = None
 
 
 class StoredOrFetched:
@@ -93,34 +103,43 @@ class StoredOrFetched:
 
     async def info(self, wanted: ModuleVersion) -> bytes:
         """The stored `.info`, fetched first if need be."""
-        return await self._stored_or_fetched(wanted, "info", self._sources.storage.info)
+        return await self._stored_or_fetched(wanted, "info", self._sources.storage.info, early=lambda files: files.info)
 
     async def mod(self, wanted: ModuleVersion) -> bytes:
         """The stored `.mod`, fetched first if need be."""
-        return await self._stored_or_fetched(wanted, "mod", self._sources.storage.mod)
+        return await self._stored_or_fetched(wanted, "mod", self._sources.storage.mod, early=lambda files: files.mod)
 
     async def zip(self, wanted: ModuleVersion) -> StoredZip:
         """The stored zip, fetched first if need be."""
         return await self._stored_or_fetched(wanted, "zip", self._sources.storage.open_zip)
 
     async def _stored_or_fetched(
-        self, wanted: ModuleVersion, extension: str, read: Callable[[ModuleVersion], Awaitable[T]]
+        self,
+        wanted: ModuleVersion,
+        extension: str,
+        read: Callable[[ModuleVersion], Awaitable[T]],
+        *,
+        early: Callable[[SmallFiles], T] | None = None,
     ) -> T:
         try:
             stored = await read(wanted)
         except ModuleNotFound:
             self._on_lookup(_METRIC_NAMES[extension], False)
-            await self._obtain(wanted, extension, await self._sources.rules.about(wanted))
-            return await read(wanted)
+            files = await self._obtain(wanted, extension, await self._sources.rules.about(wanted))
+            return early(files) if early and files else await read(wanted)
         self._on_lookup(_METRIC_NAMES[extension], True)
         return stored
 
-    async def _obtain(self, wanted: ModuleVersion, extension: str, decision: Decision) -> None:
-        """Make a version be stored, or raise why it is not."""
+    async def _obtain(self, wanted: ModuleVersion, extension: str, decision: Decision) -> SmallFiles | None:
+        """Make a version be stored, or raise why it is not; returns its small files where they came before the zip."""
         match decision.effect:
             case FetchSync():
                 self._refuse_unaskable(wanted.path, f"{wanted} is not stored")
-                await self._sources.stasher.stash(wanted, upstream=decision.upstream)
+                stash = self._sources.stasher.stash(wanted, upstream=decision.upstream)
+                if extension == "zip" or self._sources.early is None:
+                    await stash
+                    return None
+                return await _first(stash, self._sources.early.small_files(wanted, upstream=decision.upstream))
             case FetchAsync():
                 self._fetch_later(wanted, decision.upstream)
                 raise NotServed(f"not found: {wanted} is being fetched in the background; try again later")
@@ -160,6 +179,21 @@ class StoredOrFetched:
         elements = path.text.split("/")
         if elements[0] in _HOSTS_OF_THREE and len(elements) < 3:
             raise ModuleNotFound(f"not found: {path} is no module: {elements[0]} has host/user/repository")
+
+
+async def _first(stash: Awaitable[object], small_files: Awaitable[SmallFiles]) -> SmallFiles | None:
+    """The small files, or None when the whole version is stored; what is still waited for then goes on by itself."""
+    stashing, showing = asyncio.ensure_future(stash), asyncio.ensure_future(small_files)
+    try:
+        await asyncio.wait({stashing, showing}, return_when=asyncio.FIRST_COMPLETED)
+        if showing.done():
+            return showing.result()
+        await stashing
+        return None
+    finally:
+        stashing.cancel()
+        showing.cancel()
+        await asyncio.gather(stashing, showing, return_exceptions=True)
 
 
 _METRIC_NAMES = {"info": "info", "mod": "gomod", "zip": "zip"}

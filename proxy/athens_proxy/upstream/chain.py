@@ -21,6 +21,7 @@ from athens_policy.patterns import Pattern
 from athens_proxy.errors import ModuleNotFound, NotServed, ProxyError
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.storage.storage import FetchedModule
+from athens_proxy.upstream.fetcher import Show, show_nobody
 from athens_proxy.upstream.hops import ChainLink, DirectHop, Hop, OffHop, parse_chain
 
 _T = TypeVar("_T")
@@ -32,8 +33,8 @@ _DIRECT_ONLY: Final = (ChainLink(DirectHop(), on_any_error=False),)
 class Source(Protocol):
     """What one hop can do; errors as in `Fetcher` and `VersionLister`."""
 
-    async def fetch(self, wanted: ModuleVersion, scratch: Path) -> FetchedModule:
-        """One version with its files in `scratch`, which is empty."""
+    async def fetch(self, wanted: ModuleVersion, scratch: Path, *, show: Show = show_nobody) -> FetchedModule:
+        """One version with its files in `scratch`, which is empty; `show` gets the small ones while the zip comes."""
 
     async def versions(self, path: ModulePath) -> list[str]:
         """See `VersionLister.versions`."""
@@ -69,7 +70,9 @@ class UpstreamChain:
         self._scratch_root = scratch_root
 
     @asynccontextmanager
-    async def fetch(self, wanted: ModuleVersion, *, upstream: str = "") -> AsyncIterator[FetchedModule]:
+    async def fetch(
+        self, wanted: ModuleVersion, *, upstream: str = "", show: Show = show_nobody
+    ) -> AsyncIterator[FetchedModule]:
         """One version from the first hop that has it; its files vanish when the context ends; see `Fetcher.fetch`."""
         scratch = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="athens-fetch-", dir=self._scratch_root))
         attempts = itertools.count()
@@ -77,7 +80,7 @@ class UpstreamChain:
         async def fetch_from(source: Source) -> FetchedModule:
             own = scratch / str(next(attempts))
             own.mkdir()
-            return await source.fetch(wanted, own)
+            return await source.fetch(wanted, own, show=show)
 
         try:
             yield await self._first(wanted.path, upstream, fetch_from)

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.storage.storage import FetchedModule
+
+
+@dataclass(frozen=True, slots=True)
+class SmallFiles:
+    """What arrives of a version long before its zip; the attributes are those of `FetchedModule`."""
+
+    wanted: ModuleVersion
+    info: bytes
+    mod: bytes
+    mod_h1: str
+
+
+Show = Callable[[SmallFiles], Awaitable[None]]
+"""Takes the small files of a version while its zip is on its way; never raises."""
+
+
+async def show_nobody(files: SmallFiles) -> None:
+    """Nobody waits for the small files alone."""
 
 
 class Fetcher(Protocol):
@@ -23,6 +43,15 @@ class Fetcher(Protocol):
             ModuleNotFound: no source has it.
             UpstreamDenied, UpstreamError, UpstreamThrottled, UpstreamTimeout: see `errors.py`.
         """
+
+
+class ShowingFetcher(Protocol):
+    """A `Fetcher` that also shows the small files early."""
+
+    def fetch(
+        self, wanted: ModuleVersion, *, upstream: str = "", show: Show = show_nobody
+    ) -> AbstractAsyncContextManager[FetchedModule]:
+        """As `Fetcher.fetch`; `show` is called where a source has the small files before the zip."""
 
 
 class VersionLister(Protocol):

@@ -1,6 +1,7 @@
 """`direct`: the origin's version control system, asked through the `go` command.
 
-Each run has its own GOPATH and process group, so that a fetch can neither see another's files nor outlive its deadline.
+Each run has its own GOPATH and process group, so that a fetch can neither see another's files nor outlive its deadline;
+only clones are shared.
 
 Source: https://go.dev/ref/mod#go-mod-download (-json), https://go.dev/ref/mod#go-list-m
 """
@@ -21,11 +22,13 @@ from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.errors import BadUpstreamAnswer, InvalidVersion, ModuleNotFound, ProxyError, UpstreamTimeout
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo, grammar
 from athens_proxy.storage.storage import FetchedModule
-from athens_proxy.upstream.go_environment import go_environment
+from athens_proxy.upstream.fetcher import Show, show_nobody
+from athens_proxy.upstream.go_environment import VCS_FOLDER, go_environment
 from athens_proxy.upstream.go_errors import classified
 from athens_proxy.upstream.goproxy import listable_versions
 from athens_proxy.upstream.process import Finished, run
 from athens_proxy.upstream.transport import scratch_failure
+from athens_proxy.upstream.vcs_cache import VcsCache
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 
 # What git calls a revision expression is no name of a branch or tag (git-check-ref-format); `-x` would be an option.
@@ -43,6 +46,7 @@ class GoSettings:
         variables: GoBinaryEnvVars.
         no_sum_patterns: modules that the checksum database does not know.
         scratch_root: directory below which list and query runs get their temporary directories.
+        at_most: how many fetches may run at once (GoGetWorkers).
         fetch_timeout_s: seconds for one fetch (StashTimeout).
         list_timeout_s: seconds for one list or query (Timeout).
     """
@@ -52,18 +56,26 @@ class GoSettings:
     variables: Mapping[str, str]
     scratch_root: Path
     no_sum_patterns: Sequence[str] = ()
+    at_most: int = 10
     fetch_timeout_s: float = 600.0
     list_timeout_s: float = 300.0
 
 
 class GoCommand:
-    """The `direct` hop; a `Source`."""
+    """The `direct` hop; a `Source`.
 
-    def __init__(self, settings: GoSettings) -> None:
+    Args:
+        settings: see `GoSettings`.
+        clones: what fetches share.
+    """
+
+    def __init__(self, settings: GoSettings, clones: VcsCache) -> None:
         self._settings = settings
+        self._clones = clones
+        self._slots = asyncio.Semaphore(settings.at_most)
 
-    async def fetch(self, wanted: ModuleVersion, scratch: Path) -> FetchedModule:
-        """One version; its zip is moved to `scratch`.
+    async def fetch(self, wanted: ModuleVersion, scratch: Path, *, show: Show = show_nobody) -> FetchedModule:
+        """One version; its zip is moved to `scratch`, and nothing of it is there any earlier.
 
         Raises:
             ModuleNotFound, UpstreamError, UpstreamThrottled, UpstreamTimeout: see `errors.py`.
@@ -71,13 +83,14 @@ class GoCommand:
         _refuse_unsafe(wanted)
         attempt = f"fetching {wanted} from its origin"
         work = scratch / "go"
-        done = await self._go(
-            ["mod", "download", "-json", "--", str(wanted)], work, self._settings.fetch_timeout_s, attempt
-        )
-        answer = _answer(done)
-        # `go` also reports an error where it did pack the zip, as for a go.mod that wants a newer Go than the proxy's.
-        if not answer.get("Zip"):
-            raise classified(str(answer.get("Error") or done.stderr.decode("utf-8", "replace")), attempt=attempt)
+        argv = ["mod", "download", "-json", "--", str(wanted)]
+        async with self._slots, self._clones.clones(wanted.path) as clones:
+            _link(work / VCS_FOLDER, clones)
+            done = await self._go(argv, work, self._settings.fetch_timeout_s, attempt)
+            answer = _answer(done)
+            # `go` also reports an error where it did pack the zip, as for a go.mod that wants a newer Go than ours.
+            if not answer.get("Zip"):
+                raise classified(str(answer.get("Error") or done.stderr.decode("utf-8", "replace")), attempt=attempt)
         return await asyncio.to_thread(_fetched, wanted.path, answer, scratch)
 
     async def versions(self, path: ModulePath) -> list[str]:
@@ -132,6 +145,14 @@ class GoCommand:
             ) from error
 
 
+def _link(own: Path, shared: Path) -> None:
+    try:
+        own.parent.mkdir(parents=True)
+        own.symlink_to(shared)
+    except OSError as error:
+        raise scratch_failure(error, own) from error
+
+
 def _refuse_unsafe(wanted: ModuleVersion) -> None:
     if _UNSAFE_QUERY.search(wanted.version):
         raise InvalidVersion(
@@ -160,11 +181,7 @@ def _version(path: ModulePath, answer: Mapping[str, Any]) -> ModuleVersion:
 
 
 def _fetched(path: ModulePath, answer: Mapping[str, Any], scratch: Path) -> FetchedModule:
-    version = ModuleVersion(path, str(answer.get("Version")))
-    if not version.is_canonical:
-        raise BadUpstreamAnswer(
-            f"{path}: the go command answered {grammar.quoted(version.version)}, which is no version"
-        )
+    version = _version(path, answer)
     try:
         info = RevInfo.parse(Path(answer["Info"]).read_bytes())
         mod = Path(answer["GoMod"]).read_bytes()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from athens_policy.patterns import Pattern
+from athens_proxy.checksums.note import SUM_GOLANG_ORG
 
 PASSED_ON: Final = (
     "PATH",
@@ -28,6 +29,13 @@ PASSED_ON: Final = (
     "SSL_CERT_DIR",
 )
 
+MODULE_CACHE: Final = "gopath/pkg/mod"
+NO_DATABASE: Final = "off"
+# The second is another address of the first.
+_PUBLIC_DATABASES: Final = ("sum.golang.org", "sum.golang.google.cn")
+VCS_FOLDER: Final = f"{MODULE_CACHE}/cache/vcs"
+"""Where a run keeps clones, below its private directory."""
+
 
 def settings_of(go_binary_env_vars: Sequence[str]) -> dict[str, str]:
     """The `NAME=value` entries of GoBinaryEnvVars; a later entry wins, one without `=` is refused at start."""
@@ -42,6 +50,17 @@ def private_globs(settings: Mapping[str, str]) -> str:
 def unsummed_globs(settings: Mapping[str, str]) -> str:
     """Go's comma-separated patterns of modules that no database may be asked for: GONOSUMDB, else GOPRIVATE."""
     return settings.get("GONOSUMDB") or settings.get("GOPRIVATE", "")
+
+
+def sum_database(settings: Mapping[str, str]) -> str:
+    """The verifier key of the database that GOSUMDB names, `NO_DATABASE` for none.
+
+    GOSUMDB is `name`, `name+key` or either with an address, which SumDBs decides here; a bare name without a known key
+    is returned as it is.
+    """
+    fields = settings.get("GOSUMDB", "").split()
+    name = fields[0] if fields else _PUBLIC_DATABASES[0]
+    return SUM_GOLANG_ORG if name in _PUBLIC_DATABASES else name
 
 
 def patterns_of(globs: str) -> tuple[Pattern, ...]:
@@ -81,7 +100,7 @@ def go_environment(
         "GOFLAGS": _with_writable_cache(environment.get("GOFLAGS", "")),
         "GOPROXY": "direct",  # the chain's other hops are spoken natively
         "GOPATH": str(work / "gopath"),
-        "GOMODCACHE": str(work / "gopath" / "pkg" / "mod"),
+        "GOMODCACHE": str(work / MODULE_CACHE),
         "GOCACHE": str(work / "cache"),
         "TMPDIR": str(work / "tmp"),
     }

@@ -19,6 +19,7 @@ from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.errors import BadUpstreamAnswer, ModuleNotFound
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo, grammar
 from athens_proxy.storage.storage import FetchedModule
+from athens_proxy.upstream.fetcher import Show, SmallFiles, show_nobody
 from athens_proxy.upstream.transport import ProxyTransport
 from athens_proxy.upstream.zipcheck import MAX_GO_MOD_BYTES, MAX_ZIP_BYTES, checked_zip_h1
 
@@ -41,7 +42,7 @@ class GoProxy:
         self._transport = transport
         self._name = name
 
-    async def fetch(self, wanted: ModuleVersion, scratch: Path) -> FetchedModule:
+    async def fetch(self, wanted: ModuleVersion, scratch: Path, *, show: Show = show_nobody) -> FetchedModule:
         """One version whose files lie in `scratch`; a query is resolved first.
 
         Raises:
@@ -52,20 +53,12 @@ class GoProxy:
         zip_path = scratch / "module.zip"
         try:
             async with asyncio.TaskGroup() as files:
-                info = files.create_task(self._info(wanted))
-                mod = files.create_task(self._mod(wanted))
-                zip_bytes = files.create_task(self._zip(wanted, zip_path))
+                small = files.create_task(self._shown(wanted, show))
+                zip_file = files.create_task(self._zip(wanted, zip_path))
         except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None  # the first to fail; the others were cancelled because of it
-        return FetchedModule(
-            wanted=wanted,
-            info=info.result().of_version().encode(),
-            mod=mod.result(),
-            zip_path=zip_path,
-            zip_size_bytes=zip_bytes.result(),
-            zip_h1=await asyncio.to_thread(checked_zip_h1, zip_path, wanted),
-            mod_h1=mod_hash1(mod.result()),
-        )
+            raise _first(failures) from None  # the others were cancelled because of it
+        (size_bytes, zip_h1), shown = zip_file.result(), small.result()
+        return FetchedModule(wanted, shown.info, shown.mod, zip_path, size_bytes, zip_h1, shown.mod_h1)
 
     async def versions(self, path: ModulePath) -> list[str]:
         """The listed versions that may be listed; see `VersionLister.versions`."""
@@ -124,8 +117,17 @@ class GoProxy:
             raise BadUpstreamAnswer(f"{wanted}: {self._name} answered a go.mod without a module directive")
         return mod
 
-    async def _zip(self, wanted: ModuleVersion, into: Path) -> int:
-        return await self._transport.download(self._file(wanted, "zip"), into, at_most_bytes=MAX_ZIP_BYTES)
+    async def _shown(self, wanted: ModuleVersion, show: Show) -> SmallFiles:
+        async with asyncio.TaskGroup() as files:
+            info = files.create_task(self._info(wanted))
+            mod = files.create_task(self._mod(wanted))
+        small = SmallFiles(wanted, info.result().of_version().encode(), mod.result(), mod_hash1(mod.result()))
+        await show(small)
+        return small
+
+    async def _zip(self, wanted: ModuleVersion, into: Path) -> tuple[int, str]:
+        size_bytes = await self._transport.download(self._file(wanted, "zip"), into, at_most_bytes=MAX_ZIP_BYTES)
+        return size_bytes, await asyncio.to_thread(checked_zip_h1, into, wanted)
 
     async def _revision(self, file: str, asked: str) -> RevInfo:
         data = await self._transport.read(file, at_most_bytes=MAX_INFO_BYTES)
@@ -144,6 +146,13 @@ class GoProxy:
     @staticmethod
     def _file(wanted: ModuleVersion, extension: str) -> str:
         return f"{wanted.path.escaped}/@v/{wanted.escaped_version}.{extension}"
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    failure: BaseException = failures
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
 
 
 def listable_versions(path: ModulePath, lines: Iterable[str]) -> list[str]:

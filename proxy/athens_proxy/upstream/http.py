@@ -20,10 +20,11 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from athens_proxy.errors import BadUpstreamAnswer, UpstreamTimeout
+from athens_proxy.errors import BadUpstreamAnswer, UpstreamThrottled, UpstreamTimeout
 from athens_proxy.upstream.answers import failure_of_status, failure_of_transport
 from athens_proxy.upstream.hops import HttpHop
 from athens_proxy.upstream.outbound import OutboundProxies
+from athens_proxy.upstream.throttle import Throttle
 from athens_proxy.upstream.transport import scratch_failure
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -68,6 +69,7 @@ class HttpTransport:
         session: shared by all upstreams; the composition root opens and closes it.
         hop: the proxy's address and credential.
         outbound: forward proxies on the way to it.
+        throttle: shared by all transports that may ask the same host.
     """
 
     def __init__(
@@ -77,8 +79,10 @@ class HttpTransport:
         limits: HttpLimits,
         *,
         outbound: OutboundProxies = NO_PROXIES,
+        throttle: Throttle | None = None,
     ) -> None:
         self._session = session
+        self._throttle = throttle or Throttle()
         self._outbound = outbound
         self._hop = hop
         self._limits = limits
@@ -111,11 +115,15 @@ class HttpTransport:
     async def _answer(self, path: str, headers: dict[str, str] | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
         attempt = f"reading {path} from {self._hop}"
         url = self._url(path)
+        self._throttle.refuse(url, attempt)
         try:
             answer = await self._redirected(url, headers or {}, attempt)
             async with answer:
                 if answer.status != 200:
-                    raise failure_of_status(answer, await _shown_body(answer), attempt)
+                    failure = failure_of_status(answer, await _shown_body(answer), attempt)
+                    if isinstance(failure, UpstreamThrottled):
+                        self._throttle.hold(url, failure)
+                    raise failure
                 yield answer
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise failure_of_transport(error, attempt) from error

@@ -14,6 +14,7 @@ from athens_proxy.upstream.goproxy import GoProxy
 from athens_proxy.upstream.hops import DirectHop, FileHop, Hop, HttpHop, OffHop
 from athens_proxy.upstream.http import NO_PROXIES, HttpLimits, HttpTransport
 from athens_proxy.upstream.outbound import OutboundProxies
+from athens_proxy.upstream.throttle import Throttle
 
 
 class Sources:
@@ -38,6 +39,7 @@ class Sources:
         self._direct = direct
         self._limits = limits or HttpLimits()
         self._outbound = outbound
+        self._throttle = Throttle()
 
     def of(self, hop: Hop) -> Source:
         """The source that speaks to a hop.
@@ -47,7 +49,10 @@ class Sources:
         """
         match hop:
             case HttpHop():
-                return GoProxy(HttpTransport(self._session, hop, self._limits, outbound=self._outbound), name=str(hop))
+                transport = HttpTransport(
+                    self._session, hop, self._limits, outbound=self._outbound, throttle=self._throttle
+                )
+                return GoProxy(transport, name=str(hop))
             case FileHop():
                 return GoProxy(FileTransport(Path(hop.root)), name=str(hop))
             case DirectHop():

@@ -18,6 +18,7 @@ from athens_proxy.upstream.chain import UpstreamChain
 from athens_proxy.upstream.go_command import GoCommand, GoSettings
 from athens_proxy.upstream.http import HttpLimits, open_upstream_session
 from athens_proxy.upstream.sources import Sources
+from athens_proxy.upstream.vcs_cache import VcsCache
 from support import goproxy_server as server
 from support.git_origin import GitOrigin
 from support.goproxy_server import Fault, GoProxyServer
@@ -55,7 +56,7 @@ def chain_over(
         scratch_root=scratch_root,
     )
     limits = HttpLimits(idle_s=5, retry_delay_s=0.001)
-    sources = Sources(session, direct=GoCommand(settings), limits=limits)
+    sources = Sources(session, direct=GoCommand(settings, VcsCache(scratch_root)), limits=limits)
     return UpstreamChain(text, private=(), source_of=sources.of, scratch_root=scratch_root)
 
 

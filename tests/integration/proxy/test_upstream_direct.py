@@ -15,6 +15,7 @@ from athens_proxy.errors import InvalidVersion, ModuleNotFound, ProxyError, Upst
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.upstream.go_command import GoCommand, GoSettings
 from athens_proxy.upstream.go_environment import settings_of
+from athens_proxy.upstream.vcs_cache import VcsCache
 from support.git_origin import GitOrigin
 from support.modules_fixture import SampleModule
 
@@ -43,7 +44,8 @@ def go(origin: GitOrigin, tmp_path: Path) -> MakeGo:
                 scratch_root=scratch_root,
                 fetch_timeout_s=timeout_s,
                 list_timeout_s=timeout_s,
-            )
+            ),
+            VcsCache(scratch_root),
         )
 
     return make

@@ -19,6 +19,7 @@ from athens_proxy.upstream.hops import first_http_hop, parse_chain
 from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.upstream.sources import Sources
 from athens_proxy.upstream.sumdb import ChecksumDatabases
+from athens_proxy.upstream.vcs_cache import VcsCache
 from athens_proxy.upstream.verified import DatabaseReader, Verified
 from support.memory_records import MemoryRecords
 from support.modules_fixture import SampleModule, write_file_proxy
@@ -39,7 +40,8 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def chain(public_chain: str, session: aiohttp.ClientSession, tmp_path: Path) -> UpstreamChain:
-    direct = GoCommand(GoSettings(binary="go", process_environment={}, variables={}, scratch_root=tmp_path))
+    settings = GoSettings(binary="go", process_environment={}, variables={}, scratch_root=tmp_path)
+    direct = GoCommand(settings, VcsCache(tmp_path))
     return UpstreamChain(public_chain, private=(), source_of=Sources(session, direct=direct).of, scratch_root=tmp_path)
 
 
@@ -96,7 +98,7 @@ async def test_upper_case_incompatible_and_pseudo_versions_are_fetched(chain: Up
 async def test_the_public_database_vouches_for_what_it_should(
     chain: UpstreamChain, verifier: Verifier, records: MemoryRecords
 ) -> None:
-    verified = Verified(chain, verifier, is_public=lambda path: True)
+    verified = Verified(chain, verifier, is_public=lambda version: True)
     for wanted in (module("rsc.io/quote", "v1.5.2"), module("golang.org/x/text", "v0.14.0")):
         async with verified.fetch(wanted) as fetched:
             assert fetched.wanted == wanted
@@ -108,12 +110,13 @@ async def test_changed_bytes_are_never_handed_over(
     verifier: Verifier, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     tampered = SampleModule("rsc.io/quote", "v1.5.2", {"quote.go": b"package quote // evil\n"})
-    direct = GoCommand(GoSettings(binary="go", process_environment={}, variables={}, scratch_root=tmp_path))
+    settings = GoSettings(binary="go", process_environment={}, variables={}, scratch_root=tmp_path)
+    direct = GoCommand(settings, VcsCache(tmp_path))
     root = write_file_proxy(tmp_path / "proxy", [tampered])
     chain = UpstreamChain(
         f"file://{root}", private=(), source_of=Sources(session, direct=direct).of, scratch_root=tmp_path
     )
-    verified = Verified(chain, verifier, is_public=lambda path: path.text.startswith("rsc.io/"))
+    verified = Verified(chain, verifier, is_public=lambda version: version.path.text.startswith("rsc.io/"))
 
     with pytest.raises(ChecksumMismatch, match="h1:w5fcysjrx7yqtD/aO"):
         async with verified.fetch(tampered.wanted):
@@ -124,12 +127,13 @@ async def test_a_private_module_is_handed_over_without_a_lookup(
     session: aiohttp.ClientSession, verifier: Verifier, records: MemoryRecords, tmp_path: Path
 ) -> None:
     sample = SampleModule()
-    direct = GoCommand(GoSettings(binary="go", process_environment={}, variables={}, scratch_root=tmp_path))
+    settings = GoSettings(binary="go", process_environment={}, variables={}, scratch_root=tmp_path)
+    direct = GoCommand(settings, VcsCache(tmp_path))
     root = write_file_proxy(tmp_path / "proxy", [sample])
     chain = UpstreamChain(
         f"file://{root}", private=(), source_of=Sources(session, direct=direct).of, scratch_root=tmp_path
     )
 
-    async with Verified(chain, verifier, is_public=lambda path: False).fetch(sample.wanted) as fetched:
+    async with Verified(chain, verifier, is_public=lambda version: False).fetch(sample.wanted) as fetched:
         assert fetched.mod == sample.mod
     assert not records.by_name

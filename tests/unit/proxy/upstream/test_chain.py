@@ -21,6 +21,7 @@ from athens_proxy.errors import (
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.chain import UpstreamChain
+from athens_proxy.upstream.fetcher import Show, show_nobody
 from athens_proxy.upstream.hops import Hop
 from support.modules_fixture import SampleModule
 
@@ -42,7 +43,7 @@ class ScriptedSource:
             raise self.failure
         return RevInfo(self.name)
 
-    async def fetch(self, wanted: ModuleVersion, scratch: Path) -> FetchedModule:
+    async def fetch(self, wanted: ModuleVersion, scratch: Path, *, show: Show = show_nobody) -> FetchedModule:
         (scratch / "half").write_bytes(b"written before a failure")
         self._info(str(wanted))
         return SampleModule(wanted.path.text, wanted.version).fetched(scratch)

@@ -23,6 +23,10 @@ def log_of(size: int, seed: bytes = bytes(32)) -> ChecksumLog:
     return ChecksumLog([record("example.com/m", f"v1.{number}.0") for number in range(size)], seed=seed)
 
 
+async def check(verifier: Verifier, version: ModuleVersion, sums: Sums) -> None:
+    (await verifier.vouched(version)).check(sums)
+
+
 def verifier_of(log: ChecksumLog) -> Verifier:
     return Verifier(VerifierKey.parse(log.key), log)
 
@@ -53,24 +57,24 @@ async def test_every_record_of_a_log_is_proven(size: int) -> None:
     log = log_of(size)
     verifier = verifier_of(log)
     for number in {0, size // 2, size - 1}:
-        await verifier.check(wanted(number), GOOD)
+        await check(verifier, wanted(number), GOOD)
 
 
 async def test_a_third_tile_level_is_proven() -> None:
     log = log_of(256 * 256 + 300)
 
-    await verifier_of(log).check(wanted(70), GOOD)
+    await check(verifier_of(log), wanted(70), GOOD)
 
 
 @pytest.mark.parametrize("sums", [Sums("h1:other", "h1:mod"), Sums("h1:zip", "h1:other")])
 async def test_another_sum_is_a_mismatch_with_both_sums(sums: Sums) -> None:
     with pytest.raises(ChecksumMismatch, match=r"h1:other, sum\.example\.com has h1:(zip|mod)"):
-        await verifier_of(log_of(3)).check(wanted(1), sums)
+        await check(verifier_of(log_of(3)), wanted(1), sums)
 
 
 async def test_an_unknown_version_is_not_found() -> None:
     with pytest.raises(ModuleNotFound):
-        await verifier_of(log_of(3)).check(wanted(9), GOOD)
+        await check(verifier_of(log_of(3)), wanted(9), GOOD)
 
 
 async def test_a_record_of_another_version_vouches_for_nothing() -> None:
@@ -78,7 +82,7 @@ async def test_a_record_of_another_version_vouches_for_nothing() -> None:
     log.spoilt[f"lookup/{wanted(2)}"] = log.answer(1)
 
     with pytest.raises(BadUpstreamAnswer, match="without a sum"):
-        await verifier_of(log).check(wanted(2), GOOD)
+        await check(verifier_of(log), wanted(2), GOOD)
 
 
 def forged(log: ChecksumLog) -> dict[str, bytes]:
@@ -105,7 +109,7 @@ async def test_a_forged_lookup_is_never_believed(lie: str) -> None:
     log.spoilt[f"lookup/{wanted(1)}"] = forged(log)[lie]
 
     with pytest.raises(BadUpstreamAnswer, match="cannot be trusted"):
-        await verifier_of(log).check(wanted(1), Sums("h1:evil", "h1:evil"))
+        await check(verifier_of(log), wanted(1), Sums("h1:evil", "h1:evil"))
 
 
 @pytest.mark.parametrize("path", ["tile/8/0/000", "tile/8/0/001.p/44", "tile/8/1/000.p/1"])
@@ -116,14 +120,14 @@ async def test_a_forged_tile_is_never_believed(path: str, kind: str) -> None:
     log.spoilt[path] = bytes(32 * width) if kind == "flipped" else bytes(32 * width - 1)
 
     with pytest.raises(BadUpstreamAnswer, match="cannot be trusted"):
-        await verifier_of(log).check(wanted(1), GOOD)
+        await check(verifier_of(log), wanted(1), GOOD)
 
 
 async def test_what_was_spoilt_in_the_cache_is_asked_afresh() -> None:
     log = log_of(300)
     log.spoilt_once = {"tile/8/0/000": bytes(32 * 256), f"lookup/{wanted(1)}": b"<html>"}
 
-    await verifier_of(log).check(wanted(1), GOOD)
+    await check(verifier_of(log), wanted(1), GOOD)
 
 
 async def test_the_newest_tree_is_kept_and_grows() -> None:
@@ -131,46 +135,46 @@ async def test_the_newest_tree_is_kept_and_grows() -> None:
     log.spoilt = {f"lookup/{wanted(n)}": log.answer(n, size=size) for n, size in ((1, 300), (2, 600), (3, 400))}
     verifier = verifier_of(log)
     for number in (1, 2, 3):
-        await verifier.check(wanted(number), GOOD)
+        await check(verifier, wanted(number), GOOD)
 
     assert log.kept == log.note(600)
 
 
 async def test_the_kept_tree_binds_the_next_process() -> None:
     log = log_of(300)
-    await verifier_of(log).check(wanted(1), GOOD)
+    await check(verifier_of(log), wanted(1), GOOD)
     forked = ChecksumLog([record("example.com/m", f"v1.{n}.0", "h1:evil", "h1:evil") for n in range(301)])
     forked.kept = log.kept
 
     with pytest.raises(BadUpstreamAnswer, match="cannot be trusted"):
-        await verifier_of(forked).check(wanted(1), Sums("h1:evil", "h1:evil"))
+        await check(verifier_of(forked), wanted(1), Sums("h1:evil", "h1:evil"))
 
 
 async def test_a_larger_tree_with_another_past_is_a_fork() -> None:
     log = log_of(300)
     verifier = verifier_of(log)
-    await verifier.check(wanted(1), GOOD)
+    await check(verifier, wanted(1), GOOD)
     log.records = [record("example.com/m", "v1.0.0", "h1:evil"), *log.records[1:], record("example.com/new", "v1.0.0")]
 
     with pytest.raises(BadUpstreamAnswer, match="how its tree of 301 begins"):
-        await verifier.check(wanted(0, "example.com/new"), GOOD)
+        await check(verifier, wanted(0, "example.com/new"), GOOD)
 
 
 async def test_two_trees_of_one_size_are_a_fork() -> None:
     log = log_of(10)
     verifier = verifier_of(log)
-    await verifier.check(wanted(1), GOOD)
+    await check(verifier, wanted(1), GOOD)
     log.spoilt[f"lookup/{wanted(2)}"] = b"2\n" + log.records[2] + b"\n" + log.note(10, root=b"\x01" * 32)
 
     with pytest.raises(BadUpstreamAnswer, match="two different trees"):
-        await verifier.check(wanted(2), GOOD)
+        await check(verifier, wanted(2), GOOD)
 
 
 async def test_a_proven_tile_is_read_once() -> None:
     log = log_of(600)
     verifier = verifier_of(log)
     for number in range(50):
-        await verifier.check(wanted(number), GOOD)
+        await check(verifier, wanted(number), GOOD)
 
     assert log.asked.count("tile/8/0/000") == 1
 
@@ -178,7 +182,7 @@ async def test_a_proven_tile_is_read_once() -> None:
 async def test_a_toolchain_needs_no_sum_of_its_go_mod() -> None:
     line = b"golang.org/toolchain v1.0.0 h1:zip\n"
 
-    await verifier_of(ChecksumLog([line])).check(wanted(0, "golang.org/toolchain"), GOOD)
+    await check(verifier_of(ChecksumLog([line])), wanted(0, "golang.org/toolchain"), GOOD)
 
 
 def test_the_key_of_the_public_database_is_sound() -> None:
