@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from enum import Enum, auto
-from html import escape
 from typing import Final
 from urllib.parse import quote
 
@@ -21,6 +20,17 @@ _IN_TAG: Final = re.compile(r"(?P<end>>)|(?P<skip>[\s/]+)|(?P<name>[^\s/>=]+)(?P
 _UNQUOTED_END: Final = re.compile(r"[\s>]")
 _JS_TOKEN: Final = re.compile(r"\\.|[\"'`]", re.DOTALL)
 _ADDRESSES: Final = frozenset({"href", "src", "action", "formaction", "cite", "poster", "data", "background", "srcset"})
+_HTML: Final = str.maketrans(
+    {
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        '"': "&#34;",
+        "'": "&#39;",
+        "+": "&#43;",
+        "\0": "\N{REPLACEMENT CHARACTER}",
+    }
+)
 _RAW_TEXT: Final = frozenset({"script", "style"})
 _SAFE_SCHEME: Final = re.compile(r"(https?|mailto):|[^:]*([/?#]|$)", re.IGNORECASE)
 
@@ -61,7 +71,7 @@ class HtmlContext:
             case _State.QUOTED:
                 return _html(self._attribute_value(value))
             case _State.RAW if self._element == "script":
-                return _script_string(value)[1:-1] if self._quote else _script_string(value)
+                return _script_string(value) if self._quote else f'"{_script_string(value)}"'
             case _:
                 return REFUSED
 
@@ -72,10 +82,10 @@ class HtmlContext:
         if name not in _ADDRESSES:
             return value
         if "?" in self._before or "#" in self._before:
-            return quote(value, safe="-._~")
+            return _percent_encoded(value, "-._~")
         if not self._before.strip() and not _SAFE_SCHEME.match(value):
             return f"#{REFUSED}"
-        return quote(value, safe="!#$&*+,/:;=?@[]%-._~")
+        return _percent_encoded(value, "!#$&*+,/:;=?@[]%-._~")
 
     def _step(self, text: str, at: int) -> int:
         match self._state:
@@ -150,12 +160,17 @@ class HtmlContext:
 
 
 def _html(value: str) -> str:
-    return escape(value.replace("\0", "\N{REPLACEMENT CHARACTER}")).replace("+", "&#43;")
+    return value.translate(_HTML)
+
+
+def _percent_encoded(value: str, safe: str) -> str:
+    """As Go does it: with small letters in the escapes."""
+    return re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), quote(value, safe=safe))
 
 
 def _script_string(value: str) -> str:
-    """A string for a script: nothing in it can end the string, the script or start a comment."""
-    text = json.dumps(value)
+    """The inside of a string in a script: nothing in it can end the string, the script or start a comment."""
+    text = json.dumps(value)[1:-1].replace('\\"', "\\u0022")
     for sign in "<>&'`/+$":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text
