@@ -50,7 +50,8 @@ def drift_of(desired: Manifest, before: Manifest | None, after: Manifest) -> Dri
 def _differences(desired: object, live: object, path: str) -> Iterator[str]:
     if isinstance(desired, Mapping):
         if not isinstance(live, Mapping):
-            yield path
+            if not (_is_empty(desired) and _is_empty(live)):
+                yield path
             return
         for name, value in desired.items():
             yield from _differences(value, live.get(name), f"{path}.{name}")
@@ -58,8 +59,13 @@ def _differences(desired: object, live: object, path: str) -> Iterator[str]:
         named = {item["name"]: item for item in live if isinstance(item, Mapping) and "name" in item}
         for item in desired:
             yield from _differences(item, named.get(item["name"]), f"{path}[{item['name']}]")
-    elif desired != live:
+    elif desired != live and not (_is_empty(desired) and _is_empty(live)):
         yield path
+
+
+def _is_empty(value: object) -> bool:
+    """Whether the API server may leave it out: it stores no empty texts, lists and maps where a field is optional."""
+    return value is None or value in ("", [], {})
 
 
 def _is_keyed(items: Sequence[object]) -> bool:
@@ -70,7 +76,7 @@ def _last_writer(live: Manifest) -> str:
     entries: list[Mapping[str, Any]] = [
         entry
         for entry in live["metadata"].get("managedFields") or ()
-        if entry.get("manager") != FIELD_MANAGER and not entry.get("subresource")
+        if entry.get("manager") != FIELD_MANAGER and entry.get("subresource") != "status"
     ]
     entries.sort(key=lambda entry: str(entry.get("time", "")))
     return str(entries[-1].get("manager", "")) if entries else ""

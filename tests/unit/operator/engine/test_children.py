@@ -95,6 +95,26 @@ def test_a_changed_field_is_restored_and_reported_with_its_path() -> None:
     asyncio.run(main())
 
 
+def test_only_what_somebody_changed_is_named_and_the_subresource_of_a_writer_does_not_hide_it() -> None:
+    """The API server stores no empty texts, so what it left out was not changed by anybody."""
+
+    async def main() -> None:
+        bench = Bench()
+        wanted = child(env=[{"name": "PINNED", "value": ""}], data={})
+        await bench.children.apply(owner(), [wanted])
+        live = child(env=[{"name": "PINNED"}], port=3)
+        entries = [{"manager": "kubectl", "subresource": "scale"}, {"manager": "kubelet", "subresource": "status"}]
+        live["metadata"]["managedFields"] = entries
+        bench.cluster.put(live)
+        bench.watch()
+
+        outcome = await bench.children.apply(owner(), [wanted])
+
+        assert [(drift.paths, drift.manager) for drift in outcome.drifts] == [(("spec.port",), "kubectl")]
+
+    asyncio.run(main())
+
+
 def test_an_edit_by_the_user_is_no_drift() -> None:
     async def main() -> None:
         bench = Bench()
