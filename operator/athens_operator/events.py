@@ -80,6 +80,7 @@ def announcements(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[A
         if (condition["status"], condition.get("reason")) != (was.get("status"), was.get("reason")):
             found += _of_condition(kind, condition, first=not was)
     found += _ended(old, new)
+    found += _of_storage(before.get("storage") or {}, after.get("storage") or {})
     return found + _of_policy(before, after, new)
 
 
@@ -107,11 +108,24 @@ def _of_condition(kind: str, condition: Mapping[str, Any], *, first: bool) -> li
 def _ended(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Announcement]:
     found = []
     rolling = old.get("Reconciling", {})
-    if rolling.get("reason") == "RollingOut" and "Reconciling" not in new and "Stalled" not in new:
+    ended = not {"Reconciling", "Stalled", "Suspended"} & new.keys()
+    if rolling.get("reason") == "RollingOut" and ended:
         found.append(Announcement("RolloutComplete", new.get("Ready", {}).get("message") or "all pods are current"))
     if "Suspended" in old and "Suspended" not in new:
         found.append(Announcement("Resumed", "children are written again"))
     return found
+
+
+def _of_storage(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Announcement]:
+    was, now = before.get("type"), after.get("type")
+    if was and now and was != now:
+        note = f"modules are kept in {now} storage from now on; what {was} storage holds is neither moved nor deleted"
+        return [Announcement("StorageBackendChanged", note, warning=True)]
+    had, has = before.get("capacity"), after.get("capacity")
+    same = before.get("claimName") == after.get("claimName")
+    if same and had and has and had != has:
+        return [Announcement("Resized", f"the volume of claim {after.get('claimName')} has {has} now, {had} before")]
+    return []
 
 
 def _of_policy(

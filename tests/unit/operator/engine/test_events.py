@@ -71,6 +71,30 @@ def test_a_rollout_is_told_at_both_ends() -> None:
     assert reasons(rolling, calm) == [("RolloutComplete", False)]
 
 
+def test_a_rollout_that_is_frozen_has_not_ended() -> None:
+    rolling = status(("Reconciling", "True", "RollingOut"))
+
+    assert reasons(rolling, status(("Suspended", "True", "SpecSuspend"))) == [("Suspended", False)]
+
+
+def test_another_kind_of_storage_is_told_as_a_warning() -> None:
+    disk = {**status(), "storage": {"type": "disk", "claimName": "go-data", "capacity": "1Gi"}}
+    memory = {**status(), "storage": {"type": "memory"}}
+
+    assert reasons(disk, memory) == [("StorageBackendChanged", True)]
+    assert reasons({}, disk) == [("Created", False)]
+
+
+def test_a_volume_that_grew_is_told_and_another_claim_is_no_growth() -> None:
+    small, large, other = (
+        {**status(), "storage": {"type": "disk", "claimName": name, "capacity": size}}
+        for name, size in (("go-data", "1Gi"), ("go-data", "2Gi"), ("theirs", "5Gi"))
+    )
+
+    assert reasons(small, large) == [("Resized", False)]
+    assert reasons(large, other) == []
+
+
 def test_a_policy_is_told_when_all_pods_enforce_it_and_again_when_it_changes() -> None:
     waiting = status(("PolicyProgrammed", "False", "Propagating"), digest="sha256:a")
     first = status(("PolicyProgrammed", "True", "Programmed"), digest="sha256:a")
