@@ -9,13 +9,14 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import cluster_slice
-from benchmarks.report import Measured, publish
+from benchmarks import cluster_slice, warm
+from benchmarks.report import Result, publish
 from demonstration.console import Say, Steps
 from demonstration.errors import DemoError
+from localcluster.errors import ClusterError
 
-Scenario = Callable[[Mapping[str, str], Say], list[Measured]]
-SCENARIOS: Final[Mapping[str, Scenario]] = {cluster_slice.NAME: cluster_slice.measure}
+Scenario = Callable[[Mapping[str, str], Say], Sequence[Result]]
+SCENARIOS: Final[Mapping[str, Scenario]] = {cluster_slice.NAME: cluster_slice.measure, warm.NAME: warm.measure}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,12 +26,12 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments).scenario
     console = Console()
     steps = Steps(console)
-    results: list[Measured] = []
+    results: list[Result] = []
     try:
         for name in [chosen] if chosen else SCENARIOS:
             with steps.step(name) as say:
                 results += SCENARIOS[name](os.environ, say)
-    except DemoError as failure:
+    except (DemoError, ClusterError) as failure:
         console.print(str(failure), markup=False)
         return 1
     return 0 if publish(results, console) else 1

@@ -31,8 +31,8 @@ def measure(environ: Mapping[str, str], say: Say) -> list[Measured]:
     Raises:
         DemoError: The cluster, the operator or a proxy did not come up.
     """
-    kubectl = cluster_up(say)
-    install(kubectl, images_loaded(environ, say), Way.HELM, say)
+    kubectl = cluster_up(say.passing)
+    install(kubectl, images_loaded(environ, say.passing), Way.HELM, say.passing)
     slowest_s = max(_first_module_s(kubectl, environ, say) for _ in range(ROUNDS))
     what = f"AthensProxy applied to first module served, slowest of {ROUNDS}"
     return [Measured(NAME, what, slowest_s, Sense.AT_MOST, FIRST_MODULE_S, "s")]
@@ -52,7 +52,7 @@ def _first_module_s(kubectl: Kubectl, environ: Mapping[str, str], say: Say) -> f
         served_s = time.monotonic() - started
     if not served.succeeded:
         raise DemoError(f"{MODULE} was not served: {served.output}")
-    say(f"Ready after {ready_s:.1f} s, {MODULE} served after {served_s:.1f} s")
+    say.fact(f"Ready after {ready_s:.1f} s, {MODULE} served after {served_s:.1f} s")
     return served_s
 
 
