@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from athens_proxy.errors import CannotStart
 from athens_proxy.observability import configure_logging
 from athens_proxy.server import Listener, listening, stop_signal
 from athens_proxy.tls import ServerCertificate
+from athens_proxy.web.hot_path import HotServer
 
 USAGE = """Usage of athens-proxy:
   -config_file string
@@ -71,8 +73,9 @@ async def _serve(config: Config, environ: Mapping[str, str], version: str) -> in
     listener = _listener(config, certificate)
     stopping = asyncio.create_task(stop_signal(), name="stop-signal")
     renewing = asyncio.create_task(certificate.watch(), name="certificate") if certificate else None
-    async with proxy(config, environ, version=version) as gate:
-        async with listening(gate.handle, listener) as address:
+    async with proxy(config, environ, version=version) as hot_path:
+        server_class = partial(HotServer, path=hot_path)
+        async with listening(hot_path.handle, listener, server_class=server_class) as address:
             _LOG.info("Starting application", extra=dict([address.split("=", 1)]))
             await stopping
             begin = time.monotonic()

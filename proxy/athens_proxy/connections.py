@@ -30,10 +30,10 @@ class PatientServer(web.Server):
 
     def __call__(self) -> RequestHandler:
         """The protocol of a new connection."""
-        return _Connection(self, self._header_timeout_s, loop=self._loop, **self._kwargs)
+        return PatientConnection(self, self._header_timeout_s, loop=self._loop, **self._kwargs)
 
 
-class _Connection(RequestHandler):
+class PatientConnection(RequestHandler):
     """Counts from the first byte of a header, or from the connection's start, to the header's end."""
 
     def __init__(self, server: PatientServer, header_timeout_s: float, **settings: Any) -> None:
@@ -43,22 +43,25 @@ class _Connection(RequestHandler):
         self._has_request = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The first header may begin."""
         super().connection_made(transport)
         self._start_waiting()
 
     def data_received(self, data: bytes) -> None:
+        """The first bytes of a header start the clock."""
         if not self._has_request and self._late is None:
             self._start_waiting()
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._stop_waiting()
+        """Nothing is waited for any more."""
+        self.stop_waiting()
         super().connection_lost(exc)
 
     def header_is_complete(self) -> None:
         """A request begins."""
         self._has_request = True
-        self._stop_waiting()
+        self.stop_waiting()
 
     async def finish_response(self, *arguments: Any) -> Any:
         """After the answer the next bytes are a header again."""
@@ -68,7 +71,8 @@ class _Connection(RequestHandler):
     def _start_waiting(self) -> None:
         self._late = asyncio.get_running_loop().call_later(self._header_timeout_s, self.force_close)
 
-    def _stop_waiting(self) -> None:
+    def stop_waiting(self) -> None:
+        """The header that was waited for has come."""
         if self._late is not None:
             self._late.cancel()
             self._late = None

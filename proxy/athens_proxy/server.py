@@ -44,10 +44,13 @@ class Listener:
 
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+ServerClass = Callable[..., PatientServer]
 
 
 @asynccontextmanager
-async def listening(handler: Handler, listener: Listener) -> AsyncIterator[str]:
+async def listening(
+    handler: Handler, listener: Listener, *, server_class: ServerClass = PatientServer
+) -> AsyncIterator[str]:
     """Accepts requests while the context is open; yields the address.
 
     At the end the listener closes first, then running requests may finish.
@@ -56,7 +59,7 @@ async def listening(handler: Handler, listener: Listener) -> AsyncIterator[str]:
         CannotStart: the address is taken or is not ours.
     """
     # A client that leaves must not cancel work that others wait for: handlers run to their end.
-    server = PatientServer(
+    server = server_class(
         handler,
         header_timeout_s=listener.header_timeout_s,
         handler_cancellation=False,

@@ -56,6 +56,47 @@ class Access:
     force_ssl: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class AccessLine:
+    """What the log says about an answered request.
+
+    Attributes:
+        method: of the request.
+        raw_path: of the request, with query string.
+        status: of the answer.
+        size_bytes: of its body.
+        duration_s: until the answer was there.
+        cache: `hit` or `miss`, "" if no file was asked for.
+    """
+
+    method: str
+    raw_path: str
+    status: int
+    size_bytes: int
+    duration_s: float
+    cache: str
+
+
+def is_sane_id(asked_id: str) -> bool:
+    """Whether a client's request id may be used as it is."""
+    return _SANE_ID.fullmatch(asked_id) is not None
+
+
+def log_access(line: AccessLine, *, request_id: str) -> None:
+    """Write the access line of one request."""
+    if not _LOG.isEnabledFor(logging.INFO):
+        return
+    fields = {
+        "http-method": line.method,
+        "http-path": line.raw_path.partition("?")[0],
+        "http-status": str(line.status),
+        "request-id": request_id,
+        "duration_ms": round(line.duration_s * 1000, 3),
+        "bytes": line.size_bytes,
+    }
+    _LOG.info("incoming request", extra={**fields, "cache": line.cache} if line.cache else fields)
+
+
 class Gate:
     """The one entry of every request; `handle` is what the server calls."""
 
@@ -69,7 +110,7 @@ class Gate:
         """Answer one request, count it and write its access line."""
         begin = time.monotonic()
         asked_id = request.headers.get(REQUEST_ID, "")
-        request[REQUEST_ID_KEY] = asked_id if _SANE_ID.fullmatch(asked_id) else str(uuid.uuid4())
+        request[REQUEST_ID_KEY] = asked_id if is_sane_id(asked_id) else str(uuid.uuid4())
         _cache_result.set("")
         status, size_bytes = 499, 0  # the client left before there was an answer
         try:
@@ -78,7 +119,8 @@ class Gate:
         finally:
             duration_s = time.monotonic() - begin
             self._on_request(request.method, status, duration_s)
-            _log_access(request, status, size_bytes, duration_s)
+            line = AccessLine(request.method, request.raw_path, status, size_bytes, duration_s, _cache_result.get())
+            log_access(line, request_id=request[REQUEST_ID_KEY])
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -151,21 +193,6 @@ def _target_or_error(request: web.BaseRequest, prefix: str) -> Target | ModuleNo
 
 def _size_bytes(response: web.StreamResponse) -> int:
     return response.content_length or response.body_length if response.prepared else response.content_length or 0
-
-
-def _log_access(request: web.BaseRequest, status: int, size_bytes: int, duration_s: float) -> None:
-    if not _LOG.isEnabledFor(logging.INFO):
-        return
-    fields = {
-        "http-method": request.method,
-        "http-path": request.raw_path.partition("?")[0],
-        "http-status": str(status),
-        "request-id": request[REQUEST_ID_KEY],
-        "duration_ms": round(duration_s * 1000, 3),
-        "bytes": size_bytes,
-    }
-    cache = _cache_result.get()
-    _LOG.info("incoming request", extra={**fields, "cache": cache} if cache else fields)
 
 
 def _log_failure(error: ProxyError, request: web.BaseRequest) -> None:
