@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from athens_operator.cache import Cache, uid_of, version_of
 from athens_operator.cluster import Cluster, Conflict, Forbidden, Invalid, NamespaceTerminating, NotFound
-from athens_operator.drift import Drift, Fights, drift_of
+from athens_operator.drift import Drift, Fight, Fights, drift_of
 from athens_operator.errors import ClusterError
 from athens_operator.manifests import Manifest, Ref, may_write, ref_of
 from athens_operator.metrics import Metrics
@@ -49,13 +49,13 @@ class Applied:
     Args:
         failures: children that could not be written, with the reason for the status.
         drifts: children that somebody else had changed and that are as desired again.
-        fights: children that somebody keeps changing, which are left alone for a while.
+        fights: children that somebody keeps changing, and that are left alone for a while.
         errors: what was raised for the failures, to decide when to try again.
     """
 
     failures: tuple[ApplyFailure, ...] = ()
     drifts: tuple[Drift, ...] = ()
-    fights: tuple[Ref, ...] = ()
+    fights: tuple[Fight, ...] = ()
     errors: tuple[ClusterError, ...] = ()
 
     def __add__(self, other: Applied) -> Applied:
@@ -101,8 +101,11 @@ class Children:
                 continue
             if drift is not None:
                 self._metrics.drift.labels(kind=ref.kind).inc()
-                outcome += Applied(drifts=(drift,), fights=(ref,) if self._fights.note(ref) else ())
-        self._metrics.field_fights.inc(len(outcome.fights))
+                self._metrics.field_fights.inc(self._fights.note(drift))
+                outcome += Applied(drifts=(drift,))
+            fight = self._fights.going_on(ref)
+            if fight is not None:
+                outcome += Applied(fights=(fight,))
         return outcome
 
     async def delete(self, surplus: Iterable[Ref]) -> Applied:
@@ -121,7 +124,9 @@ class Children:
 
     def forget(self, uid: str) -> None:
         """The proxy is gone; what was remembered about its children goes too."""
-        self._applied = {ref: last for ref, last in self._applied.items() if last.owner != uid}
+        for ref in [ref for ref, last in self._applied.items() if last.owner == uid]:
+            del self._applied[ref]
+            self._fights.forget(ref)
 
     async def _apply_one(self, proxy: AthensProxy, manifest: Manifest) -> Drift | None:
         ref = ref_of(manifest)
@@ -134,7 +139,7 @@ class Children:
             _refuse_foreign(proxy, ref, live)
             if _is_paused(live) or (last is not None and last.stands(wanted, live)):
                 return None
-        if self._fights.is_backing_off(ref):
+        if last is not None and last.desired == wanted and self._fights.is_backing_off(ref):
             return None
         after = await self._write(manifest, live)
         self._applied[ref] = _Applied(proxy.uid, wanted, fingerprint(after), version_of(after))

@@ -16,6 +16,7 @@ PATHS_AT_MOST = 5
 FIGHT_COUNT = 5
 FIGHT_WINDOW_S = 600.0
 FIGHT_PAUSE_S = 300.0
+CALM_S = 90.0  # longer than the look that a stalled proxy gets every minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +83,65 @@ def _last_writer(live: Manifest) -> str:
     return str(entries[-1].get("manager", "")) if entries else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Fight:
+    """A child that somebody keeps changing, and that is left alone for a while.
+
+    Args:
+        drift: the correction that was one too many.
+        until: when it is corrected again, on the loop's clock.
+    """
+
+    drift: Drift
+    until: float
+
+    def __str__(self) -> str:
+        who = self.drift.manager or "somebody"
+        what = f"changing {', '.join(self.drift.paths)}" if self.drift.paths else "deleting it"
+        return (
+            f"{self.drift.ref}: {who} keeps {what}; it is left alone for five minutes at a time, make that writer "
+            "leave it alone"
+        )
+
+
 class Fights:
-    """Counts corrections per child; too many in a while mean that somebody else insists, and we pause."""
+    """Counts corrections per child; too many in a while mean that somebody else insists, and we pause.
+
+    After a pause the child is corrected; a further change within `CALM_S` starts the next pause at once, so that the
+    status does not say every five minutes that all is well.
+    """
 
     def __init__(self) -> None:
         self._corrections: dict[Ref, deque[float]] = {}
-        self._pause_until: dict[Ref, float] = {}
+        self._fights: dict[Ref, Fight] = {}
 
-    def note(self, ref: Ref) -> bool:
+    def note(self, drift: Drift) -> bool:
         """Count one correction; True when it starts a pause."""
         now = asyncio.get_running_loop().time()
-        recent = self._corrections.setdefault(ref, deque())
+        recent = self._corrections.setdefault(drift.ref, deque())
         recent.append(now)
         while recent and now - recent[0] > FIGHT_WINDOW_S:
             recent.popleft()
-        if len(recent) <= FIGHT_COUNT:
+        if len(recent) <= (FIGHT_COUNT if self.going_on(drift.ref) is None else 1):
             return False
         recent.clear()
-        self._pause_until[ref] = now + FIGHT_PAUSE_S
+        self._fights[drift.ref] = Fight(drift, now + FIGHT_PAUSE_S)
         return True
+
+    def going_on(self, ref: Ref) -> Fight | None:
+        """The fight over a child, until it has been left as desired for a while; None when there is peace."""
+        fight = self._fights.get(ref)
+        if fight is not None and asyncio.get_running_loop().time() > fight.until + CALM_S:
+            del self._fights[ref]
+            return None
+        return fight
 
     def is_backing_off(self, ref: Ref) -> bool:
         """Whether the child is left alone for now."""
-        return self._pause_until.get(ref, 0.0) > asyncio.get_running_loop().time()
+        fight = self._fights.get(ref)
+        return fight is not None and fight.until > asyncio.get_running_loop().time()
+
+    def forget(self, ref: Ref) -> None:
+        """The child belongs to a proxy that is gone."""
+        self._corrections.pop(ref, None)
+        self._fights.pop(ref, None)

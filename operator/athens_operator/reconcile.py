@@ -40,7 +40,6 @@ SECRET_MISSING_EVERY_S = 3.0  # Secrets are not watched, and somebody waits
 UNSETTLED_EVERY_S = 15.0
 STUCK_EVERY_S = 60.0
 POLICIES_AFTER_S = 2.0
-FIGHT = "somebody keeps changing it; it is left alone for five minutes, find out who by its managed fields"
 OURS = frozenset(resource.kind for resource in CHILDREN)
 
 
@@ -106,7 +105,6 @@ class ProxyReconciler:
         if gathered.rotates_secrets and proxy.suspension is None:
             self._metrics.secret_rotations.inc()
             told.append(Announcement("SecretRotated", "a referenced Secret changed; the pods are replaced"))
-        told += [Announcement("FieldFight", f"{ref}: {FIGHT}", warning=True) for ref in applied.fights]
         await self._steps.publisher.publish(body, status, also=told)
         self._report(key, (Key(*policy.key) for policy in gathered.attachment.policies))
         transient = [error for error in applied.errors if error.transient]
@@ -164,6 +162,7 @@ class ProxyReconciler:
             readback=answers,
             readback_enabled=self._settings.readback is ReadbackSetting.ON,
             failures=applied.failures,
+            fights=applied.fights,
             policy=gathered.policy,
             missing_secrets=gathered.secrets.missing,
             secrets_readable=gathered.secrets.readable,

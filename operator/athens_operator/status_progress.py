@@ -68,6 +68,7 @@ class Progress:
         deadline: how long a rollout may take.
         deadline_exceeded: the Deployment itself gave up.
         trouble: why new pods do not start although old ones still serve.
+        fight: which child somebody else keeps changing, as a sentence; empty in peace.
         late: the file has been on its way for more than a moment.
         pending: a child that could not be written for now.
     """
@@ -79,6 +80,7 @@ class Progress:
     deadline: timedelta = timedelta(seconds=600)
     deadline_exceeded: bool = False
     trouble: Condition | None = None
+    fight: str = ""
     late: bool = True
     pending: str = ""
 
@@ -165,6 +167,8 @@ def _stuck(progress: Progress) -> Condition | None:
     if progress.deadline_exceeded and progress.rollout:
         message = f"the rollout is stuck: {progress.rollout}; see the pods"
         return progress.trouble or Condition(STALLED, Verdict.TRUE, "ProgressDeadlineExceeded", message)
+    if progress.fight:
+        return Condition(STALLED, Verdict.TRUE, "FieldFight", progress.fight)
     return None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from athens_operator.attachment import MissingPolicy, MissingReason
+from athens_operator.drift import Drift, Fight
 from athens_operator.manifests import Ref
 from athens_operator.spec.proxy import SecretReference
 from athens_operator.status import status_of
@@ -282,6 +283,14 @@ TABLE = {
         UP,
         "Degraded",
         seen={"failures": (ApplyFailure(DEPLOYMENT, FailureReason.INVALID_CHILD, "spec.replicas: too many"),)},
+    ),
+    "somebody keeps changing a child": Situation(
+        "False/FieldFight",
+        "-",
+        "True/FieldFight",
+        UP,
+        "Degraded",
+        seen={"fights": (Fight(Drift(DEPLOYMENT, ("spec.replicas",), "rival"), 0.0),)},
     ),
     "the API server is away for a moment": Situation(
         "False/RollingOut",

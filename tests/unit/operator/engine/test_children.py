@@ -8,7 +8,7 @@ from typing import Any
 from athens_operator.cache import Cache
 from athens_operator.children import Children
 from athens_operator.cluster import Unavailable
-from athens_operator.drift import FIGHT_COUNT
+from athens_operator.drift import CALM_S, FIGHT_COUNT, FIGHT_PAUSE_S, Fight
 from athens_operator.manifests import Manifest
 from athens_operator.metrics import Metrics
 from athens_operator.spec import AthensProxy
@@ -128,22 +128,69 @@ def test_an_edit_by_the_user_is_no_drift() -> None:
     asyncio.run(main())
 
 
+async def provoke(bench: Bench, times: int = FIGHT_COUNT + 4) -> list[Fight]:
+    """Change the child again and again; the fights that the last pass tells of."""
+    fights: tuple[Fight, ...] = ()
+    for number in range(times):
+        theirs = child(port=1000 + number)
+        theirs["metadata"]["managedFields"] = [{"manager": "rival"}]
+        bench.cluster.put(theirs)
+        bench.watch()
+        fights = (await bench.children.apply(owner(), [child()])).fights
+    return list(fights)
+
+
+def port(bench: Bench) -> int:
+    return int(bench.cluster.objects[service_ref("a")]["spec"]["port"])
+
+
 def test_a_child_that_somebody_keeps_changing_is_left_alone_for_a_while() -> None:
     async def main() -> None:
         bench = Bench()
-        fights = 0
-        await bench.children.apply(owner(), [child()])
-        for number in range(FIGHT_COUNT + 4):
-            bench.cluster.put(child(port=1000 + number))
-            bench.watch()
-            fights += len((await bench.children.apply(owner(), [child()])).fights)
-        assert fights == 1
-        assert bench.cluster.objects[service_ref("a")]["spec"]["port"] != 80
-
-        await asyncio.sleep(301)
         await bench.children.apply(owner(), [child()])
 
-        assert bench.cluster.objects[service_ref("a")]["spec"]["port"] == 80
+        said = [str(fight) for fight in await provoke(bench)]
+
+        assert len(said) == 1
+        assert said[0].startswith("Service a/go: rival keeps changing spec.port; it is left alone")
+        assert port(bench) != 80
+
+        await asyncio.sleep(FIGHT_PAUSE_S + 1)
+        outcome = await bench.children.apply(owner(), [child()])
+
+        assert port(bench) == 80
+        assert len(outcome.fights) == 1  # whether there is peace is not known yet
+
+        await asyncio.sleep(CALM_S)
+        assert (await bench.children.apply(owner(), [child()])).fights == ()
+
+    in_virtual_time(main())
+
+
+def test_a_fight_that_goes_on_after_a_pause_costs_two_corrections_per_pause() -> None:
+    async def main() -> None:
+        bench = Bench()
+        await bench.children.apply(owner(), [child()])
+        await provoke(bench)
+        sent = bench.writes()
+
+        await asyncio.sleep(FIGHT_PAUSE_S + 1)
+
+        assert len(await provoke(bench)) == 1
+        assert bench.writes() == sent + 2
+
+    in_virtual_time(main())
+
+
+def test_an_edit_of_the_spec_reaches_a_child_that_is_fought_over() -> None:
+    async def main() -> None:
+        bench = Bench()
+        await bench.children.apply(owner(), [child()])
+        await provoke(bench)
+
+        await bench.children.apply(owner(), [child(port=8080)])
+
+        assert port(bench) == 8080
 
     in_virtual_time(main())
 
