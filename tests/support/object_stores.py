@@ -41,15 +41,15 @@ def new_bucket(backend: str, server: ObjectServer) -> str:
     return make(server, new_name())
 
 
-async def object_client(backend: str, server: ObjectServer, bucket: str) -> ObjectClient:
+async def object_client(backend: str, url: str, bucket: str) -> ObjectClient:
     """The bucket as the store sees it, for tests that put or look at single objects."""
     match backend:
         case "gcs":
-            return await gcs_client(bucket, key="", emulator=server.url)
+            return await gcs_client(bucket, key="", emulator=url)
         case "azureblob":
-            return azure_client(AzureContainer(bucket, AZURE_ACCOUNT, account_key=AZURE_KEY, endpoint=server.url))
+            return azure_client(AzureContainer(bucket, AZURE_ACCOUNT, account_key=AZURE_KEY, endpoint=url))
         case _:
-            place = S3Bucket(bucket, REGION, endpoint=server.url, path_style=True)
+            place = S3Bucket(bucket, REGION, endpoint=url, path_style=True)
             return ObstoreClient(s3_store(place, CREDENTIALS), name=f"{backend} bucket {bucket}")
 
 
@@ -59,8 +59,8 @@ def object_layout(backend: str, prefix: str = "") -> ObjectLayout:
 
 
 async def object_storage(
-    backend: str, server: ObjectServer, bucket: str, *, prefix: str = "", lease_s: float = LEASE_S
+    backend: str, url: str, bucket: str, *, prefix: str = "", lease_s: float = LEASE_S
 ) -> ObjectStorage:
     """A store of this backend in a bucket that exists."""
-    client = await object_client(backend, server, bucket)
+    client = await object_client(backend, url, bucket)
     return ObjectStorage(client, object_layout(backend, prefix), sums=SUMS, lease_s=lease_s)

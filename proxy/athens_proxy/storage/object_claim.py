@@ -22,9 +22,12 @@ from typing import Any
 from athens_proxy.errors import StorageError
 from athens_proxy.storage.object_client import ObjectAbsent, ObjectChanged, ObjectClient, ObjectExists, Revision
 
-LEASE_S = 30.0
+LEASE_S = 90.0  # bears a renewal that a busy service answers after its full time-out
 CONTENT_TYPE = "text/plain"
-_RENEWALS_IN_A_LEASE = 3
+_RENEW_AFTER = 1 / 3  # of a lease
+_RETRY_AFTER = 1 / 15
+_STOP_AFTER = 0.8
+_LOOK_AFTER = 1 / 30
 
 
 class Claim:
@@ -53,8 +56,9 @@ class Claim:
         Raises:
             StorageError: the bucket fails.
         """
+        begun = time.monotonic()
         try:
-            self._renewed(await self._write(create=True))
+            self._renewed(await self._write(create=True), begun)
         except ObjectExists:
             return await self._joined_or_taken_over()
         return True
@@ -84,47 +88,64 @@ class Claim:
         Raises:
             StorageError: another saver has taken it over.
         """
-        if time.monotonic() - self._renewed_at > self._lease_s / _RENEWALS_IN_A_LEASE:
-            await self._renew()
+        if time.monotonic() - self._renewed_at > self._lease_s * _RENEW_AFTER:
+            await self._renew_in_time()
 
     async def _joined_or_taken_over(self) -> bool:
+        begun = time.monotonic()
         try:
             data, revision = await self._present()
         except ObjectAbsent:
             return False
-        if data == self._sums:
-            self._renewed(revision.tag)
-            return True
         if revision != self._rival:
-            self._rival, self._rival_seen_at = revision, time.monotonic()
-        elif time.monotonic() - self._rival_seen_at > self._lease_s:
+            self._rival, self._rival_seen_at = revision, begun
+        if data == self._sums or begun - self._rival_seen_at > self._lease_s:
             with suppress(ObjectChanged):
-                self._renewed(await self._write(replaces=revision.tag))
+                self._renewed(await self._write(replaces=revision.tag), begun)
                 return True
-        await asyncio.sleep(self._lease_s / 30 * random.uniform(0.5, 1.5))  # noqa: S311 spreads the waiters
+            return False
+        await asyncio.sleep(self._lease_s * _LOOK_AFTER * random.uniform(0.5, 1.5))  # noqa: S311 spreads the waiters
         return False
 
     async def _keep_renewing(self) -> None:
+        pause_s = self._lease_s * _RENEW_AFTER
         while True:
-            await asyncio.sleep(self._lease_s / _RENEWALS_IN_A_LEASE)
+            await asyncio.sleep(pause_s)
             try:
-                await self._renew()
+                await self._renew_in_time()
             except StorageError:
-                if time.monotonic() - self._renewed_at > self._lease_s * 0.7:
+                if self._left_s() <= 0:
                     raise
+                pause_s = self._lease_s * _RETRY_AFTER
+            else:
+                pause_s = self._lease_s * _RENEW_AFTER
+
+    def _left_s(self) -> float:
+        """How long this saver may still believe in its claim: it stops well before anybody takes over."""
+        return self._renewed_at + self._lease_s * _STOP_AFTER - time.monotonic()
+
+    async def _renew_in_time(self) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, self._left_s())):
+                await self._renew()
+        except TimeoutError as error:
+            raise StorageError(
+                f"{self._client.name}: save under {self._key}: the claim could not be renewed in time; ask again"
+            ) from error
 
     async def _renew(self) -> None:
+        begun = time.monotonic()
         try:
-            self._renewed(await self._write(replaces=self._tag))
+            self._renewed(await self._write(replaces=self._tag), begun)
         except ObjectChanged:
-            await self._shared_or_lost()
+            await self._shared_or_lost(begun)
 
-    async def _shared_or_lost(self) -> None:
+    async def _shared_or_lost(self, begun: float) -> None:
         """A saver of the same content may have renewed the record; anything else ends this save."""
         with suppress(ObjectAbsent):
             data, revision = await self._present()
             if data == self._sums:
-                self._renewed(revision.tag)
+                self._renewed(revision.tag, begun)
                 return
         self._renewed_at = float("-inf")
         raise StorageError(
@@ -140,6 +161,7 @@ class Claim:
             self._key, self._sums, content_type=CONTENT_TYPE, create=create, replaces=replaces
         )
 
-    def _renewed(self, tag: str) -> None:
+    def _renewed(self, tag: str, begun: float) -> None:
+        """The claim holds from the moment the request was sent, at the latest."""
         self._tag = tag
-        self._renewed_at = time.monotonic()
+        self._renewed_at = begun

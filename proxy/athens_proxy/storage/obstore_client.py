@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -34,6 +34,7 @@ RETRY: Final[RetryConfig] = {
 }
 _PART_BYTES: Final = 5 * 1024 * 1024  # the least that S3 takes; 10,000 parts are far more than Go's 500 MiB for a zip
 _PARTS_AT_ONCE: Final = 3
+_LARGE_UPLOADS_AT_ONCE: Final = 4  # each holds its parts, about twice; small zips do not wait for large ones
 _READ_AHEAD_BYTES: Final = 4 * CHUNK_BYTES
 _PAGE_KEYS: Final = 1000
 
@@ -101,6 +102,7 @@ class ObstoreClient:
     def __init__(self, store: S3Store | AzureStore, *, name: str) -> None:
         self._store = store
         self._name = name
+        self._large_uploads = asyncio.Semaphore(_LARGE_UPLOADS_AT_ONCE)
 
     @property
     def name(self) -> str:
@@ -150,15 +152,18 @@ class ObstoreClient:
 
     async def upload(self, key: str, path: Path, *, content_type: str) -> None:
         """See `ObjectClient.upload`; a killed upload leaves parts that only a lifecycle rule of the bucket removes."""
+        size_bytes = (await asyncio.to_thread(path.stat)).st_size
+        turn = self._large_uploads if size_bytes > _PART_BYTES else nullcontext()
         with _failures(self._name, "write", key):
-            await obstore.put_async(
-                self._store,
-                key,
-                path,
-                attributes={"Content-Type": content_type},
-                chunk_size=_PART_BYTES,
-                max_concurrency=_PARTS_AT_ONCE,
-            )
+            async with turn:
+                await obstore.put_async(
+                    self._store,
+                    key,
+                    path,
+                    attributes={"Content-Type": content_type},
+                    chunk_size=_PART_BYTES,
+                    max_concurrency=_PARTS_AT_ONCE,
+                )
 
     async def keys(self, folder: str, *, after: str = "") -> AsyncIterator[str]:
         """See `ObjectClient.keys`."""

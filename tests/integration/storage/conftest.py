@@ -52,7 +52,7 @@ async def open_storage(backend: str, server: ObjectServer, bucket: str) -> Async
     async with AsyncExitStack() as stack:
 
         async def open_one(*, prefix: str = "", lease_s: float = 30.0) -> ObjectStorage:
-            storage = await object_storage(backend, server, bucket, prefix=prefix, lease_s=lease_s)
+            storage = await object_storage(backend, server.url, bucket, prefix=prefix, lease_s=lease_s)
             stack.push_async_callback(storage.close)
             return storage
 
@@ -68,7 +68,7 @@ async def storage(open_storage: OpenStorage) -> ObjectStorage:
 @pytest.fixture
 async def client(backend: str, server: ObjectServer, bucket: str) -> AsyncIterator[ObjectClient]:
     """The bucket itself, to put and look at single objects."""
-    opened = await object_client(backend, server, bucket)
+    opened = await object_client(backend, server.url, bucket)
     yield opened
     await opened.close()
 
