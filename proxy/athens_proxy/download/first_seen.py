@@ -48,7 +48,7 @@ class FirstSeen:
         if new:
             seen.update(dict.fromkeys(new, self._now()))
             record = {version: at.isoformat() for version, at in sorted(seen.items())}
-            await self._storage.write_record(_record_name(path), json.dumps(record).encode())
+            await self._storage.write_record(record_name(path), json.dumps(record).encode())
         self._known[path] = seen
         while len(self._known) > MAX_MODULES:
             self._known.popitem(last=False)
@@ -56,11 +56,12 @@ class FirstSeen:
 
     async def _read(self, path: ModulePath) -> dict[str, datetime]:
         try:
-            record = json.loads(await self._storage.read_record(_record_name(path)))
+            record = json.loads(await self._storage.read_record(record_name(path)))
             return {version: datetime.fromisoformat(at) for version, at in record.items()}
         except (ModuleNotFound, ValueError, AttributeError, TypeError):
             return {}  # never seen, or a damaged record: then every version counts as seen now, the strict reading
 
 
-def _record_name(path: ModulePath) -> str:
+def record_name(path: ModulePath) -> str:
+    """The record of a module: its versions with their times in UTC, in one notation."""
     return f"first-seen/{path.escaped}/@.json"
