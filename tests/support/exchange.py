@@ -52,7 +52,7 @@ def ask(
         base_url: scheme, host and port of the server; a path in it is put before the target as it is.
         target: the path and query as they appear on the request line.
         method: the request method.
-        headers: headers besides Host.
+        headers: more headers; Host replaces the one of the address.
         tls: for https, what to trust.
         timeout_s: limit for each wait on the socket.
     """
@@ -64,7 +64,9 @@ def ask(
         else http.client.HTTPConnection(parts.hostname or "", port, timeout=timeout_s)
     )
     try:
-        connection.putrequest(method, parts.path.rstrip("/") + target, skip_accept_encoding=True)
+        connection.putrequest(
+            method, parts.path.rstrip("/") + target, skip_host="Host" in (headers or {}), skip_accept_encoding=True
+        )
         for name, value in (headers or {}).items():
             connection.putheader(name, value)
         connection.endheaders()

@@ -24,7 +24,6 @@ from athens_proxy.web.targets import FixedTarget, StoreTarget, Target, target
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 _METHODS: Final = ("GET", "HEAD")
-_STORE_METHODS: Final = frozenset({"POST", "PUT", "DELETE"})
 _PROBES: Final = (FixedTarget("/healthz"), FixedTarget("/readyz"))
 _FORMS: Final = (FixedTarget("/catalog"), FixedTarget("/index"))  # their parameters may come in a body, as in Athens
 _CHALLENGE: Final = 'Basic realm="basic auth required"'
@@ -150,11 +149,11 @@ class Gate:
             refusal = self._https_redirect(request) or self._challenge(request)
             if refusal is not None:
                 return refusal
-        if request.method not in _METHODS and not (
-            isinstance(wanted, StoreTarget) and request.method in _STORE_METHODS
-        ):
-            headers = {"Allow": "GET, HEAD"}
-            return self._responses.line(405, f"method {request.method} is not allowed; use GET or HEAD", headers)
+        methods = _methods(wanted)
+        if request.method not in methods:
+            headers = {"Allow": ", ".join(methods)}
+            text = f"method {request.method} is not allowed; use {' or '.join(methods)}"
+            return self._responses.line(405, text, headers)
         if isinstance(wanted, ProxyError):
             raise wanted
         return await self._routes.answer(request, wanted)
@@ -189,6 +188,13 @@ def _target_or_error(request: web.BaseRequest, prefix: str) -> Target | ModuleNo
         return target(request.raw_path, prefix=prefix)
     except ModuleNotFound as error:
         return error
+
+
+def _methods(wanted: Target | ModuleNotFound) -> tuple[str, ...]:
+    """What may be done with a target."""
+    if isinstance(wanted, StoreTarget):
+        return (*_METHODS, "POST", "PUT", "DELETE")
+    return (*_METHODS, "POST") if wanted in _FORMS else _METHODS
 
 
 def _size_bytes(response: web.StreamResponse) -> int:
