@@ -18,6 +18,8 @@ ProxyError
 ├── StorageError              our own store cannot do what was asked
 │   └── StorageFull           no space left
 ├── NotSupported              the chosen backend has no such operation
+├── IndexUnavailable          the index does not answer; stored versions are recorded later
+│   └── IndexRefused          it answers and refuses our settings
 └── Overloaded                our own limits are exhausted
 
 `RedirectTo` is no failure: it is the answer of the redirect modes and of a filter file's `D` rules. `CannotStart` ends
@@ -109,6 +111,14 @@ class StorageFull(StorageError):
 
 class NotSupported(ProxyError):
     """The chosen backend cannot do this by its nature; asking again will not help."""
+
+
+class IndexUnavailable(ProxyError):
+    """The index cannot answer or accept a line now."""
+
+
+class IndexRefused(IndexUnavailable):
+    """The index refuses our settings: a wrong password, no such database, no right to write."""
 
 
 class Overloaded(ProxyError):

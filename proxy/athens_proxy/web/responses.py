@@ -13,6 +13,7 @@ from aiohttp import web
 from athens_proxy.errors import (
     AccessDenied,
     ChecksumMismatch,
+    IndexUnavailable,
     InvalidPath,
     InvalidVersion,
     ModuleNotFound,
@@ -39,6 +40,7 @@ STATUS: Final[Mapping[type[ProxyError], int]] = {
     StorageError: 500,
     StorageFull: 503,
     NotSupported: 501,
+    IndexUnavailable: 500,
     Overloaded: 503,
 }
 # What `UpstreamErrors = notfound` turns into absence, as Athens does; a wrong checksum must never look like absence.

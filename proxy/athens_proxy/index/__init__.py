@@ -1,0 +1,1 @@
+"""The feed of stored versions: which were stored since when."""
