@@ -105,9 +105,9 @@ class DatabaseReader:
         """See `TreeReader.tile`."""
         try:
             return await self._database.tile(Tile(tile.path, tile.width, is_data=False), fresh=fresh)
-        except ModuleNotFound:
-            raise  # a partial tile is gone once the tree has grown
         except ProxyError as error:
+            if isinstance(error, ModuleNotFound) and not tile.is_full:
+                raise  # a partial tile is gone once the tree has grown
             raise self._unreachable(f"{tile.path}: not read", error) from error
 
     async def newest(self) -> bytes | None:
