@@ -11,7 +11,7 @@ from athens_operator.cluster import Cluster
 from athens_operator.errors import ClusterError
 from athens_operator.manifests import Manifest
 from athens_operator.metrics import Metrics
-from athens_operator.readback import Listener
+from athens_operator.readback import Listener, Target
 from athens_operator.spec import AthensProxy
 from athens_operator.status_observed import PolicyState, Readback
 
@@ -49,11 +49,24 @@ class Propagation:
         self._lagging: dict[str, int] = {}
 
     async def advance(
-        self, proxy: AthensProxy, pods: Sequence[Manifest], policy: PolicyState
+        self,
+        proxy: AthensProxy,
+        pods: Sequence[Manifest],
+        policy: PolicyState,
+        *,
+        login: tuple[str, str] | None = None,
     ) -> Mapping[str, Readback]:
-        """Nudge the pods that are known to be behind, and ask all that are not known to be up to date."""
+        """Nudge the pods that are known to be behind, and ask all that are not known to be up to date.
+
+        Args:
+            proxy: whose pods.
+            pods: the pods.
+            policy: what they should enforce.
+            login: user name and password of the proxy's clients, if it has any.
+        """
         await self._nudge(pods, policy.digest)
-        answers = await self._listener.listen(pods, policy.digest)
+        target = Target(policy.digest, proxy.spec.server.path_prefix, login)
+        answers = await self._listener.listen(pods, target)
         await self._nudge(pods, policy.digest)
         self._note(proxy.uid, policy, answers)
         return answers

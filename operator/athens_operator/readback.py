@@ -2,7 +2,8 @@
 
 A ConfigMap change reaches a running pod after a minute or more, unless the pod object changes: then the kubelet syncs
 immediately. So an annotation carries the wanted digest to every pod that reported another one. The answer is read
-from the header of `/readyz`, over the pod's own address, without sending anything secret.
+from the header of `/readyz`, over the pod's own address, without sending anything secret. Only why a pod keeps another
+file is asked with the login of the proxy's clients, where it has one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import aiohttp
@@ -26,10 +27,25 @@ ANSWER_LIMIT_BYTES = 1 << 20
 CONTAINER = "athens"
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the pods of a proxy should enforce, and how they are asked why they do not.
+
+    Args:
+        digest: `sha256:<hex>` of the wanted file.
+        path_prefix: where the proxy mounts everything but its probes.
+        login: user name and password of its clients; None when it asks for none, or they are not known.
+    """
+
+    digest: str
+    path_prefix: str = ""
+    login: tuple[str, str] | None = field(default=None, repr=False)
+
+
 class PodReader(Protocol):
     """How a pod is asked."""
 
-    async def read(self, pod: Manifest, wanted: str) -> Readback:
+    async def read(self, pod: Manifest, target: Target) -> Readback:
         """What the pod says now, with its last error if it enforces anything but the wanted digest.
 
         A pod that does not answer gives an empty digest with the reason.
@@ -47,7 +63,7 @@ class HttpPodReader:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    async def read(self, pod: Manifest, wanted: str) -> Readback:
+    async def read(self, pod: Manifest, target: Target) -> Readback:
         """See `PodReader.read`."""
         base = address_of(pod)
         try:
@@ -55,12 +71,14 @@ class HttpPodReader:
                 digest = answer.headers.get(DIGEST_HEADER, "")
                 if not digest:
                     return Readback("", f"/readyz answered {answer.status} without {DIGEST_HEADER}")
-            return Readback(digest) if digest == wanted else await self._with_last_error(base, digest)
+            return Readback(digest) if digest == target.digest else await self._with_last_error(base, digest, target)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Readback("", f"{type(error).__name__}: {error}"[:200])
 
-    async def _with_last_error(self, base: str, digest: str) -> Readback:
-        async with self._session.get(f"{base}/-/policy") as answer:
+    async def _with_last_error(self, base: str, digest: str, target: Target) -> Readback:
+        headers = {"Authorization": aiohttp.encode_basic_auth(*target.login)} if target.login else None
+        url = f"{base}{target.path_prefix}/-/policy"
+        async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
             if answer.status != 200:
                 return Readback(digest)
             text = await answer.content.read(ANSWER_LIMIT_BYTES)
@@ -103,17 +121,17 @@ class Listener:
         self._reader = reader
         self._heard: dict[str, _Heard] = {}
 
-    async def listen(self, pods: Sequence[Manifest], wanted: str) -> dict[str, Readback]:
+    async def listen(self, pods: Sequence[Manifest], target: Target) -> dict[str, Readback]:
         """What the pods say, by pod name; asks only those that are not known to enforce the wanted digest.
 
         Args:
             pods: all live pods of one proxy; those without an address or not running are left out.
-            wanted: the digest that they should report.
+            target: the digest that they should report, and how to ask.
         """
         now = asyncio.get_running_loop().time()
         speaking = [pod for pod in pods if can_answer(pod)]
-        due = [pod for pod in speaking if self._is_due(pod, wanted, now)]
-        answers = await asyncio.gather(*(self._reader.read(pod, wanted) for pod in due))
+        due = [pod for pod in speaking if self._is_due(pod, target.digest, now)]
+        answers = await asyncio.gather(*(self._reader.read(pod, target) for pod in due))
         for pod, answer in zip(due, answers, strict=True):
             uid = pod["metadata"]["uid"]
             heard = self._heard.get(uid)

@@ -141,7 +141,7 @@ class ProxyReconciler:
         if self._settings.readback is ReadbackSetting.OFF or gathered.policy.text is None or proxy.suspension:
             return {}
         pods = pods_of(list(self._cache.owned_by(key).values()))
-        return await self._steps.propagation.advance(proxy, pods, gathered.policy)
+        return await self._steps.propagation.advance(proxy, pods, gathered.policy, login=gathered.secrets.login)
 
     def _observe(
         self,

@@ -1,7 +1,8 @@
 """Looks up the Secrets that a proxy refers to: by name, never by listing, and only to know that they exist.
 
 Values are hashed with a random key of the operator's own (Secret `athens-operator-state`), so that a change rolls the
-pods while the hash on the pod template tells nobody a weak password. Nothing else is done with them.
+pods while the hash on the pod template tells nobody a weak password. The proxy's own login also opens `/-/policy` of
+its pods. Nothing else is done with them.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import hashlib
 import hmac
 import logging
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from athens_operator.cluster import Cluster, Conflict, Forbidden, NotFound
 from athens_operator.manifests import Manifest
 from athens_operator.resources import SECRETS
 from athens_operator.spec import AthensProxy, SecretReference
+from athens_operator.spec.proxy import BASIC_AUTH_SECRET
 from athens_operator.status_observed import MissingSecret
 
 logger = logging.getLogger(__name__)
@@ -34,11 +37,13 @@ class SecretFacts:
         missing: Secrets and keys that do not exist.
         readable: false when the operator may not read Secrets, so that nothing is known.
         hash: keyed hash over the referenced keys; empty when there are none or not all could be read.
+        login: user name and password of the proxy's clients, to ask its pods with; None when there are none.
     """
 
     missing: tuple[MissingSecret, ...] = ()
     readable: bool = True
     hash: str = ""
+    login: tuple[str, str] | None = field(default=None, repr=False)
 
 
 class SecretReader:
@@ -75,6 +80,7 @@ class SecretReader:
 
     async def _look(self, namespace: str, references: tuple[SecretReference, ...]) -> SecretFacts:
         missing: list[MissingSecret] = []
+        login: tuple[str, str] | None = None
         key_of_hash = await self._key()
         seal = hmac.new(key_of_hash, digestmod=hashlib.sha256)
         for reference in references:
@@ -84,10 +90,12 @@ class SecretReader:
                 missing.append(MissingSecret(reference))
                 continue
             missing += [MissingSecret(reference, key) for key in reference.keys if key not in data]
+            if reference.path == BASIC_AUTH_SECRET:
+                login = _login(data, reference)
             for key in reference.keys or sorted(data):
                 seal.update(f"{reference.name}\0{key}\0{data.get(key, '')}\0".encode())
         known = key_of_hash and not missing
-        return SecretFacts(tuple(missing), hash=seal.hexdigest()[:32] if known else "")
+        return SecretFacts(tuple(missing), hash=seal.hexdigest()[:32] if known else "", login=login)
 
     async def _key(self) -> bytes:
         """The key of the hash; empty without the right to keep one, which would otherwise change at every start."""
@@ -128,3 +136,12 @@ class SecretReader:
             "type": "Opaque",
             "data": {STATE_KEY: base64.b64encode(key).decode()},
         }
+
+
+def _login(data: Mapping[str, str], reference: SecretReference) -> tuple[str, str] | None:
+    """User name and password, None while one of them is missing or cannot be sent."""
+    try:
+        user, password = (base64.b64decode(data[key], validate=True).decode() for key in reference.keys)
+    except (KeyError, ValueError):
+        return None
+    return None if ":" in user else (user, password)

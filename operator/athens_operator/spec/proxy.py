@@ -11,6 +11,7 @@ from athens_operator.spec.storage import Claim
 from athens_operator.spec.values import parsed
 
 ANNOTATION_PREFIX = "athensproxy.dev/"
+BASIC_AUTH_SECRET = "spec.auth.basic.secretRef"  # noqa: S105 - the path of a field
 RECONCILE_ANNOTATION = ANNOTATION_PREFIX + "reconcile"
 REQUESTED_AT_ANNOTATION = ANNOTATION_PREFIX + "requestedAt"
 RESTARTED_AT_ANNOTATION = ANNOTATION_PREFIX + "restartedAt"
@@ -147,7 +148,7 @@ class AthensProxy:
         if self.spec.auth.basic is not None:
             secret = self.spec.auth.basic.secret_ref
             keys = (secret.username_key, secret.password_key)
-            yield SecretReference("spec.auth.basic.secretRef", secret.name, keys)
+            yield SecretReference(BASIC_AUTH_SECRET, secret.name, keys)
 
     def _environment_secrets(self) -> Iterator[SecretReference]:
         """Those of `extraEnv` without which a pod does not start; optional ones may be missing."""

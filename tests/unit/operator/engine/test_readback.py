@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
 from athens_operator.manifests import Manifest
-from athens_operator.readback import LISTEN_EVERY_S, Listener, address_of
+from athens_operator.readback import LISTEN_EVERY_S, HttpPodReader, Listener, Target, address_of
 from athens_operator.status_observed import Readback
 from support.virtual_time import in_virtual_time
 
@@ -30,7 +35,7 @@ class ScriptedReader:
         self.digest = digest
         self.asked: list[str] = []
 
-    async def read(self, pod: Manifest, wanted: str) -> Readback:
+    async def read(self, pod: Manifest, target: Target) -> Readback:
         self.asked.append(pod["metadata"]["name"])
         return Readback(self.digest)
 
@@ -40,13 +45,13 @@ def test_a_pod_that_enforces_the_wanted_policy_is_not_asked_again_until_the_resy
         reader = ScriptedReader(NEW)
         listener = Listener(reader)
         for _ in range(4):
-            await listener.listen([pod("one")], NEW)
-        answers = await listener.listen([pod("one")], NEW)
+            await listener.listen([pod("one")], Target(NEW))
+        answers = await listener.listen([pod("one")], Target(NEW))
         assert answers == {"one": Readback(NEW)}
         assert reader.asked == ["one"]
 
         await asyncio.sleep(LISTEN_EVERY_S + 1)
-        await listener.listen([pod("one")], NEW)
+        await listener.listen([pod("one")], Target(NEW))
 
         assert reader.asked == ["one", "one"]
 
@@ -58,7 +63,7 @@ def test_a_pod_behind_is_asked_in_every_pass() -> None:
         reader = ScriptedReader(OLD)
         listener = Listener(reader)
         for _ in range(3):
-            await listener.listen([pod("one")], NEW)
+            await listener.listen([pod("one")], Target(NEW))
 
         assert len(reader.asked) == 3
 
@@ -70,7 +75,7 @@ def test_pods_that_cannot_answer_are_left_out() -> None:
         reader = ScriptedReader(NEW)
         pods = [pod("pending", phase="Pending"), pod("new", ip=""), pod("ending", deletionTimestamp="2026-01-01")]
 
-        assert await Listener(reader).listen(pods, NEW) == {}
+        assert await Listener(reader).listen(pods, Target(NEW)) == {}
         assert reader.asked == []
 
     in_virtual_time(main())
@@ -82,7 +87,7 @@ def test_only_pods_that_reported_another_digest_are_nudged_and_only_once_in_a_wh
         pods = [pod("one")]
         assert listener.touches(pods, NEW) == []  # never heard: it may have started with the new file
 
-        await listener.listen(pods, NEW)
+        await listener.listen(pods, Target(NEW))
         assert [value for _, value in listener.touches(pods, NEW)] == [NEW]
         assert listener.touches(pods, NEW) == []
 
@@ -95,7 +100,7 @@ def test_only_pods_that_reported_another_digest_are_nudged_and_only_once_in_a_wh
 def test_a_newer_policy_nudges_at_once_without_asking_first() -> None:
     async def main() -> None:
         listener = Listener(ScriptedReader(OLD))
-        await listener.listen([pod("one")], OLD)
+        await listener.listen([pod("one")], Target(OLD))
 
         assert [value for _, value in listener.touches([pod("one")], NEW)] == [NEW]
 
@@ -106,9 +111,9 @@ def test_a_pod_that_is_gone_is_forgotten() -> None:
     async def main() -> None:
         reader = ScriptedReader(NEW)
         listener = Listener(reader)
-        await listener.listen([pod("one")], NEW)
+        await listener.listen([pod("one")], Target(NEW))
         listener.forget("uid-one")
-        await listener.listen([pod("one")], NEW)
+        await listener.listen([pod("one")], Target(NEW))
 
         assert len(reader.asked) == 2
 
@@ -121,3 +126,30 @@ def test_addresses_follow_the_port_name_and_ip_family() -> None:
 
     assert address_of(pod("one")) == "http://10.0.0.1:3000"
     assert address_of(secure) == "https://[fd00::1]:3000"
+
+
+def guarded_proxy(prefix: str) -> web.Application:
+    """A proxy that keeps an old file because it refuses the new one, and tells so to its clients only."""
+
+    async def readyz(_: web.Request) -> web.Response:
+        return web.Response(headers={"Athens-Policy-Digest": OLD})
+
+    async def policy(request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != aiohttp.encode_basic_auth("ann", "pä:ss"):
+            return web.Response(status=401)
+        return web.json_response({"lastError": {"message": "line 4: no", "digest": NEW}})
+
+    app = web.Application()
+    app.add_routes([web.get("/readyz", readyz), web.get(f"{prefix}/-/policy", policy)])
+    return app
+
+
+@pytest.mark.parametrize("prefix", ["", "/go"])
+async def test_a_proxy_with_a_login_and_a_prefix_is_asked_why_it_refuses_a_file(prefix: str) -> None:
+    async with TestServer(guarded_proxy(prefix)) as server, aiohttp.ClientSession() as session:
+        asked = pod("one", ip="127.0.0.1")
+        asked["spec"]["containers"][0]["ports"][0]["containerPort"] = server.port
+        reader = HttpPodReader(session)
+
+        assert await reader.read(asked, Target(NEW, prefix, ("ann", "pä:ss"))) == Readback(OLD, "line 4: no", NEW)
+        assert await reader.read(asked, Target(NEW, prefix)) == Readback(OLD)

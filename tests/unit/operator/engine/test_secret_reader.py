@@ -56,6 +56,18 @@ def test_a_missing_secret_and_a_missing_key_are_told_apart() -> None:
     asyncio.run(main())
 
 
+def test_the_login_is_known_and_not_shown() -> None:
+    async def main() -> None:
+        cluster = FakeCluster()
+        cluster.put(login("one"))
+        facts = await reader(cluster).facts(with_login())
+
+        assert facts.login is not None
+        assert facts.login[1] not in repr(facts)
+
+    asyncio.run(main())
+
+
 def test_the_hash_changes_with_a_referenced_value_and_with_nothing_else() -> None:
     async def main() -> None:
         cluster = FakeCluster()
