@@ -54,7 +54,7 @@ async def _opened(backend: str, request: pytest.FixtureRequest, tmp_path: Path) 
         mongo: MongoServer = request.getfixturevalue("mongo_server")
         return await mongo.new_storage()
     server: ObjectServer = request.getfixturevalue(SERVER_OF[backend])
-    return await object_storage(backend, server, new_bucket(backend, server))
+    return await object_storage(backend, server.url, new_bucket(backend, server))
 
 
 @pytest.fixture
