@@ -1,0 +1,248 @@
+"""The listener: certificates that are renewed, headers that never end, unix sockets, and the HOME of the go command."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from athens_proxy.errors import CannotStart
+from athens_proxy.server import Listener, listening
+from athens_proxy.tls import ServerCertificate
+from support.authority import Authority
+from support.modules_fixture import SampleModule, write_file_proxy
+from support.proxy_process import Settings, running
+
+M = SampleModule()
+
+
+async def answer(request: web.BaseRequest) -> web.StreamResponse:
+    return web.Response(text=f"read {len(await request.read())}")
+
+
+def served_serial(port: int, trusted: ssl.SSLContext) -> int:
+    """The serial number of the certificate that a new connection gets."""
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        trusted.wrap_socket(plain, server_hostname="localhost") as secured,
+    ):
+        certificate = secured.getpeercert()
+        assert certificate is not None
+        return int(str(certificate["serialNumber"]), 16)
+
+
+def replaced(target: Authority, source: Authority) -> None:
+    """Put another server certificate where the first one is, as a swapped Secret does."""
+    for old, new in ((target.cert_file, source.cert_file), (target.key_file, source.key_file)):
+        waiting = old.with_name(f"{old.name}.new")
+        waiting.write_bytes(new.read_bytes())
+        os.replace(waiting, old)
+
+
+async def test_a_renewed_certificate_is_served_and_open_connections_go_on(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    first, second = Authority.made(tmp_path / "a"), Authority.made(tmp_path / "b")
+    certificate = ServerCertificate(str(first.cert_file), str(first.key_file))
+    trusted = first.trusted()
+    trusted.load_verify_locations(second.ca_file)
+    async with listening(answer, Listener("127.0.0.1", 0, tls=certificate.context, shutdown_timeout_s=5)) as at:
+        port = int(at.rpartition(":")[2])
+        old = http.client.HTTPSConnection("localhost", port, context=trusted, timeout=10)
+        await asyncio.to_thread(old.request, "GET", "/")
+        assert (await asyncio.to_thread(old.getresponse)).read() == b"read 0"
+        before = await asyncio.to_thread(served_serial, port, trusted)
+
+        replaced(first, second)
+        certificate.refresh()
+        after = await asyncio.to_thread(served_serial, port, trusted)
+        first.key_file.write_text("no key")
+        certificate.refresh()
+        kept = await asyncio.to_thread(served_serial, port, trusted)
+        first.cert_file.unlink()
+        certificate.refresh()
+        still = await asyncio.to_thread(served_serial, port, trusted)
+
+        await asyncio.to_thread(old.request, "GET", "/")
+        assert (await asyncio.to_thread(old.getresponse)).read() == b"read 0"
+        old.close()
+
+    assert before != after
+    assert after == kept == still
+
+
+async def test_the_files_of_the_certificate_are_looked_at_again_and_again(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    first, second = Authority.made(tmp_path / "a"), Authority.made(tmp_path / "b")
+    certificate = ServerCertificate(str(first.cert_file), str(first.key_file))
+    trusted = second.trusted()
+    watching = asyncio.create_task(certificate.watch(interval_s=0.01))
+    async with listening(answer, Listener("127.0.0.1", 0, tls=certificate.context, shutdown_timeout_s=5)) as at:
+        replaced(first, second)
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    await asyncio.to_thread(served_serial, int(at.rpartition(":")[2]), trusted)
+                    break
+                except ssl.SSLCertVerificationError:
+                    continue
+    watching.cancel()
+
+
+def test_a_certificate_that_does_not_fit_its_key_ends_the_start(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    first, second = Authority.made(tmp_path / "a"), Authority.made(tmp_path / "b")
+
+    with pytest.raises(CannotStart, match=r"^TLSCertFile .*server\.pem, TLSKeyFile .*server\.key: "):
+        ServerCertificate(str(first.cert_file), str(second.key_file))
+
+
+async def closed(reader: asyncio.StreamReader) -> bytes:
+    """What still came before the server closed the connection."""
+    try:
+        async with asyncio.timeout(20):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+async def test_a_header_that_never_ends_loses_its_connection(sent: bytes) -> None:
+    async with listening(answer, Listener("127.0.0.1", 0, shutdown_timeout_s=5, header_timeout_s=0.2)) as at:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(at.rpartition(":")[2]))
+        writer.write(sent)
+
+        assert await closed(reader) == b""
+        writer.close()
+
+
+async def test_a_second_header_on_the_connection_has_its_time_too() -> None:
+    async with listening(answer, Listener("127.0.0.1", 0, shutdown_timeout_s=5, header_timeout_s=0.3)) as at:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(at.rpartition(":")[2]))
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"read 0")).startswith(b"HTTP/1.1 200")
+        writer.write(b"GET / HT")
+
+        assert await closed(reader) == b""
+        writer.close()
+
+
+async def test_a_slow_body_and_a_slow_answer_are_no_slow_header() -> None:
+    arrived = asyncio.Event()
+
+    async def slow(request: web.BaseRequest) -> web.StreamResponse:
+        arrived.set()
+        return await answer(request)
+
+    async with listening(slow, Listener("127.0.0.1", 0, shutdown_timeout_s=5, header_timeout_s=0.1)) as at:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(at.rpartition(":")[2]))
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n1")
+        await arrived.wait()
+        answered = asyncio.create_task(reader.readuntil(b"read 2"))
+        assert await asyncio.wait({answered}, timeout=0.3) == (set(), {answered})
+        writer.write(b"2")
+
+        assert (await answered).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """An HTTP connection over a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=20)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self._path))
+
+
+async def test_a_unix_socket_replaces_a_stale_one_and_is_gone_after_a_stop(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))  # as a process leaves it that was killed
+
+    def call() -> bytes:
+        connection = UnixConnection(path)
+        connection.request("GET", "/")
+        try:
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+    async with listening(answer, Listener(unix_socket=str(path), shutdown_timeout_s=5)) as at:
+        body = await asyncio.to_thread(call)
+
+    assert (at, body) == (f"unixSocket={path}", b"read 0")
+    assert not path.exists()
+
+
+GO = """#!/bin/sh
+echo "HOME=$HOME" >> "$SEEN"
+cat "$HOME/.netrc" "$HOME/.hgrc" "$HOME/.gitconfig" >> "$SEEN"
+echo "fatal: no such repository" >&2
+exit 1
+"""
+
+
+def test_the_go_command_gets_a_home_of_its_own_with_the_credentials(tmp_path: Path) -> None:
+    seen, go = tmp_path / "seen", tmp_path / "go"
+    go.write_text(GO)
+    go.chmod(0o755)
+    (tmp_path / "_netrc").write_text("machine git.example.com login me password secret\n")
+    (tmp_path / ".hgrc").write_text("[auth]\n")
+    home = tmp_path / "proxy" / "home"
+    home.mkdir(parents=True)
+    (home / ".gitconfig").write_text("[user]\n")
+    (home / ".netrc").write_text("the user's own\n")
+    env = {
+        "GO_BINARY_PATH": str(go),
+        "ATHENS_NETRC_PATH": str(tmp_path / "_netrc"),
+        "ATHENS_HGRC_PATH": str(tmp_path / ".hgrc"),
+        "ATHENS_SUM_DBS": "",
+    }
+    settings = Settings("direct", go_env=("GOSUMDB=off", f"SEEN={seen}"), env=env)
+    with running(tmp_path / "proxy", settings) as proxy:
+        assert proxy.ask("/git.example.com/a/b/@v/v1.0.0.info").status >= 400
+
+    first, *rest = seen.read_text().splitlines()
+    assert first.startswith(f"HOME={tmp_path / 'proxy' / 'tmp'}/athens-home-")
+    assert rest[:3] == ["machine git.example.com login me password secret", "[auth]", "[user]"]
+    assert (home / ".netrc").read_text() == "the user's own\n"
+    assert not list((tmp_path / "proxy" / "tmp").glob("athens-home-*"))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_drop_in_serves_below_its_prefix_over(tmp_path: Path, scheme: str) -> None:
+    (tmp_path / "tls").mkdir()
+    authority = Authority.made(tmp_path / "tls")
+    upstream = f"file://{write_file_proxy(tmp_path / 'upstream', [M])}"
+    env = {
+        "ATHENS_PATH_PREFIX": "/go/",
+        "PROXY_FORCE_SSL": "true",
+        **(authority.settings() if scheme == "https" else {}),
+    }
+    with running(tmp_path / "proxy", Settings(upstream, env=env, scheme="http")) as proxy:
+        port = int(proxy.address.rpartition(":")[2])
+        connection = (
+            http.client.HTTPSConnection("localhost", port, context=authority.trusted(), timeout=20)
+            if scheme == "https"
+            else http.client.HTTPConnection("localhost", port, timeout=20)
+        )
+        connection.request("GET", "/go/example.com/m/@v/list")
+        answered = connection.getresponse()
+        status, body, location = answered.status, answered.read(), answered.getheader("Location")
+        connection.close()
+
+    wanted = (200, b"v1.0.0\n", None)
+    redirect = (301, b"use https\n", f"https://localhost:{port}/go/example.com/m/@v/list")
+    assert (status, body, location) == (wanted if scheme == "https" else redirect)
