@@ -20,6 +20,7 @@ class SteppedFetcher:
         begun: set once a fetch runs.
         shown: set once the small files were shown.
         zip_comes: the zip comes once it is set.
+        shows: whether the small files are shown early.
         failure: raised in place of the zip.
         fetches: how many have begun.
     """
@@ -31,6 +32,7 @@ class SteppedFetcher:
         self.begun = asyncio.Event()
         self.shown = asyncio.Event()
         self.zip_comes = asyncio.Event()
+        self.shows = True
         self.failure: Exception | None = None
         self.fetches = 0
 
@@ -41,7 +43,8 @@ class SteppedFetcher:
         self.fetches += 1
         self.begun.set()
         fetched = self._sample.fetched(self._scratch)
-        await show(SmallFiles(fetched.wanted, fetched.info, fetched.mod, fetched.mod_h1))
+        if self.shows:
+            await show(SmallFiles(fetched.wanted, fetched.info, fetched.mod, fetched.mod_h1))
         self.shown.set()
         await self.zip_comes.wait()
         if self.failure:
