@@ -18,13 +18,17 @@ from athens_operator.drift import Drift, Fight, Fights, drift_of
 from athens_operator.errors import ClusterError
 from athens_operator.manifests import Manifest, Ref, may_write, ref_of
 from athens_operator.metrics import Metrics
-from athens_operator.resources import SERVICES
+from athens_operator.resources import PROXIES, SERVICE_ACCOUNTS, SERVICES
 from athens_operator.spec import AthensProxy
 from athens_operator.spec.proxy import RECONCILE_ANNOTATION
 from athens_operator.status_observed import ApplyFailure, FailureReason
 
 logger = logging.getLogger(__name__)
 
+ADVICE_ON_CONFLICT = {
+    SERVICE_ACCOUNTS.kind: "set spec.serviceAccount.create to false to use it, or rename the AthensProxy",
+    SERVICES.kind: "set spec.service.name, rename the AthensProxy or remove that object",
+}
 VOLATILE = ("resourceVersion", "managedFields", "generation", "creationTimestamp")
 
 
@@ -215,11 +219,15 @@ def _refuse_foreign(proxy: AthensProxy, ref: Ref, live: Manifest) -> None:
     owners = metadata.get("ownerReferences") or ()
     if any(owner.get("kind") == "AthensProxy" and owner.get("name") == proxy.name for owner in owners):
         raise Conflict(f"{ref} still belongs to an earlier {proxy.name} and is being deleted; waiting for that")
+    siblings = [owner["name"] for owner in owners if owner.get("kind") == PROXIES.kind and owner.get("controller")]
+    if siblings:
+        raise _Foreign(f"{ref} belongs to AthensProxy {siblings[0]}; choose another name in one of the two specs")
     managers = sorted(
         {str(entry.get("manager")) for entry in metadata.get("managedFields") or () if entry.get("manager")}
     )
     names = ", ".join(managers) or "an unknown manager"
-    raise _Foreign(f"{ref} exists and is not ours (managed by {names}); rename the AthensProxy or remove that object")
+    advice = ADVICE_ON_CONFLICT.get(ref.kind, "rename the AthensProxy or remove that object")
+    raise _Foreign(f"{ref} exists and is not ours (managed by {names}); {advice}")
 
 
 def _reason(error: ClusterError) -> FailureReason:

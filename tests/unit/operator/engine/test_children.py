@@ -211,6 +211,24 @@ def test_a_foreign_object_is_reported_and_not_written() -> None:
     asyncio.run(main())
 
 
+def test_a_conflict_says_what_to_do_about_it() -> None:
+    async def main() -> None:
+        bench = Bench()
+        account, sibling = child(kind="ServiceAccount"), child(uid="another")
+        account["metadata"] = {"namespace": "a", "name": "go"}
+        sibling["metadata"]["ownerReferences"][0]["name"] = "sibling"
+        bench.cluster.put(account)
+        bench.cluster.put(sibling)
+
+        outcome = await bench.children.apply(owner(), [child(kind="ServiceAccount"), child()])
+
+        said = [failure.message for failure in outcome.failures]
+        assert "set spec.serviceAccount.create to false to use it" in said[0]
+        assert said[1] == "Service a/go belongs to AthensProxy sibling; choose another name in one of the two specs"
+
+    asyncio.run(main())
+
+
 def test_a_child_of_an_earlier_namesake_is_waited_for() -> None:
     async def main() -> None:
         bench = Bench()
