@@ -11,14 +11,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from athens_policy.merge import MergeError, PolicySource, Tier, merge
-from athens_policy.render import render
-
 from athens_operator.conditions import Condition, Verdict, is_true, merged
 from athens_operator.policies import Policy, policy_rule
+from athens_operator.status_observed import FailureReason
 from athens_operator.status_programmed import POLICY_PROGRAMMED, revision_of
 from athens_operator.status_progress import READY, RECONCILING, STALLED
 from athens_policy.decide import digest
+from athens_policy.merge import MergeError, PolicySource, Tier, merge
+from athens_policy.render import render
 
 MAX_PROXIES = 100
 HELD_BY = ("ConfigurationValid", "PoliciesResolved")
@@ -103,7 +103,7 @@ def status_of_policy(
 
 
 def _state(policy: Policy, block: Mapping[str, Any], conditions: Sequence[Mapping[str, Any]]) -> State:
-    if any(entry.get("type") in HELD_BY and entry.get("status") == "False" for entry in conditions):
+    if any(_holds_the_file(entry) for entry in conditions):
         return State.HELD
     current = any(
         (source.get("kind"), source.get("namespace", ""), source.get("name")) == policy.key
@@ -116,6 +116,15 @@ def _state(policy: Policy, block: Mapping[str, Any], conditions: Sequence[Mappin
         return State.PROGRAMMED
     unknown = any(entry.get("type") == POLICY_PROGRAMMED and entry.get("status") == "Unknown" for entry in conditions)
     return State.UNKNOWN if unknown else State.PROPAGATING
+
+
+def _holds_the_file(condition: Mapping[str, Any]) -> bool:
+    """Whether the condition keeps the last good file in force; a refused child of another kind does not."""
+    return (
+        condition.get("type") in HELD_BY
+        and condition.get("status") == "False"
+        and condition.get("reason") != FailureReason.INVALID_CHILD
+    )
 
 
 def _accepted(policy: Policy) -> tuple[Condition, str]:
@@ -161,7 +170,7 @@ def _programmed(proxies: Sequence[AttachedProxy], programmed: int) -> Condition:
         behind = [proxy for proxy in proxies if proxy.state is state]
         if behind:
             waiting = state is State.PROPAGATING and not any(proxy.available for proxy in behind)
-            message = f"{summary}; one of the others {said}"
+            message = f"{summary}; {behind[0].namespace}/{behind[0].name} {said}"
             return Condition("Programmed", verdict, "ProxyNotReady" if waiting else reason, message)
     return Condition("Programmed", Verdict.TRUE, "Programmed", summary)
 

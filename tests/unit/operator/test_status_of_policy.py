@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from athens_operator.attachment import attached
+from athens_operator.manifests import Ref
 from athens_operator.policies import Policy
 from athens_operator.status import status_of
-from athens_operator.status_observed import PolicyFailure, Readback
+from athens_operator.status_observed import ApplyFailure, FailureReason, PolicyFailure, Readback
 from athens_operator.status_policy import AttachedProxy, State, attached_proxy, status_of_policy
 from athens_policy.merge import PolicySource, merge
 from support.crd_schema import schema, violations
@@ -161,3 +162,15 @@ def test_cluster_policies_have_the_same_status() -> None:
     )
 
     assert judged(status(guard, seen(guard, generation=1)), "Programmed") == "True/Programmed"
+
+
+def test_a_refused_child_of_a_proxy_does_not_hold_its_policies() -> None:
+    refused = ApplyFailure(Ref("v1", "Service", "team-a", "go"), FailureReason.INVALID_CHILD, "ports: no")
+
+    assert seen(failures=(refused,)).state is State.PROGRAMMED
+
+
+def test_a_proxy_that_is_behind_is_named() -> None:
+    behind = seen(policy=policy_state(failure=PolicyFailure("Oversize", "too long"), kept_last_good=True))
+
+    assert "team-a/go keeps its last good file" in condition_of(status(BASE, behind), "Programmed")["message"]
