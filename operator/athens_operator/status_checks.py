@@ -37,7 +37,14 @@ def configuration_valid(observed: Observed) -> Condition:
         return Condition(CONFIGURATION_VALID, Verdict.FALSE, failure.reason, f"{failure.message}; {kept}")
     invalid = [found for found in observed.failures if found.reason is FailureReason.INVALID_CHILD]
     if invalid:
-        return Condition(CONFIGURATION_VALID, Verdict.FALSE, "InvalidChild", _refused(invalid[0]))
+        said = _refused(invalid[0])
+        if invalid[0].ref.kind == "PersistentVolumeClaim":
+            said = (
+                f"claim {invalid[0].ref.name} exists and cannot become what spec.storage asks for; write the size, "
+                "class and access modes that it has, or name another one in spec.storage.disk.existingClaim: "
+                f"{invalid[0].message}"
+            )
+        return Condition(CONFIGURATION_VALID, Verdict.FALSE, "InvalidChild", said)
     return Condition(CONFIGURATION_VALID, Verdict.TRUE, "Valid", "spec and policies can be rendered")
 
 
@@ -88,13 +95,7 @@ def storage_ready(proxy: AthensProxy, observed: Observed) -> Condition:
             STORAGE_READY, Verdict.FALSE, "ClaimLost", f"claim {name} has lost its volume; restore the volume it names"
         )
     if phase != "Bound":
-        wanted = observed.claim["spec"].get("storageClassName") or "the default"
-        return Condition(
-            STORAGE_READY,
-            Verdict.FALSE,
-            "ClaimPending",
-            f"claim {name} waits for a volume of class {wanted}; check that the class exists and can provision one",
-        )
+        return _unbound(proxy, name, str(observed.claim["spec"].get("storageClassName") or ""))
     return _resizing(observed.claim, name) or Condition(STORAGE_READY, Verdict.TRUE, "Bound", f"claim {name} is bound")
 
 
@@ -157,6 +158,21 @@ def _claim_absent(proxy: AthensProxy, name: str) -> Condition:
             "spec.storage.disk.existingClaim",
         )
     return Condition(STORAGE_READY, Verdict.FALSE, "ClaimPending", f"claim {name} does not exist yet")
+
+
+def _unbound(proxy: AthensProxy, name: str, storage_class: str) -> Condition:
+    """A claim without a volume; many classes make one for the first pod only, and without replicas there is none."""
+    if not proxy.spec.replicas:
+        return Condition(
+            STORAGE_READY, Verdict.UNKNOWN, "ClaimPending", f"claim {name} may get its volume with the first pod"
+        )
+    wanted = f"class {storage_class}" if storage_class else "the default class"
+    return Condition(
+        STORAGE_READY,
+        Verdict.FALSE,
+        "ClaimPending",
+        f"claim {name} waits for a volume of {wanted}; check that the class exists and can provision one",
+    )
 
 
 def _resizing(claim: Manifest, name: str) -> Condition | None:

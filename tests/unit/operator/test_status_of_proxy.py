@@ -15,7 +15,7 @@ from athens_operator.manifests import Manifest, Ref, ref_of
 from athens_operator.spec import AthensProxy, Identity
 from athens_operator.spec.proxy import SecretReference
 from athens_operator.status import status_of, status_of_invalid
-from athens_operator.status_observed import MissingSecret, PolicyFailure, Readback
+from athens_operator.status_observed import ApplyFailure, FailureReason, MissingSecret, PolicyFailure, Readback
 from athens_policy.merge import PolicyRule, PolicySource, Tier, merge
 from athens_policy.model import Mode
 from support.crd_schema import schema, violations
@@ -180,6 +180,20 @@ def test_the_claim_explains_itself(claim: Manifest | None, reason: str, said: st
 
     assert judged(found, "StorageReady") == f"False/{reason}"
     assert said in message(found, "StorageReady")
+
+
+def test_a_claim_may_wait_for_the_first_pod_of_a_proxy_without_replicas() -> None:
+    found = status({"replicas": 0}, claim={**CLAIM, "status": {"phase": "Pending"}}, pods=())
+
+    assert judged(found, "StorageReady") == "Unknown/ClaimPending"
+    assert found["phase"] == "Ready"
+
+
+def test_a_kept_claim_that_does_not_fit_says_what_to_write() -> None:
+    claim = Ref("v1", "PersistentVolumeClaim", "team-a", "go-data")
+    found = status(failures=(ApplyFailure(claim, FailureReason.INVALID_CHILD, "spec is immutable"),))
+
+    assert "write the size, class and access modes that it has, or name another one" in message(found)
 
 
 def test_a_claim_that_somebody_else_should_have_made_is_named() -> None:
