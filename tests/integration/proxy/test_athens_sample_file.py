@@ -35,6 +35,7 @@ DIFFERENT = {
     "Storage.S3.Key": ("MY_AWS_ACCESS_KEY_ID", "a placeholder"),
     "Storage.S3.Secret": ("********", "a placeholder"),
     "Storage.S3.Bucket": ("MY_S3_BUCKET_NAME", "a placeholder"),
+    "Index.Postgres.Params": ({"connect_timeout": "30s", "sslmode": "disable"}, "the driver of Athens refuses 30s"),
     "Storage.AzureBlob.AccountName": ("MY_AZURE_BLOB_ACCOUNT_NAME", "a placeholder"),
     "Storage.AzureBlob.ContainerName": ("MY_AZURE_BLOB_CONTAINER_NAME", "a placeholder"),
 }
