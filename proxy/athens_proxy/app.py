@@ -31,6 +31,7 @@ from athens_proxy.outside import open_outside
 from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.policy.source import PolicyRefused, load_setting, policy_file
 from athens_proxy.policy.watch import PolicyWatch
+from athens_proxy.replicas import index_layer, lock_layer, open_index
 from athens_proxy.stash.background import BackgroundStash
 from athens_proxy.stash.fetch_and_save import FetchAndSave
 from athens_proxy.stash.limited import Limited
@@ -78,12 +79,19 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
         scratch = _scratch_root(config, storage)
         outside = await closing.enter_async_context(open_outside(config, environ, session, storage, scratch))
 
+        index = await open_index(config)
+        closing.push_async_callback(index.close)
+        indexed = await closing.enter_async_context(index_layer(index, storage, on_waiting=metrics.index_waiting))
+        locked = await closing.enter_async_context(lock_layer(config, storage, on_lock=metrics.lock))
+
         flights = StashFlights()
         closing.push_async_callback(flights.aclose)
         stasher = layered(
             partial(Singleflight, flights=flights),  # 1. one fetch per module version in this process
-            partial(Limited, at_most=FETCHES),  # 2. bounded load
-            core=FetchAndSave(outside.fetcher, storage, on_fetch=metrics.fetch),  # 3. fetch, check, save
+            locked,  # 2. one fetch per module version among all replicas
+            partial(Limited, at_most=FETCHES),  # 3. bounded load
+            indexed,  # 4. the feed of stored versions
+            core=FetchAndSave(outside.fetcher, storage, on_fetch=metrics.fetch),  # 5. fetch, check, save
         )
         lister = CachedLister(outside.lister, at_most=config.upstream.protocol_workers)
         closing.push_async_callback(lister.aclose)
@@ -97,6 +105,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
             modules=admitted(guarded(NetworkMode(config.upstream.network_mode))),
             stored_modules=admitted(guarded(NetworkMode.OFFLINE)),
             storage=storage,
+            index=index,
             checksums=outside.checksums,
             policy=policy,
             readiness=Readiness(storage),

@@ -61,6 +61,18 @@ class Metrics:
             ["rule"],
             registry=self._registry,
         )
+        # Finding a series by its labels costs more than counting.
+        self._lookup_series: dict[tuple[str, bool], Counter] = {}
+        self._request_series: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._locks = Counter(
+            "athens_lock",
+            "How attempts to lock a version among replicas ended.",
+            ["result"],
+            registry=self._registry,
+        )
+        self._index_waiting = Gauge(
+            "athens_index_waiting", "Stored versions that the index has not taken yet.", registry=self._registry
+        )
         self._policy = Gauge("athens_policy_info", "The enforced policy.", ["digest"], registry=self._registry)
 
     def lookup(self, cache_type: str, hit: bool) -> None:
@@ -97,6 +109,14 @@ class Metrics:
                 or 0
                 for cache_type in ("info", "gomod", "zip")
             )
+    def lock(self, result: str) -> None:
+        """An attempt to lock a version among replicas ended."""
+        self._locks.labels(result).inc()
+
+    def index_waiting(self, count: int) -> None:
+        """So many stored versions wait for the index."""
+        self._index_waiting.set(count)
+
             for result in ("hit", "miss")
         )
         return int(hits), int(misses)

@@ -46,8 +46,6 @@ OPEN = {
     "Processes",
     "CloudRuntime",
     "GoBinary",
-    "SingleFlightType",
-    "IndexType",
 }
 
 

@@ -21,6 +21,8 @@ from athens_proxy.download.listing import NetworkMode
 from athens_proxy.download.rules import Rules
 from athens_proxy.download.stored_or_fetched import Sources, StoredOrFetched
 from athens_proxy.errors import ModuleNotFound
+from athens_proxy.index.index import Index
+from athens_proxy.index.memory import NoIndex
 from athens_proxy.metrics import Metrics
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.policy.enforced import EnforcedPolicy, LoadedPolicy
@@ -156,6 +158,7 @@ class Proxy:
     access: Access = field(default_factory=Access)
     upstream_errors: str = "strict"
     no_sum_patterns: tuple[str, ...] = ()
+    index: Index = field(default_factory=NoIndex)
     background: WaitingBackground = field(default_factory=WaitingBackground)
     lookups: list[tuple[str, bool]] = field(default_factory=list)
     audits: list[str] = field(default_factory=list)
@@ -188,6 +191,7 @@ class Proxy:
             modules=self.modules(),
             stored_modules=self.modules(NetworkMode.OFFLINE),
             storage=self.storage,
+            index=self.index,
             checksums=NoChecksums(),
             policy=self.policy,
             readiness=Readiness(self.storage),

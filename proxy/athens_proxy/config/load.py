@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from athens_proxy.config.credential_section import CredentialSection
 from athens_proxy.config.object_section import ObjectSection, missing_settings
 from athens_proxy.config.remote_section import RemoteSection, missing_addresses
+from athens_proxy.config.replica_section import IndexSection, LockSection
 from athens_proxy.config.sections import (
     Config,
     Key,
@@ -115,6 +116,8 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         upstream=reader.section(UpstreamSection),
         policy=reader.section(PolicySection),
         credentials=reader.section(CredentialSection),
+        lock=reader.section(LockSection),
+        index=reader.section(IndexSection),
         origins=reader.origins,
         warnings=(*warnings, *unknown_names(reader.keys, environ, values), *_no_file(file)),
     )

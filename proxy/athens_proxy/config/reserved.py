@@ -35,12 +35,6 @@ class ReservedKey:
     verdict: str = "not available in this build"
 
 
-def _group(prefix: str, names: str) -> tuple[ReservedKey, ...]:
-    """Keys that only matter once a selector key (`StorageType` and friends) chooses their part."""
-    pairs = (line.split() for line in names.strip().splitlines())
-    return tuple(ReservedKey(f"{prefix}.{toml}", env) for toml, env in pairs)
-
-
 _NO_TRACES = "no traces are exported; Athens-Request-ID ties answers and log lines together, /metrics has the durations"
 _NO_PPROF = "there is no Go profiler here; see /metrics, or look into the process with py-spy"
 _NO_PROPAGATION = (
@@ -62,54 +56,4 @@ RESERVED: tuple[ReservedKey, ...] = (
     ReservedKey("Retention.MaxIdle", "ATHENS_RETENTION_MAX_IDLE", WhenSet.STOP),
     ReservedKey("Retention.Keep", "ATHENS_RETENTION_KEEP"),
     ReservedKey("Retention.DryRun", "ATHENS_RETENTION_DRY_RUN"),
-    *_group("SingleFlight.Etcd", "Endpoints ATHENS_ETCD_ENDPOINTS"),
-    *_group(
-        "SingleFlight.Redis",
-        """
-        Endpoint ATHENS_REDIS_ENDPOINT
-        Password ATHENS_REDIS_PASSWORD
-        Cluster ATHENS_REDIS_CLUSTER
-        LockConfig.TTL ATHENS_REDIS_LOCK_TTL
-        LockConfig.Timeout ATHENS_REDIS_LOCK_TIMEOUT
-        LockConfig.MaxRetries ATHENS_REDIS_LOCK_MAX_RETRIES
-        """,
-    ),
-    *_group(
-        "SingleFlight.RedisSentinel",
-        """
-        Endpoints ATHENS_REDIS_SENTINEL_ENDPOINTS
-        MasterName ATHENS_REDIS_SENTINEL_MASTER_NAME
-        SentinelPassword ATHENS_REDIS_SENTINEL_PASSWORD
-        DB ATHENS_REDIS_SENTINEL_DB
-        RedisUsername ATHENS_REDIS_USERNAME
-        RedisPassword ATHENS_REDIS_PASSWORD
-        LockConfig.TTL ATHENS_REDIS_LOCK_TTL
-        LockConfig.Timeout ATHENS_REDIS_LOCK_TIMEOUT
-        LockConfig.MaxRetries ATHENS_REDIS_LOCK_MAX_RETRIES
-        """,
-    ),
-    *_group("SingleFlight.GCP", "StaleThreshold ATHENS_GCP_STALE_THRESHOLD"),
-    *_group(
-        "Index.MySQL",
-        """
-        Protocol ATHENS_INDEX_MYSQL_PROTOCOL
-        Host ATHENS_INDEX_MYSQL_HOST
-        Port ATHENS_INDEX_MYSQL_PORT
-        User ATHENS_INDEX_MYSQL_USER
-        Password ATHENS_INDEX_MYSQL_PASSWORD
-        Database ATHENS_INDEX_MYSQL_DATABASE
-        Params ATHENS_INDEX_MYSQL_PARAMS
-        """,
-    ),
-    *_group(
-        "Index.Postgres",
-        """
-        Host ATHENS_INDEX_POSTGRES_HOST
-        Port ATHENS_INDEX_POSTGRES_PORT
-        User ATHENS_INDEX_POSTGRES_USER
-        Password ATHENS_INDEX_POSTGRES_PASSWORD
-        Database ATHENS_INDEX_POSTGRES_DATABASE
-        Params ATHENS_INDEX_POSTGRES_PARAMS
-        """,
-    ),
 )

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from athens_proxy.config.credential_section import CredentialSection
     from athens_proxy.config.object_section import ObjectSection
     from athens_proxy.config.remote_section import RemoteSection
+    from athens_proxy.config.replica_section import IndexSection, LockSection
 
 DEFAULT_GO_ENV_VARS = ("GOPROXY=https://proxy.golang.org,direct",)
 DEFAULT_SUM_DBS = ("https://sum.golang.org",)
@@ -48,12 +49,14 @@ class Key:
         env: Athens' environment name, without the doubled `ATHENS_` form that is tried first.
         from_text: how the environment's text becomes the TOML type.
         empty_is_unset: an empty variable counts as absent (Athens does so for its port and `GoBinaryEnvVars`).
+        default_table: set for a table of free entries; those of the file are merged into it.
     """
 
     toml: str
     env: str
     from_text: Callable[[str], object] = str
     empty_is_unset: bool = False
+    default_table: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,8 @@ def _problem(message: str) -> PydanticCustomError:
     return PydanticCustomError("athens", "{message}", {"message": message})
 
 
-def _choice(*allowed: str, later: tuple[str, ...] = (), lower: bool = False) -> BeforeValidator:
-    """One of the allowed words; words of parts that are not in this build get their own message."""
+def choice(*allowed: str, lower: bool = False) -> BeforeValidator:
+    """One of the allowed words."""
 
     def check(value: object) -> object:
         if not isinstance(value, str):
@@ -84,8 +87,7 @@ def _choice(*allowed: str, later: tuple[str, ...] = (), lower: bool = False) -> 
         if word in allowed:
             return word
         use = "use one of " + ", ".join(repr(a)[1:-1] or '""' for a in allowed)
-        verdict = "is not available in this build" if word in later else "is not allowed"
-        raise _problem(f'"{value}" {verdict}; {use}')
+        raise _problem(f'"{value}" is not allowed; {use}')
 
     return BeforeValidator(check)
 
@@ -159,7 +161,7 @@ class ServerSection(Section):
     shutdown_timeout_s: Annotated[int, Key("ShutdownTimeout", "ATHENS_SHUTDOWN_TIMEOUT", go_int), Field(ge=0)] = 60
     robots_file: Annotated[Text, Key("RobotsFile", "ATHENS_ROBOTS_FILE")] = "robots.txt"
     home_template: Annotated[Text, Key("HomeTemplatePath", "ATHENS_HOME_TEMPLATE_PATH")] = "/var/lib/athens/home.html"
-    upstream_errors: Annotated[Text, Key("UpstreamErrors", "ATHENS_UPSTREAM_ERRORS"), _choice("strict", "notfound")] = (
+    upstream_errors: Annotated[Text, Key("UpstreamErrors", "ATHENS_UPSTREAM_ERRORS"), choice("strict", "notfound")] = (
         "strict"
     )
     processes: Annotated[int, Key("Processes", "ATHENS_PROCESSES", go_int), Field(ge=1, le=1)] = 1
@@ -172,9 +174,9 @@ class LogSection(Section):
     level: Annotated[
         Text,
         Key("LogLevel", "ATHENS_LOG_LEVEL"),
-        _choice("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic", lower=True),
+        choice("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic", lower=True),
     ] = "info"
-    format: Annotated[Text, Key("LogFormat", "ATHENS_LOG_FORMAT"), _choice("", "plain", "json")] = "plain"
+    format: Annotated[Text, Key("LogFormat", "ATHENS_LOG_FORMAT"), choice("", "plain", "json")] = "plain"
     cloud_runtime: Annotated[Text, Key("CloudRuntime", "ATHENS_CLOUD_RUNTIME")] = "none"
     stats_exporter: Annotated[Text, Key("StatsExporter", "ATHENS_STATS_EXPORTER")] = "prometheus"
 
@@ -185,7 +187,7 @@ class StorageSection(Section):
     type: Annotated[
         Text,
         Key("StorageType", "ATHENS_STORAGE_TYPE"),
-        _choice("disk", "memory", "s3", "gcp", "minio", "azureblob", "mongo", "external"),
+        choice("disk", "memory", "s3", "gcp", "minio", "azureblob", "mongo", "external"),
     ] = "disk"
     disk_root: Annotated[Text, Key("Storage.Disk.RootPath", "ATHENS_DISK_STORAGE_ROOT")] = ""
 
@@ -205,20 +207,12 @@ class UpstreamSection(Section):
     timeout_s: Annotated[Seconds, Key("Timeout", "ATHENS_TIMEOUT", go_int)] = 300
     stash_timeout_s: Annotated[Seconds, Key("StashTimeout", "ATHENS_STASH_TIMEOUT", go_int)] = 600
     network_mode: Annotated[
-        Text, Key("NetworkMode", "ATHENS_NETWORK_MODE"), _choice("strict", "offline", "fallback")
+        Text, Key("NetworkMode", "ATHENS_NETWORK_MODE"), choice("strict", "offline", "fallback")
     ] = "strict"
     sum_dbs: Annotated[List, Key("SumDBs", "ATHENS_SUM_DBS", comma_list), AfterValidator(_https_urls)] = DEFAULT_SUM_DBS
     no_sum_patterns: Annotated[
         List, Key("NoSumPatterns", "ATHENS_GONOSUM_PATTERNS", comma_list), AfterValidator(_without_blanks)
     ] = ()
-    single_flight: Annotated[
-        Text,
-        Key("SingleFlightType", "ATHENS_SINGLE_FLIGHT_TYPE"),
-        _choice("memory", "", later=("etcd", "redis", "redis-sentinel", "gcp", "azureblob")),
-    ] = "memory"
-    index: Annotated[
-        Text, Key("IndexType", "ATHENS_INDEX_TYPE"), _choice("none", "", later=("memory", "mysql", "postgres"))
-    ] = "none"
 
 
 class PolicySection(Section):
@@ -250,5 +244,7 @@ class Config:
     upstream: UpstreamSection
     policy: PolicySection
     credentials: CredentialSection
+    lock: LockSection
+    index: IndexSection
     origins: Mapping[str, Origin]
     warnings: tuple[str, ...]

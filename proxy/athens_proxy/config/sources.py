@@ -59,11 +59,22 @@ def found(key: Key, environ: Mapping[str, str], file: Mapping[str, tuple[str, An
             return Origin(name, "environment"), key.from_text(text)
         except ValueError as error:
             raise InvalidText(f'{name}: "{text}" {error}') from error
+    if key.default_table is not None:
+        return _table(key.toml, key.default_table, file)
     if key.toml.lower() in file:
         written, value = file[key.toml.lower()]
         if not (key.empty_is_unset and value == ""):
             return Origin(written, "file"), value
     return None
+
+
+def _table(
+    toml: str, default: Mapping[str, str], file: Mapping[str, tuple[str, Any]]
+) -> tuple[Origin, dict[str, Any]] | None:
+    """The file's entries below a table's path, merged into the default ones; None without any."""
+    below = toml.lower() + "."
+    entries = {written.rpartition(".")[2]: value for path, (written, value) in file.items() if path.startswith(below)}
+    return (Origin(toml, "file"), {**default, **entries}) if entries else None
 
 
 class InvalidText(ValueError):

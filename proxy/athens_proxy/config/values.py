@@ -94,6 +94,19 @@ def semicolon_list(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(";") if item.strip())
 
 
+def go_map(text: str) -> dict[str, str]:
+    """The pairs of `name:value,name:value`.
+
+    Raises:
+        ValueError: an item has not exactly one colon.
+    """
+    items = text.split(",") if text else []
+    pairs = [item.split(":") for item in items]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError("is not a map; use name:value,name:value")
+    return {name: value for name, value in pairs}
+
+
 def env_assignments(items: tuple[str, ...]) -> tuple[EnvAssignment, ...]:
     """`NAME=value` items.
 

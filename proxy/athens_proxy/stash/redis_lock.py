@@ -7,12 +7,13 @@ Source: github.com/bsm/redislock
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
-from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
@@ -26,6 +27,7 @@ from redis.exceptions import (
 )
 
 from athens_proxy.stash.lock import LEASE_S, HeldBy, Lease, LockRefused, LockUnavailable
+from athens_proxy.stash.redis_cluster import Node, RedisClusterNodes
 from athens_proxy.stash.redis_endpoints import RedisEndpoint
 
 TIMEOUT_S: Final = 2.0
@@ -44,7 +46,7 @@ if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) 
 return 0
 """
 _REFUSALS: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
-Client = Redis | RedisCluster
+Client = Redis | RedisClusterNodes
 
 
 class RedisLocks:
@@ -54,10 +56,12 @@ class RedisLocks:
         client: one server, a cluster, or the master of a sentinel.
         name: for messages.
         lease_s: see `Locks.lease_s`.
+        guides: clients that only find the server; closed with it.
     """
 
-    def __init__(self, client: Client, *, name: str, lease_s: float = LEASE_S) -> None:
+    def __init__(self, client: Client, *, name: str, lease_s: float = LEASE_S, guides: Sequence[Redis] = ()) -> None:
         self._client = client
+        self._guides = guides
         self._name = name
         self._lease_s = lease_s
 
@@ -91,7 +95,8 @@ class RedisLocks:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        for client in (self._client, *self._guides):
+            await client.aclose()
 
     @property
     def _lease_ms(self) -> str:
@@ -99,29 +104,30 @@ class RedisLocks:
 
     async def _run(self, script: str, key: str, *arguments: str) -> Any:
         try:
-            return await self._client.eval(script, 1, key, *arguments)
+            async with asyncio.timeout(2 * TIMEOUT_S):  # some ask several servers, one after the other
+                return await self._client.eval(script, 1, key, *arguments)
         except _REFUSALS as error:
             raise LockRefused(f"{self._name}: {_reason(error)}; check user and password") from error
         except MovedError as error:
             raise LockRefused(f"{self._name} is part of a cluster; set SingleFlight.Redis.Cluster") from error
         except ResponseError as error:  # loading, read-only, out of memory: it passes
             raise LockUnavailable(f"{self._name}: {_reason(error)}") from error
-        except (RedisError, OSError, TimeoutError) as error:
+        except TimeoutError as error:
+            raise LockUnavailable(f"{self._name} does not answer within {2 * TIMEOUT_S:.0f} s") from error
+        except (RedisError, OSError) as error:
             raise LockUnavailable(f"{self._name} does not answer: {_reason(error)}") from error
 
 
 def redis_locks(endpoint: RedisEndpoint, *, lease_s: float = LEASE_S) -> RedisLocks:
     """Locks in one server."""
-    host, port = endpoint.nodes[0]
-    client = Redis(host=host, port=port, db=endpoint.db, **_options(endpoint))
+    client = _client(endpoint, endpoint.nodes[0])
     return RedisLocks(client, name=f"redis {endpoint}", lease_s=lease_s)
 
 
 def redis_cluster_locks(endpoint: RedisEndpoint, *, lease_s: float = LEASE_S) -> RedisLocks:
     """Locks in a cluster, found through any of the named nodes."""
-    nodes = [ClusterNode(host, port) for host, port in endpoint.nodes]
-    client = RedisCluster(startup_nodes=nodes, cluster_error_retry_attempts=1, **_options(endpoint))
-    return RedisLocks(client, name=f"redis cluster {endpoint}", lease_s=lease_s)
+    nodes = RedisClusterNodes(endpoint.nodes, partial(_client, endpoint))
+    return RedisLocks(nodes, name=f"redis cluster {endpoint}", lease_s=lease_s)
 
 
 def redis_sentinel_locks(
@@ -148,7 +154,13 @@ def redis_sentinel_locks(
     )
     client = watchers.master_for(master, db=endpoint.db, **_options(endpoint))
     where = ",".join(f"{host}:{port}" for host, port in sentinels)
-    return RedisLocks(client, name=f"redis master {master} of sentinel {where}", lease_s=lease_s)
+    name = f"redis master {master} of sentinel {where}"
+    return RedisLocks(client, name=name, lease_s=lease_s, guides=watchers.sentinels)
+
+
+def _client(endpoint: RedisEndpoint, node: Node) -> Redis:
+    host, port = node
+    return Redis(host=host, port=port, db=endpoint.db, **_options(endpoint))
 
 
 def _options(endpoint: RedisEndpoint) -> dict[str, Any]:
@@ -156,6 +168,7 @@ def _options(endpoint: RedisEndpoint) -> dict[str, Any]:
         "socket_timeout": TIMEOUT_S,
         "socket_connect_timeout": TIMEOUT_S,
         "retry": Retry(NoBackoff(), 1),  # a restarted server is known by its dead connections
+        "protocol": 2,  # no greeting that needs a password before it can say that one is needed
         "username": endpoint.username or None,
         "password": endpoint.password or None,
     }

@@ -13,10 +13,11 @@ from aiohttp import web
 
 from athens_proxy.download.protocol import DownloadProtocol
 from athens_proxy.errors import ModuleNotFound
+from athens_proxy.index.index import Index
 from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.storage.storage import CatalogPage, InvalidToken, Storage
 from athens_proxy.web.home import HomePage
-from athens_proxy.web.index import IndexQuery
+from athens_proxy.web.index import MAX_LIMIT, IndexQuery, index_body
 from athens_proxy.web.parameters import InvalidParameter, integer, parameters
 from athens_proxy.web.readiness import Readiness
 from athens_proxy.web.responses import HTML, JSON, TEXT, Responses
@@ -65,6 +66,7 @@ class Services:
         modules: the guarded protocol.
         stored_modules: the same without leaving this process, for clients that want only what is stored.
         storage: for the catalogue.
+        index: the feed of stored versions.
         checksums: the checksum databases.
         policy: what is enforced.
         readiness: whether requests should be sent here.
@@ -78,6 +80,7 @@ class Services:
     modules: DownloadProtocol
     stored_modules: DownloadProtocol
     storage: Storage
+    index: Index
     checksums: ChecksumRelay
     policy: EnforcedPolicy
     readiness: Readiness
@@ -158,12 +161,13 @@ class Handlers:
         return _json(_catalog_json(page))
 
     async def index(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Athens' index of type `none`: always empty."""
+        """The feed of stored versions, one JSON object a line, oldest first."""
         try:
-            IndexQuery.parse(await parameters(request))
+            query = IndexQuery.parse(await parameters(request))
         except InvalidParameter as error:
             return self._responses.line(400, f"bad request: {error}")
-        return web.Response(headers={"Content-Type": JSON, "Cache-Control": "no-store"})
+        lines = await self._services.index.lines(since=query.since, limit=min(query.limit, MAX_LIMIT))
+        return web.Response(body=index_body(lines), headers={"Content-Type": JSON, "Cache-Control": "no-store"})
 
     async def metrics(self, request: web.BaseRequest) -> web.StreamResponse:
         """Prometheus' text format."""

@@ -1,16 +1,19 @@
-"""The parameters of `/index`, read as Athens does."""
+"""The parameters of `/index`, read as Athens does, and its lines."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
+from athens_proxy.index.index import IndexLine
 from athens_proxy.web.parameters import InvalidParameter, integer
 
 DEFAULT_LIMIT: Final = 2000
+MAX_LIMIT: Final = 2000  # as index.golang.org: a client asks again with the last timestamp
 _RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -33,6 +36,22 @@ class IndexQuery:
             raise InvalidParameter("limit must be an integer above 0")
         since = values.get("since", "")
         return cls(limit, _instant(since) if since else None)
+
+
+def index_body(lines: Sequence[IndexLine]) -> bytes:
+    """The lines as Go's encoder writes them: RFC 3339 times in UTC without trailing zeros."""
+    return "".join(
+        json.dumps(
+            {"Path": line.path, "Version": line.version, "Timestamp": _shown(line.timestamp)}, separators=(",", ":")
+        )
+        + "\n"
+        for line in lines
+    ).encode()
+
+
+def _shown(instant: datetime) -> str:
+    fraction = f".{instant.microsecond:06}".rstrip("0").rstrip(".")
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
 def _instant(text: str) -> datetime:

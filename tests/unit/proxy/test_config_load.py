@@ -116,8 +116,8 @@ BAD_ENVIRONMENT = {
     ("ATHENS_STORAGE_TYPE", "gcp"): "Storage.GCP.Bucket: must not be empty with StorageType gcp",
     ("ATHENS_STORAGE_S3_PREFIX", "a/../b"): 'ATHENS_STORAGE_S3_PREFIX: "a/../b" is no key prefix; use names of letters,'
     ' digits, "._-" with / between, at most 200',
-    ("ATHENS_SINGLE_FLIGHT_TYPE", "redis"): 'ATHENS_SINGLE_FLIGHT_TYPE: "redis" is not available in this build;'
-    ' use one of memory, ""',
+    ("ATHENS_SINGLE_FLIGHT_TYPE", "raft"): 'ATHENS_SINGLE_FLIGHT_TYPE: "raft" is not allowed; use one of memory,'
+    ' "", etcd, redis, redis-sentinel, gcp, azureblob',
     ("ATHENS_GOGET_WORKERS", "0"): "ATHENS_GOGET_WORKERS: 0 is not allowed; use 1 or more",
     ("ATHENS_GOGET_WORKERS", "many"): 'ATHENS_GOGET_WORKERS: "many" is not an integer',
     ("ATHENS_TIMEOUT", ""): 'ATHENS_TIMEOUT: "" is not an integer',
