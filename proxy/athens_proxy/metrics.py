@@ -77,7 +77,11 @@ class Metrics:
 
     def lookup(self, cache_type: str, hit: bool) -> None:
         """A file (info, gomod, zip) was looked for in the store."""
-        self._lookups.labels("hit" if hit else "miss", cache_type).inc()
+        series = self._lookup_series.get((cache_type, hit))
+        if series is None:
+            series = self._lookups.labels("hit" if hit else "miss", cache_type)
+            self._lookup_series[cache_type, hit] = series
+        series.inc()
 
     def fetch(self, succeeded: bool, duration_s: float) -> None:
         """A fetch ended."""
@@ -87,9 +91,15 @@ class Metrics:
 
     def request(self, method: str, status: int, duration_s: float) -> None:
         """A request was answered."""
-        labels = (method if method in _METHODS else "other", str(status))
-        self._requests.labels(*labels).inc()
-        self._request_durations.labels(*labels).observe(duration_s)
+        key = (method if method in _METHODS else "other", status)
+        series = self._request_series.get(key)
+        if series is None:
+            labels = (key[0], str(status))
+            series = (self._requests.labels(*labels), self._request_durations.labels(*labels))
+            self._request_series[key] = series
+        requests, durations = series
+        requests.inc()
+        durations.observe(duration_s)
 
     def reload(self, result: str) -> None:
         """A changed policy was loaded or refused."""
@@ -98,6 +108,14 @@ class Metrics:
     def audit(self, rule: str) -> None:
         """A request matched an audit rule, named by its name or its pattern."""
         self._audits.labels(rule).inc()
+
+    def lock(self, result: str) -> None:
+        """An attempt to lock a version among replicas ended."""
+        self._locks.labels(result).inc()
+
+    def index_waiting(self, count: int) -> None:
+        """So many stored versions wait for the index."""
+        self._index_waiting.set(count)
 
     def lookups(self) -> tuple[int, int]:
         """How many files were asked for since the start that were stored, and that were not."""
@@ -109,14 +127,6 @@ class Metrics:
                 or 0
                 for cache_type in ("info", "gomod", "zip")
             )
-    def lock(self, result: str) -> None:
-        """An attempt to lock a version among replicas ended."""
-        self._locks.labels(result).inc()
-
-    def index_waiting(self, count: int) -> None:
-        """So many stored versions wait for the index."""
-        self._index_waiting.set(count)
-
             for result in ("hit", "miss")
         )
         return int(hits), int(misses)

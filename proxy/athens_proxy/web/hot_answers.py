@@ -16,12 +16,11 @@ from aiohttp import web
 from athens_policy.decide import Denied
 from athens_proxy.errors import ProxyError
 from athens_proxy.policy.enforced import EnforcedPolicy, LoadedPolicy
-from athens_proxy.web.responses import REQUEST_ID
+from athens_proxy.web.responses import INLINE_BYTES, REQUEST_ID
 from athens_proxy.web.targets import FileTarget, target
 
 KEPT_S: Final = 10.0
 HOT_BYTES: Final = 16 << 20
-MAX_BODY_BYTES: Final = 256 * 1024
 _OVERHEAD_BYTES: Final = 1024  # of one entry beside its body: target, headers, objects
 _MAX_TARGET_CHARS: Final = 512
 _MAX_CREDENTIALS: Final = 64
@@ -48,8 +47,7 @@ class FinishedAnswer:
     Attributes:
         before_id: up to the request id.
         before_date: between the request id and the date.
-        after_date: the end of the headers and the body.
-        size_bytes: of the body.
+        body: what follows the headers; the date is the last of these.
         target: as the client wrote it.
         file: info, gomod or zip, as metrics name it.
         good_until_s: on the clock of `time.monotonic`.
@@ -57,8 +55,7 @@ class FinishedAnswer:
 
     before_id: bytes
     before_date: bytes
-    after_date: bytes
-    size_bytes: int
+    body: bytes
     target: str
     file: str
     good_until_s: float
@@ -118,7 +115,7 @@ class FinishedAnswers:
     def offer(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Keep what the ordinary path just answered, if it is the same for everybody until the policy changes."""
         body = response.body if isinstance(response, web.Response) else None
-        if not isinstance(body, bytes) or len(body) > MAX_BODY_BYTES or not _is_plain(request, response):
+        if not isinstance(body, bytes) or len(body) > INLINE_BYTES or not _is_plain(request, response):
             return
         moment = request.get(MOMENT)
         file = self._file(request.raw_path)
@@ -130,7 +127,8 @@ class FinishedAnswers:
         if self._kept_under is not moment.policy:
             self.forget()
             self._kept_under = moment.policy
-        self._remember_credentials(request.headers.get("Authorization", ""))
+        if self._needs_credentials:
+            self._remember_credentials(request.headers.get("Authorization", ""))
         self._keep(answer)
 
     def _file(self, raw_path: str) -> str | None:
@@ -168,7 +166,7 @@ class FinishedAnswers:
 
 
 def _cost_bytes(answer: FinishedAnswer) -> int:
-    return answer.size_bytes + _OVERHEAD_BYTES
+    return len(answer.body) + _OVERHEAD_BYTES
 
 
 def _is_plain(request: web.BaseRequest, response: web.StreamResponse) -> bool:
@@ -191,7 +189,7 @@ def _finished(request: web.BaseRequest, response: web.StreamResponse, body: byte
     head = "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
     before_id, id_found, rest = head.partition(_ID_MARK.encode())
     before_date, date_found, end = rest.partition(_DATE_MARK.encode())
-    if not id_found or not date_found:
+    if not id_found or not date_found or end != b"\r\n\r\n":
         return None
     good_until_s = time.monotonic() + KEPT_S
-    return FinishedAnswer(before_id, before_date, end + body, len(body), request.raw_path, file, good_until_s)
+    return FinishedAnswer(before_id, before_date, body, request.raw_path, file, good_until_s)

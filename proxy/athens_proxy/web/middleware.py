@@ -81,10 +81,13 @@ def is_sane_id(asked_id: str) -> bool:
     return _SANE_ID.fullmatch(asked_id) is not None
 
 
+def is_access_logged() -> bool:
+    """Whether anybody reads access lines."""
+    return _LOG.isEnabledFor(logging.INFO)
+
+
 def log_access(line: AccessLine, *, request_id: str) -> None:
     """Write the access line of one request."""
-    if not _LOG.isEnabledFor(logging.INFO):
-        return
     fields = {
         "http-method": line.method,
         "http-path": line.raw_path.partition("?")[0],
@@ -118,8 +121,10 @@ class Gate:
         finally:
             duration_s = time.monotonic() - begin
             self._on_request(request.method, status, duration_s)
-            line = AccessLine(request.method, request.raw_path, status, size_bytes, duration_s, _cache_result.get())
-            log_access(line, request_id=request[REQUEST_ID_KEY])
+            if is_access_logged():
+                cache = _cache_result.get()
+                line = AccessLine(request.method, request.raw_path, status, size_bytes, duration_s, cache)
+                log_access(line, request_id=request[REQUEST_ID_KEY])
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:

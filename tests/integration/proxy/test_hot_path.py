@@ -1,0 +1,424 @@
+"""The hot path beside the ordinary path: two proxies with the same modules get the same bytes.
+
+Every exchange is one raw connection that ends with a request to close it. What came back is compared byte by byte, but
+for dates and made-up request ids; so are counted requests, lookups, metrics and access lines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from aiohttp import web
+
+from athens_proxy.server import Listener, listening
+from athens_proxy.web.hot_answers import FinishedAnswers
+from athens_proxy.web.hot_path import HotPath, HotServer
+from athens_proxy.web.middleware import Access, Gate
+from support.exchange import basic_auth
+from support.modules_fixture import SampleModule
+from support.proxy_parts import Proxy, SampleUpstream, download_file, policy
+
+MODULE: Final = SampleModule("example.com/m", "v1.0.0", {"noise.bin": random.Random(1).randbytes(100_000)})
+FILES: Final = [f"/example.com/m/@v/v1.0.0.{extension}" for extension in ("info", "mod", "zip")]
+CLOSE: Final = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+DEADLINE_S: Final = 20.0
+RANDOM_EXCHANGES: Final = 150
+GOOD: Final = basic_auth("gopher", "secret")["Authorization"]
+
+
+@dataclass
+class CountingGate:
+    """The ordinary path, and how often it was taken."""
+
+    gate: Gate
+    taken: int = 0
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.taken += 1
+        return await self.gate.handle(request)
+
+
+@dataclass
+class Twin:
+    """One of the two proxies, serving."""
+
+    proxy: Proxy
+    port: int
+    answers: FinishedAnswers | None = None
+    gate: CountingGate | None = None
+
+    async def exchange(self, steps: Sequence[bytes]) -> bytes:
+        """All bytes that come back; a step that is one plain request is answered before the next one is sent."""
+        loop = asyncio.get_running_loop()
+        transport, client = await loop.create_connection(Client, "127.0.0.1", self.port)
+        async with asyncio.timeout(DEADLINE_S):
+            for step in steps:
+                transport.write(step)
+                if is_plain(step):
+                    await client.next_answer(is_head=step.startswith(b"HEAD"))
+            transport.write(CLOSE)
+            await client.end()
+        return bytes(client.received)
+
+
+class Client(asyncio.Protocol):
+    """Keeps what it gets, also before a reset."""
+
+    def __init__(self) -> None:
+        self.received = bytearray()
+        self._read_bytes = 0
+        self._has_ended = False
+        self._changed = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        self._changed.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._has_ended = True
+        self._changed.set()
+
+    async def next_answer(self, *, is_head: bool) -> None:
+        """Returns when one more answer is there, or the connection is gone."""
+        while not self._has_ended:
+            end = answer_end(bytes(self.received[self._read_bytes :]), is_head=is_head)
+            if end:
+                self._read_bytes += end
+                return
+            await self._change()
+
+    async def end(self) -> None:
+        while not self._has_ended:
+            await self._change()
+
+    async def _change(self) -> None:
+        await self._changed.wait()
+        self._changed.clear()
+
+
+def answer_end(received: bytes, *, is_head: bool) -> int:
+    """Where the first answer ends, 0 if it does not yet."""
+    head, found, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    has_body = not is_head and not head.startswith(b"HTTP/1.1 304") and length is not None
+    size_bytes = int(length.group(1)) if has_body and length else 0
+    return len(head) + len(found) + size_bytes if found and len(body) >= size_bytes else 0
+
+
+def get(target: str, *headers: str, method: str = "GET", version: str = "HTTP/1.1") -> bytes:
+    return "\r\n".join([f"{method} {target} {version}", "Host: proxy.example.com", *headers, "", ""]).encode()
+
+
+def is_plain(step: bytes) -> bool:
+    """Whether exactly one answer follows and the connection goes on."""
+    lowered = step.lower()
+    return (
+        step.count(b"\r\n\r\n") == 1
+        and step.endswith(b"\r\n\r\n")
+        and re.match(rb"(GET|HEAD) /\S* HTTP/1\.1\r\n", step) is not None
+        and not re.search(rb"\r\n(connection|content-length|transfer-encoding|upgrade)|\r\n[ \t]|[^\r]\n", lowered)
+        and len(step) < 8000
+    )
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, *, is_hot: bool, rules: str = "sync", access: Access | None = None
+) -> AsyncIterator[Twin]:
+    (folder / "scratch").mkdir(parents=True)
+    (folder / "store").mkdir()
+    upstream = SampleUpstream(folder / "scratch", [MODULE])
+    proxy = Proxy(folder / "store", upstream, policy=policy(rules), access=access or Access())
+    await proxy.save([MODULE], folder / "scratch")
+    listener = Listener("127.0.0.1", 0, shutdown_timeout_s=5.0)
+    if not is_hot:
+        async with listening(proxy.gate.handle, listener) as address:
+            yield Twin(proxy, int(address.rpartition(":")[2]))
+    else:
+        answers = FinishedAnswers(proxy.policy, prefix="", needs_credentials=bool(proxy.access.user))
+        gate = CountingGate(proxy.gate)
+        path = HotPath(
+            gate,
+            answers,
+            on_lookup=lambda file, hit: proxy.lookups.append((file, hit)),
+            on_request=proxy._on_request,
+        )
+        async with listening(path.handle, listener, server_class=partial(HotServer, path=path)) as address:
+            yield Twin(proxy, int(address.rpartition(":")[2]), answers, gate)
+    await proxy.flights.aclose()
+
+
+@dataclass
+class Twins:
+    ordinary: Twin
+    hot: Twin
+    log: pytest.LogCaptureFixture
+
+    async def agree(self, *steps: bytes) -> bytes:
+        """What both answered."""
+        seen = [await self._seen(twin, steps) for twin in (self.ordinary, self.hot)]
+        assert seen[1] == seen[0], steps
+        answer: bytes = seen[0]["bytes"]
+        return answer
+
+    async def _seen(self, twin: Twin, steps: Sequence[bytes]) -> dict[str, Any]:
+        self.log.clear()
+        twin.proxy.requests.clear()
+        twin.proxy.lookups.clear()
+        received = await twin.exchange(steps)
+        return {
+            "bytes": normal(received),
+            "requests": list(twin.proxy.requests),
+            "lookups": list(twin.proxy.lookups),
+            "lines": [access_line(record) for record in self.log.records if record.message == "incoming request"],
+            "counters": counters(twin.proxy),
+        }
+
+
+def normal(received: bytes) -> bytes:
+    received = re.sub(rb"\r\nDate: [^\r]+", b"\r\nDate: now", received)
+    return re.sub(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", b"<uuid4>", received)
+
+
+def access_line(record: Any) -> dict[str, Any]:
+    names = ("http-method", "http-path", "http-status", "bytes", "request-id", "cache")
+    fields = {name: record.__dict__.get(name) for name in names}
+    fields["request-id"] = normal(str(fields["request-id"]).encode())
+    return {
+        **fields,
+        "logger": record.name,
+        "level": record.levelname,
+        "has duration": "duration_ms" in record.__dict__,
+    }
+
+
+def counters(proxy: Proxy) -> list[str]:
+    text, _ = proxy.metrics.render(policy_digest="")
+    lines = text.decode().splitlines()
+    return [
+        line for line in lines if line.startswith("proxy_http_request") and "_sum" not in line and "le=" not in line
+    ]
+
+
+@pytest.fixture
+async def twins(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Twins]:
+    caplog.set_level("INFO")
+    async with (
+        serving(tmp_path / "ordinary", is_hot=False) as ordinary,
+        serving(tmp_path / "hot", is_hot=True) as hot,
+    ):
+        yield Twins(ordinary, hot, caplog)
+
+
+async def test_second_answer_is_the_first_but_for_date_and_request_id(twins: Twins) -> None:
+    for target in FILES:
+        answer = await twins.agree(get(target), get(target), get(target))
+
+        first, second = answer.split(b"HTTP/1.1 200 OK\r\n")[1:3]
+        assert first == second
+        assert is_kept(twins.hot, target)
+
+
+async def test_ordinary_path_is_taken_once_for_many_plain_requests(tmp_path: Path) -> None:
+    async with serving(tmp_path, is_hot=True) as hot:
+        await hot.exchange([get(target) for target in FILES * 5])
+
+        assert hot.gate is not None
+        assert hot.gate.taken == len(FILES) + 1  # and the request that closes
+
+
+async def test_random_requests_get_the_same_bytes_counts_and_lines_on_both_paths(twins: Twins) -> None:
+    await twins.agree(*map(get, FILES))
+    for seed in range(RANDOM_EXCHANGES):
+        choice = random.Random(seed)
+        await twins.agree(*(random_step(choice) for _ in range(choice.randint(1, 5))))
+
+
+TARGETS: Final = (
+    *FILES * 3,
+    "/healthz",
+    "/example.com/m/@v/list",
+    "/example.com/m/@v/v9.9.9.info",
+    f"{FILES[0]}?go-get=1",
+    FILES[1].replace("m/@v", "%6d/@v"),
+    f"http://proxy.example.com{FILES[2]}",
+    f"/{FILES[0]}",
+)
+HEADERS: Final = (
+    "User-Agent: Go-http-client/1.1",
+    "Accept-Encoding: gzip",
+    "accept: */*",
+    "Range: bytes=0-9",
+    "Range: bytes=5-",
+    "If-None-Match: *",
+    'If-None-Match: "x"',
+    "Athens-Request-ID: mine-1",
+    "Athens-Request-ID: not sane",
+    "X-Odd:",
+    "Disable-Module-Fetch: true",
+    "Accept: a",
+    "Host: other.example.com",
+    "User-Agent:no-blank",
+    "X: 1",
+    "TE: a",
+)
+
+
+def random_step(choice: random.Random) -> bytes:
+    target = choice.choice(TARGETS)
+    headers = choice.sample(HEADERS, choice.choice([0, 0, 1, 1, 2, 3]))
+    method = choice.choice(["GET"] * 8 + ["HEAD", "HEAD", "DELETE"])
+    step = get(target, *headers, method=method)
+    return step * 2 if choice.random() < 0.05 else step
+
+
+SHAPES: Final = {
+    "three requests at once": (get(FILES[0]) + get(FILES[1]) + get(FILES[0]),),
+    "a request in two parts": (get(FILES[0])[:30], get(FILES[0])[30:]),
+    "a target in two parts, the second like a request": (b"GET /", get(FILES[0])),
+    "a header in two parts, the second like a request": (b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: ", get(FILES[0])),
+    "a request and the beginning of another": (get(FILES[0]) + b"GET /healthz HT", b"TP/1.1\r\nHost: a\r\n\r\n"),
+    "a body like a request": (get("/healthz", f"Content-Length: {len(get(FILES[0]))}"), get(FILES[0]), get(FILES[1])),
+    "two lengths": (get(FILES[0], "Content-Length: 0", "Content-Length: 5") + b"hello", get(FILES[0])),
+    "length and chunks": (
+        get(FILES[0], "Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+        get(FILES[0]),
+    ),
+    "chunks like requests": (get("/healthz", "Transfer-Encoding: chunked"), get(FILES[0])),
+    "bare line feeds": (get(FILES[0]).replace(b"\r\n", b"\n"), get(FILES[0])),
+    "a bare line feed inside": (get(FILES[0], "X: a\nContent-Length: 60"), get(FILES[0])),
+    "a folded header": (get(FILES[0], "X: a", " Content-Length: 60"), get(FILES[0])),
+    "a blank before the colon": (get(FILES[0], "Content-Length : 60"), get(FILES[0])),
+    "absolute form": (get(f"http://proxy.example.com{FILES[0]}"), get(FILES[0])),
+    "a target of 64 kB": (get("/" + "a" * 65_536), get(FILES[0])),
+    "a giant header": (get(FILES[0], f"X: {'a' * 65_536}"), get(FILES[0])),
+    "many headers": (get(FILES[0], *(f"X-{n}: 1" for n in range(200))), get(FILES[0])),
+    "an upgrade": (get(FILES[0], "Connection: upgrade", "Upgrade: websocket"), get(FILES[0])),
+    "HTTP/1.0": (get(FILES[0], version="HTTP/1.0"),),
+    "HTTP/1.0 that stays": (get(FILES[0], "Connection: keep-alive", version="HTTP/1.0"), get(FILES[0])),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", get(FILES[0])),
+    "no version": (f"GET {FILES[0]}\r\n\r\n".encode(),),
+    "no host": (f"GET {FILES[0]} HTTP/1.1\r\n\r\n".encode(), get(FILES[0])),
+    "empty lines first": (b"\r\n\r\n" + get(FILES[0]), get(FILES[0])),
+    "bytes that are no text": (get(FILES[0]).replace(b"proxy", b"\xff\x00"), get(FILES[0])),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_unusual_shapes_are_answered_as_by_the_ordinary_path(twins: Twins, name: str) -> None:
+    await twins.agree(*map(get, FILES))
+    for lead in ((), (get(FILES[0]),)):
+        await twins.agree(*lead, *SHAPES[name])
+
+
+async def test_credentials_are_compared_exactly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    access = Access(user="gopher", password="secret")
+    caplog.set_level("INFO")
+    async with (
+        serving(tmp_path / "ordinary", is_hot=False, access=access) as ordinary,
+        serving(tmp_path / "hot", is_hot=True, access=access) as hot,
+    ):
+        twins = Twins(ordinary, hot, caplog)
+        good, other = f"Authorization: {GOOD}", f"Authorization: {basic_auth('gopher', 'guess')['Authorization']}"
+        await twins.agree(get(FILES[0], good), get(FILES[0], good))
+        assert is_kept(hot, FILES[0])
+
+        for headers in ([other], [], [other, good], ["Authorization: Basic"], [good.replace("Basic", "basic")]):
+            await twins.agree(get(FILES[0], good), get(FILES[0], *headers), get(FILES[0], good))
+        assert b" 401 " in await twins.agree(get(FILES[0]))
+
+
+async def test_denied_after_cached_is_denied_at_once(tmp_path: Path) -> None:
+    async with serving(tmp_path, is_hot=True) as hot:
+        assert (await hot.exchange([get(FILES[0])] * 2)).count(b"HTTP/1.1 200 OK") == 3
+        assert is_kept(hot, FILES[0])
+
+        hot.proxy.policy.swap(policy(denying()).loaded)
+
+        assert b"HTTP/1.1 403" in await hot.exchange([get(FILES[0])])
+        hot.proxy.policy.swap(policy("sync").loaded)
+        assert b"HTTP/1.1 403" not in await hot.exchange([get(FILES[0])] * 2)
+
+
+async def test_reload_under_load_never_lets_a_denied_file_out(tmp_path: Path) -> None:
+    """Clients ask without pause; after each swap to the denying policy every new request is refused."""
+    allow, deny = policy("sync").loaded, policy(denying()).loaded
+    async with serving(tmp_path, is_hot=True) as hot, asyncio.TaskGroup() as clients:
+        stop = asyncio.Event()
+
+        async def ask() -> None:
+            while not stop.is_set():
+                await hot.exchange([get(target) for target in FILES])
+
+        for _ in range(8):
+            clients.create_task(ask())
+        for _ in range(20):
+            hot.proxy.policy.swap(allow)
+            assert (await hot.exchange([get(FILES[0])] * 3)).count(b"HTTP/1.1 200 OK") == 4
+            hot.proxy.policy.swap(deny)
+            assert (await hot.exchange([get(FILES[0])] * 3)).count(b"HTTP/1.1 403") == 3
+        stop.set()
+
+
+async def test_answer_that_was_allowed_before_a_reload_is_not_kept_after_it(tmp_path: Path) -> None:
+    """The policy changes between the decision and the end of the answer."""
+    async with serving(tmp_path, is_hot=True) as hot:
+        moments = hot.proxy._on_request
+
+        def reload_meanwhile(method: str, status: int, duration_s: float) -> None:
+            hot.proxy.policy.swap(policy("sync").loaded)
+            moments(method, status, duration_s)
+
+        hot.proxy._on_request = reload_meanwhile  # type: ignore[method-assign]  # the gate reads it when it is built
+        gate = hot.proxy.gate
+        assert hot.answers is not None
+        path = HotPath(gate, hot.answers, on_lookup=lambda *_: None, on_request=moments)
+        listener = Listener("127.0.0.1", 0, shutdown_timeout_s=5.0)
+        async with listening(path.handle, listener, server_class=partial(HotServer, path=path)) as address:
+            await Twin(hot.proxy, int(address.rpartition(":")[2]), hot.answers).exchange([get(FILES[0])])
+
+            assert not is_kept(hot, FILES[0])
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        'download "example.com/m" {\n  mode = "sync"\n  audit = true\n}',
+        'download "example.com/other" {\n  mode = "sync"\n  minAge = "1h"\n}',
+    ],
+    ids=["audit", "age"],
+)
+async def test_rules_that_watch_every_request_see_every_request(tmp_path: Path, block: str) -> None:
+    async with serving(tmp_path, is_hot=True, rules=download_file(block)) as hot:
+        await hot.exchange([get(FILES[0])] * 3)
+
+        assert not is_kept(hot, FILES[0])
+
+
+async def test_purge_drops_what_was_kept(tmp_path: Path) -> None:
+    async with serving(tmp_path, is_hot=True) as hot:
+        await hot.exchange([get(FILES[0])] * 2)
+        assert hot.answers is not None
+        before = hot.answers.moment
+
+        hot.answers.forget()
+
+        assert not is_kept(hot, FILES[0])
+        assert hot.answers.moment != before
+
+
+def denying() -> str:
+    return download_file('download "example.com/m" {\n  mode = "deny"\n}')
+
+
+def is_kept(twin: Twin, target: str) -> bool:
+    return twin.answers is not None and twin.answers.find(target.encode()) is not None
