@@ -154,6 +154,8 @@ class FinishedAnswers:
     def _keep(self, answer: FinishedAnswer) -> None:
         raw_target = answer.target.encode("ascii")
         self._drop(raw_target)
+        if _cost_bytes(answer) > self._max_bytes:
+            return
         self._kept[raw_target] = answer
         self._kept_bytes += _cost_bytes(answer)
         while self._kept_bytes > self._max_bytes:

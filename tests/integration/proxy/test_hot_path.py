@@ -18,9 +18,10 @@ from typing import Any, Final
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from athens_proxy.server import Listener, listening
-from athens_proxy.web.hot_answers import FinishedAnswers
+from athens_proxy.web.hot_answers import HOT_BYTES, FinishedAnswers
 from athens_proxy.web.hot_path import HotPath, HotServer
 from athens_proxy.web.middleware import Access, Gate
 from support.exchange import basic_auth
@@ -132,7 +133,7 @@ def is_plain(step: bytes) -> bool:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *, is_hot: bool, rules: str = "sync", access: Access | None = None
+    folder: Path, *, is_hot: bool, rules: str = "sync", access: Access | None = None, max_bytes: int = HOT_BYTES
 ) -> AsyncIterator[Twin]:
     (folder / "scratch").mkdir(parents=True)
     (folder / "store").mkdir()
@@ -144,7 +145,9 @@ async def serving(
         async with listening(proxy.gate.handle, listener) as address:
             yield Twin(proxy, int(address.rpartition(":")[2]))
     else:
-        answers = FinishedAnswers(proxy.policy, prefix="", needs_credentials=bool(proxy.access.user))
+        answers = FinishedAnswers(
+            proxy.policy, prefix="", needs_credentials=bool(proxy.access.user), max_bytes=max_bytes
+        )
         gate = CountingGate(proxy.gate)
         path = HotPath(
             gate,
@@ -404,16 +407,34 @@ async def test_rules_that_watch_every_request_see_every_request(tmp_path: Path, 
         assert not is_kept(hot, FILES[0])
 
 
-async def test_purge_drops_what_was_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("method", "status", "is_dropped"), [("DELETE", 200, True), ("PUT", 401, False), ("GET", 200, False)]
+)
+async def test_write_to_the_store_drops_what_was_kept(
+    tmp_path: Path, method: str, status: int, is_dropped: bool
+) -> None:
+    class Store:
+        async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+            return web.Response(status=status)
+
     async with serving(tmp_path, is_hot=True) as hot:
         await hot.exchange([get(FILES[0])] * 2)
         assert hot.answers is not None
-        before = hot.answers.moment
+        path = HotPath(Store(), hot.answers, on_lookup=lambda *_: None, on_request=lambda *_: None)
 
-        hot.answers.forget()
+        await path.handle(make_mocked_request(method, "/-/store/v1/modules"))
 
-        assert not is_kept(hot, FILES[0])
-        assert hot.answers.moment != before
+        assert is_kept(hot, FILES[0]) is not is_dropped
+
+
+async def test_oldest_answers_make_room_within_the_bound(tmp_path: Path) -> None:
+    async with serving(tmp_path, is_hot=True, max_bytes=2_500) as hot:
+        await hot.exchange([get(target) for target in FILES])
+        assert [is_kept(hot, target) for target in FILES] == [True, True, False]
+
+        await hot.exchange([get(f"/cached-only{FILES[0]}")])
+
+        assert [is_kept(hot, target) for target in FILES] == [False, True, False]
 
 
 def denying() -> str:
