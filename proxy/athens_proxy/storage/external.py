@@ -233,7 +233,7 @@ def open_external_storage(url: str) -> ExternalStorage:
         raise StorageError("external storage: the address must be http(s)://host/path without ? and #")
     if base.user and base.scheme == "http" and base.host not in _LOOPBACK:
         raise StorageError(f"external storage {base.with_user(None)}: a password needs https")
-    authorization = aiohttp.BasicAuth(base.user, base.password or "").encode() if base.user else ""
+    authorization = aiohttp.encode_basic_auth(base.user, base.password or "") if base.user else ""
     session = aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=IDLE_S),
         auto_decompress=False,

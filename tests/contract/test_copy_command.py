@@ -1,0 +1,147 @@
+"""`athens-proxy copy` between real stores: complete, verified, repeatable, and honest about what it could not do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from athens_proxy.download.first_seen import FirstSeen, record_name
+from athens_proxy.storage.disk import DiskStorage, open_disk_storage
+from support.modules_fixture import SampleModule
+from support.mongo_server import MongoServer
+from support.object_stores import SUMS
+from support.processes import inherited
+from support.store_server import serving_store
+
+MODULES = [
+    SampleModule("example.com/m", "v1.0.0"),
+    SampleModule("example.com/m", "v1.1.0-pre.1"),
+    SampleModule("github.com/Azure/x", "v2.0.0+incompatible"),
+    SampleModule("example.com/a/b_c"),
+    SampleModule("example.com/a_b/c"),
+]
+
+
+async def copy(folder: Path, source: str, target: str, *more: str) -> tuple[int, dict[str, Any], str]:
+    """Run the command; its exit status, its document and what it said on standard error."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "athens_proxy", "copy", "--from", source, "--to", target, *more),
+        cwd=folder,
+        env={**inherited("PATH", "LANG"), "HOME": str(folder)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, json.loads(out) if out else {}, err.decode()
+
+
+def counts(document: dict[str, Any]) -> tuple[int, int, int]:
+    return document["copied"], document["present"], document["failed"]
+
+
+async def filled(root: Path, scratch: Path, *modules: SampleModule) -> DiskStorage:
+    storage = open_disk_storage(root, sums=SUMS, create=True)
+    for module in modules:
+        await storage.save(module.fetched(scratch))
+    return storage
+
+
+def stored_files(root: Path) -> dict[str, bytes]:
+    files = (path for path in root.rglob("*") if path.is_file() and ".athens" not in path.parts)
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+async def test_a_store_survives_a_journey_through_other_backends_and_a_second_run_copies_nothing(
+    tmp_path: Path, scratch: Path, mongo_server: MongoServer
+) -> None:
+    await filled(tmp_path / "one", scratch, *MODULES)
+    (tmp_path / "two").mkdir()
+    database = f"{mongo_server.url}{mongo_server.new_settings().database}"
+    async with serving_store(tmp_path) as url:
+        journey = [f"disk://{tmp_path}/one", database, f"external+{url}", f"disk://{tmp_path}/two"]
+        for source, target in pairwise(journey):
+            code, document, error = await copy(tmp_path, source, target)
+            assert (code, counts(document), error) == (0, (5, 0, 0), "")
+
+            code, document, _ = await copy(tmp_path, source, target)
+            assert (code, counts(document), document["bytes"]) == (0, (0, 5, 0), 0)
+
+    assert stored_files(tmp_path / "two") == stored_files(tmp_path / "one")
+
+
+async def test_other_bytes_in_the_target_are_kept_and_reported(tmp_path: Path, scratch: Path) -> None:
+    await filled(tmp_path / "one", scratch, *MODULES)
+    other = SampleModule(files={"other.go": b"package m\n"})
+    await filled(tmp_path / "two", scratch, other)
+    before = stored_files(tmp_path / "two")
+
+    code, document, _ = await copy(tmp_path, f"disk://{tmp_path}/one", f"disk://{tmp_path}/two")
+
+    assert (code, counts(document)) == (1, (4, 0, 1))
+    assert document["failures"][0]["version"] == "v1.0.0"
+    assert "checksum mismatch" in document["failures"][0]["reason"]
+    assert before.items() <= stored_files(tmp_path / "two").items()
+
+
+async def test_a_damaged_zip_is_not_spread(tmp_path: Path, scratch: Path) -> None:
+    await filled(tmp_path / "one", scratch, MODULES[0])
+    (tmp_path / "two").mkdir()
+    (tmp_path / "one/example.com/m/v1.0.0/source.zip").write_bytes(SampleModule(files={"x.go": b"package x\n"}).zip)
+
+    code, document, _ = await copy(tmp_path, f"disk://{tmp_path}/one", f"disk://{tmp_path}/two")
+
+    assert (code, counts(document)) == (1, (0, 0, 1))
+    assert stored_files(tmp_path / "two") == {}
+
+
+async def test_first_seen_times_move_along(tmp_path: Path, scratch: Path) -> None:
+    source = await filled(tmp_path / "one", scratch, MODULES[0])
+    (tmp_path / "two").mkdir()
+    path = MODULES[0].wanted.path
+    seen = await FirstSeen(source).of(path, ["v1.0.0"])
+
+    await copy(tmp_path, f"disk://{tmp_path}/one", f"disk://{tmp_path}/two")
+
+    target = open_disk_storage(tmp_path / "two", sums=SUMS, create=False)
+    assert await FirstSeen(target).of(path, ["v1.0.0"]) == seen
+    assert await target.read_record(record_name(path)) == await source.read_record(record_name(path))
+
+
+async def test_only_listed_versions_are_copied(tmp_path: Path, scratch: Path) -> None:
+    await filled(tmp_path / "one", scratch, *MODULES)
+    (tmp_path / "two").mkdir()
+    (tmp_path / "list").write_text("example.com/m@v1.0.0\n\nexample.com/none@v1.0.0\n")
+
+    code, document, _ = await copy(
+        tmp_path, f"disk://{tmp_path}/one", f"disk://{tmp_path}/two", "--modules", str(tmp_path / "list")
+    )
+
+    assert (code, counts(document)) == (1, (1, 0, 1))
+    assert "is not stored" in document["failures"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "said"),
+    [
+        ("/srv/athens", 2, "no such kind of store"),
+        ("disk:///nonexistent", 1, "disk:/nonexistent: open the disk storage /nonexistent: it is not an existing"),
+        ("external+http://127.0.0.1:1/-/store", 1, "check that the service runs"),
+    ],
+)
+async def test_a_store_that_cannot_be_opened_ends_the_command_with_one_line(
+    tmp_path: Path, scratch: Path, target: str, code: int, said: str
+) -> None:
+    await filled(tmp_path / "one", scratch)
+
+    status, document, error = await copy(tmp_path, f"disk://{tmp_path}/one", target)
+
+    assert (status, document) == (code, {})
+    assert said in error
+    assert error.count("\n") == 1
