@@ -18,7 +18,7 @@ from aiohttp import web
 from athens_operator.anti_entropy import AntiEntropy
 from athens_operator.cache import Cache
 from athens_operator.children import Children
-from athens_operator.cluster import Cluster
+from athens_operator.cluster import Cluster, Forbidden
 from athens_operator.errors import ClusterError
 from athens_operator.events import Announcer
 from athens_operator.fanout import Fanout
@@ -33,7 +33,7 @@ from athens_operator.publish import Publisher
 from athens_operator.queue import WorkQueue
 from athens_operator.readback import ANSWER_TIMEOUT_S, HttpPodReader, Listener
 from athens_operator.reconcile import ProxyReconciler, Steps
-from athens_operator.resources import POLICY_KINDS, PROXIES, Key, Resource, watched
+from athens_operator.resources import DISPENSABLE, POLICY_KINDS, PROXIES, Key, Resource, watched
 from athens_operator.secrets import SecretReader
 from athens_operator.settings import SecretAccess, Settings
 from athens_operator.watch import EndlessBackoff, Login, Watch
@@ -66,6 +66,7 @@ class Operator:
         self._queue: WorkQueue[Key] = WorkQueue()
         self._listened = asyncio.Event()
         self._compare_now = asyncio.Event()
+        self._refused: set[Resource] = set()
         self._last_event: dict[str, float] = {}
         self._anti_entropy = AntiEntropy(
             cluster, self._cache, namespaces=settings.watch_namespaces, changed=self._changed, metrics=metrics
@@ -115,10 +116,15 @@ class Operator:
             self._compare_now.clear()
             delay_s = COMPARE_EVERY_S
             for resource in self._resources:
-                try:
-                    await self._anti_entropy.compare(resource)
-                except ClusterError as error:
-                    logger.warning("cannot compare the cache: %s", error)
+                await self._compare(resource)
+
+    async def _compare(self, resource: Resource) -> None:
+        try:
+            await self._anti_entropy.compare(resource)
+        except ClusterError as error:
+            logger.warning("cannot compare the cache: %s", error)
+        else:
+            self._refused.discard(resource)
 
     async def _seed(self, resource: Resource) -> None:
         said = ""
@@ -126,13 +132,22 @@ class Operator:
             try:
                 await self._anti_entropy.seed(resource)
             except ClusterError as error:
-                if said != str(error):
-                    said = str(error)
-                    logger.error("%s; check that its CustomResourceDefinition and the operator's role exist", error)
+                if isinstance(error, Forbidden) and resource in DISPENSABLE:
+                    logger.error("%s; going on without it, the operator's role lacks %s", error, DISPENSABLE[resource])
+                    self._refused.add(resource)
+                    break
+                said = self._complain(error, said)
                 await asyncio.sleep(delay_s)
             else:
-                self._health.unlisted.discard(resource.plural)
-                return
+                break
+        self._health.unlisted.discard(resource.plural)
+
+    @staticmethod
+    def _complain(error: ClusterError, said: str) -> str:
+        """Log an error unless it was the last one logged; what was logged last."""
+        if said != str(error):
+            logger.error("%s; check that its CustomResourceDefinition and the operator's role exist", error)
+        return str(error)
 
     async def _lead(self, workers: Workers) -> None:
         """Once everything is known, wait for the Lease and work while it is ours."""
@@ -181,7 +196,9 @@ class Operator:
             publisher=publisher,
             fanout=self._fanout,
         )
-        proxies = ProxyReconciler(cache, steps, settings, self._metrics, later=self._queue.add_after)
+        proxies = ProxyReconciler(
+            cache, steps, settings, self._metrics, later=self._queue.add_after, unseen=self._refused
+        )
         policies = PolicyReconciler(cache, self._fanout, publisher)
         return {PROXIES.kind: proxies.reconcile, **{each.kind: policies.reconcile for each in POLICY_KINDS}}
 

@@ -71,10 +71,10 @@ def surplus(owned: Iterable[Manifest], wanted: Iterable[Manifest], in_use: Itera
     kept = {ref_of(manifest) for manifest in wanted}
     used = set(in_use)
     left = [live for live in owned if ref_of(live) not in kept and live["kind"] != "PersistentVolumeClaim"]
-    configs = [live for live in left if _is_config(live) and live["metadata"]["name"] not in used]
+    configs = [live for live in left if is_config(live) and live["metadata"]["name"] not in used]
     youngest_first = sorted(configs, key=lambda live: str(live["metadata"].get("creationTimestamp", "")), reverse=True)
     old_configs = {ref_of(live) for live in youngest_first[2:]}
-    return tuple(sorted(ref_of(live) for live in left if not _is_config(live) or ref_of(live) in old_configs))
+    return tuple(sorted(ref_of(live) for live in left if not is_config(live) or ref_of(live) in old_configs))
 
 
 def mounted_config_maps(pods: Iterable[Mapping[str, Any]]) -> frozenset[str]:
@@ -85,5 +85,6 @@ def mounted_config_maps(pods: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     )
 
 
-def _is_config(live: Mapping[str, Any]) -> bool:
+def is_config(live: Mapping[str, Any]) -> bool:
+    """Whether this is a config ConfigMap, one per configuration, not the policy's, which is mutable."""
     return live["kind"] == "ConfigMap" and live.get("immutable") is True

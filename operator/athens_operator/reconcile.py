@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,11 +21,22 @@ from athens_operator.errors import SpecError
 from athens_operator.events import Announcement
 from athens_operator.fanout import Fanout
 from athens_operator.gather import Gathered, Gatherer
-from athens_operator.manifests import Manifest, Ref, is_owned_by, mounted_config_maps, surplus
+from athens_operator.manifests import Manifest, Ref, is_config, is_owned_by, mounted_config_maps, surplus
 from athens_operator.metrics import Metrics
 from athens_operator.propagation import Propagation, pods_of
 from athens_operator.publish import Publisher
-from athens_operator.resources import CHILDREN, CLAIMS, CONFIG_MAPS, DEPLOYMENTS, PROXIES, REPLICA_SETS, Key
+from athens_operator.resources import (
+    CHILDREN,
+    CLAIMS,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    DISPENSABLE,
+    PODS,
+    PROXIES,
+    REPLICA_SETS,
+    Key,
+    Resource,
+)
 from athens_operator.settings import Readback as ReadbackSetting
 from athens_operator.settings import Settings
 from athens_operator.spec import AthensProxy, Identity
@@ -63,14 +74,23 @@ class ProxyReconciler:
         settings: of the operator.
         metrics: counts rotated Secrets.
         later: plans a pass over another object, in seconds.
+        unseen: dispensable kinds that the operator may not read at present.
     """
 
     def __init__(
-        self, cache: Cache, steps: Steps, settings: Settings, metrics: Metrics, later: Callable[[Key, float], None]
+        self,
+        cache: Cache,
+        steps: Steps,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        later: Callable[[Key, float], None],
+        unseen: Set[Resource] = frozenset(),
     ) -> None:
         self._cache = cache
         self._metrics = metrics
         self._later = later
+        self._unseen = unseen
         self._steps = steps
         self._settings = settings
         self._uids: dict[Key, str] = {}
@@ -130,6 +150,8 @@ class ProxyReconciler:
         live = list(self._cache.owned_by(key).values())
         owned = [body for body in live if body["kind"] in OURS and is_owned_by(body, proxy.uid)]
         users = [*pods_of(live), *(body for body in live if body["kind"] in (REPLICA_SETS.kind, DEPLOYMENTS.kind))]
+        if self._unseen:  # which old configuration is still in use cannot be told
+            owned = [body for body in owned if not is_config(body)]
         kept: set[Ref] = set()  # without a file, Secret or claim nothing new starts, but what runs goes on
         if gathered.policy.text is None or not gathered.may_start_pods:
             kept.add(DEPLOYMENTS.ref(proxy.namespace, proxy.name))
@@ -138,7 +160,7 @@ class ProxyReconciler:
         return [ref for ref in surplus(owned, wanted, mounted_config_maps(users)) if ref not in kept]
 
     async def _hear(self, key: Key, proxy: AthensProxy, gathered: Gathered) -> Mapping[str, Readback]:
-        if self._settings.readback is ReadbackSetting.OFF or gathered.policy.text is None or proxy.suspension:
+        if not self._reads_back or gathered.policy.text is None or proxy.suspension:
             return {}
         pods = pods_of(list(self._cache.owned_by(key).values()))
         return await self._steps.propagation.advance(proxy, pods, gathered.policy, login=gathered.secrets.login)
@@ -160,13 +182,18 @@ class ProxyReconciler:
             claim=made or gathered.claim,
             pods=pods_of(list(owned.values())),
             readback=answers,
-            readback_enabled=self._settings.readback is ReadbackSetting.ON,
+            readback_enabled=self._reads_back,
             failures=applied.failures,
             fights=applied.fights,
             policy=gathered.policy,
             missing_secrets=gathered.secrets.missing,
             secrets_readable=gathered.secrets.readable,
+            missing_capabilities=tuple(sorted(DISPENSABLE[kind] for kind in self._unseen)),
         )
+
+    @property
+    def _reads_back(self) -> bool:
+        return self._settings.readback is ReadbackSetting.ON and PODS not in self._unseen
 
     def _next_look_s(self, proxy: AthensProxy, status: Manifest) -> float:
         conditions = {entry["type"]: entry["status"] for entry in status.get("conditions") or ()}

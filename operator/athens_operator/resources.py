@@ -71,6 +71,14 @@ POLICY_KINDS = (POLICIES, CLUSTER_POLICIES)
 CHILDREN = (SERVICE_ACCOUNTS, CONFIG_MAPS, CLAIMS, DEPLOYMENTS, SERVICES)
 OWNED = (*CHILDREN, REPLICA_SETS, PODS)
 """Objects that carry the label of a proxy: what we write, and what Kubernetes makes of it."""
+DISPENSABLE = {
+    PODS: "pods: get, list, watch and patch, to say why pods do not start and which policy they enforce",
+    REPLICA_SETS: "replicasets.apps: get, list and watch, to remove configuration that is no longer used",
+}
+"""What the operator works without, only less well, and the rights that are missing then.
+
+Without the policies or the namespaces it waits instead: a file without them would lack rules.
+"""
 KNOWN = {
     (resource.api_version, resource.kind): resource
     for resource in (PROXIES, *POLICY_KINDS, NAMESPACES, *OWNED, SECRETS, LEASES, EVENTS)

@@ -59,7 +59,9 @@ def policy_programmed(
     if not enforcement.wanted and not enforcement.serving:
         return Condition(POLICY_PROGRAMMED, Verdict.TRUE, "ScaledToZero", "there is no pod to program")
     if not observed.readback_enabled:
-        return _unknown("ReadbackDisabled", "read-back is switched off for this installation")
+        return _unknown(
+            "ReadbackDisabled", "pods are not asked: read-back is switched off, or the operator may not read pods"
+        )
     rejected = _rejection(observed.policy.digest, enforcement)
     if rejected is not None:
         return rejected

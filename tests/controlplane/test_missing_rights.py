@@ -1,0 +1,85 @@
+"""An operator that lacks a right goes on with everything else, says what it lacks, and needs no restart to get it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from athens_operator.manifests import Manifest
+from support.controlplane import ControlPlane
+from support.installation import OPERATOR_NAMESPACE, kubeconfig_for
+from support.kube_api import RBAC, KubeApi, condition, until
+from support.operator_process import OperatorProcess
+from support.proxies import deployment_ref, proxy, proxy_ref
+from support.tree import ROOT
+
+LESSER = "lesser"
+WITHHELD = {"pods", "replicasets"}
+
+
+@pytest.fixture(scope="module")
+def lesser(
+    plane: ControlPlane, api: KubeApi, shipped_role: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """An operator with the shipped role but for what is withheld."""
+    assert shipped_role.exists()
+    api.create(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": OPERATOR_NAMESPACE, "name": LESSER}}
+    )
+    for manifest in yaml.safe_load_all((ROOT / "deploy/install.yaml").read_text()):
+        if manifest and manifest["kind"] == "ClusterRole" and manifest["metadata"]["name"] == "athens-operator":
+            api.create({**without(manifest), "metadata": {"name": LESSER}})
+        if manifest and manifest["kind"].endswith("RoleBinding") and is_for_operator(manifest):
+            api.create(bound_to_lesser(manifest))
+    folder = tmp_path_factory.mktemp(LESSER)
+    kubeconfig = kubeconfig_for(plane, api, folder / "kubeconfig", account=LESSER)
+    process = OperatorProcess(
+        kubeconfig, folder / "operator.log", NAMESPACE=OPERATOR_NAMESPACE, POD_NAME=LESSER, LEASE_NAME=LESSER
+    )
+    try:
+        yield process.start().until_leading()
+    finally:
+        process.stop()
+
+
+def without(role: Manifest) -> Manifest:
+    reduced = deepcopy(role)
+    for rule in reduced["rules"]:
+        rule["resources"] = [name for name in rule["resources"] if name not in WITHHELD]
+    reduced["rules"] = [rule for rule in reduced["rules"] if rule["resources"]]
+    return reduced
+
+
+def is_for_operator(binding: Manifest) -> bool:
+    return any(subject["name"] == "athens-operator" for subject in binding["subjects"])
+
+
+def bound_to_lesser(binding: Manifest) -> Manifest:
+    bound = deepcopy(binding)
+    bound["metadata"]["name"] = f"{LESSER}-{binding['metadata']['name']}"
+    bound["subjects"] = [{"kind": "ServiceAccount", "name": LESSER, "namespace": OPERATOR_NAMESPACE}]
+    if binding["kind"] == "ClusterRoleBinding":
+        bound["roleRef"] = {"apiGroup": RBAC.partition("/")[0], "kind": "ClusterRole", "name": LESSER}
+    return bound
+
+
+def test_without_pods_and_replica_sets_proxies_are_served_and_the_status_says_what_is_missing(
+    lesser: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    api.create(proxy(namespace))
+
+    until(lambda: api.get(deployment_ref(namespace)), "the Deployment appears", context=lesser.tail)
+    body = until(
+        lambda: (found := api.get(proxy_ref(namespace))) and found.get("status") and found,
+        "there is a status",
+        context=lesser.tail,
+    )
+
+    missing = body["status"]["missingCapabilities"]
+    assert [text.partition(":")[0] for text in missing] == ["pods", "replicasets.apps"]
+    assert condition(body, "PolicyProgrammed")["reason"] == "ReadbackDisabled"
+    assert lesser.probe("/readyz")[0] == 200
