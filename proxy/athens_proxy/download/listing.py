@@ -6,12 +6,15 @@ that upstream does not know is still listed when it is stored, and one that nobo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from athens_policy import semver
 from athens_proxy.errors import ModuleNotFound, ProxyError
 from athens_proxy.modules import ModulePath, ModuleVersion
+
+_VERSION_PREFIX = re.compile(r"v\d+(\.\d+){0,2}\Z", re.ASCII)
 
 
 class NetworkMode(StrEnum):
@@ -49,6 +52,17 @@ def listed(
 def newest(versions: Iterable[str]) -> str:
     """What `@latest` means among versions: the highest release, else pre-release, else pseudo-version; "" for none."""
     return max(versions, key=_latest_key, default="")
+
+
+def meant(query: str, versions: Iterable[str]) -> str:
+    """What a version query means among versions, "" for nothing.
+
+    That is the incompatible version that is named without its suffix, or what `newest` says among those of a prefix
+    (`v1`, `v1.2`); branches and commits mean nothing without their repository.
+    """
+    if not _VERSION_PREFIX.match(query):
+        return ""
+    return newest(v for v in versions if v == f"{query}+incompatible" or v.startswith(f"{query}."))
 
 
 def in_order(path: ModulePath, versions: Iterable[str]) -> list[str]:

@@ -10,9 +10,18 @@ from urllib.parse import quote
 
 from athens_policy.decide import Decision, Denied, FetchAsync, FetchSync, Redirect
 from athens_policy.decide import NotServed as ModeNone
-from athens_proxy.download.listing import NetworkMode, listed, newest, not_found
+from athens_proxy.download.listing import NetworkMode, listed, meant, newest, not_found
 from athens_proxy.download.rules import Rules
-from athens_proxy.errors import AccessDenied, ModuleNotFound, NotServed, ProxyError, RedirectTo
+from athens_proxy.errors import (
+    AccessDenied,
+    ModuleNotFound,
+    NotServed,
+    ProxyError,
+    RedirectTo,
+    UpstreamError,
+    UpstreamThrottled,
+    UpstreamTimeout,
+)
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.stash.stasher import Stasher
 from athens_proxy.storage.storage import Storage, StoredZip
@@ -91,9 +100,20 @@ class StoredOrFetched:
             return RevInfo.parse(await self._sources.storage.info(ModuleVersion(path, version)))
 
     async def resolve(self, wanted: ModuleVersion) -> ModuleVersion:
-        """Ask upstream what the query means, unless the download mode answers it."""
+        """Ask upstream what the query means, unless the download mode answers it; else what is stored may say."""
         if wanted.is_canonical:
             return wanted
+        try:
+            return await self._resolved(wanted)
+        except (ModuleNotFound, UpstreamError, UpstreamThrottled, UpstreamTimeout) as error:
+            if self._network_mode is NetworkMode.STRICT and not isinstance(error, ModuleNotFound):
+                raise
+            version = meant(wanted.version, await self._sources.storage.versions(wanted.path))
+            if not version:
+                raise not_found(error) from error
+            return ModuleVersion(wanted.path, version)
+
+    async def _resolved(self, wanted: ModuleVersion) -> ModuleVersion:
         self._refuse_unaskable(wanted.path, f"{wanted} is a query")
         decision = self._sources.rules.about_module(wanted.path)
         if not isinstance(decision.effect, FetchSync):

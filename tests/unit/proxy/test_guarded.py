@@ -186,3 +186,30 @@ async def test_latest_fails_with_upstream_in_strict_mode_only(
     assert (await proxy.modules().latest(PATH)).version == "v1.0.0"
     with pytest.raises(ModuleNotFound, match="nothing is stored, and down"):
         await proxy.modules().latest(ModulePath.parse("example.com/unknown"))
+
+
+@pytest.mark.parametrize("mode", [NetworkMode.OFFLINE, NetworkMode.FALLBACK])
+async def test_without_upstream_a_query_means_what_is_stored_and_the_policy_still_holds(
+    proxy: Proxy, upstream: SampleUpstream, tmp_path: Path, mode: NetworkMode
+) -> None:
+    upstream.failure = UpstreamError("upstream is down")
+    await proxy.save([M, SampleModule(version="v2.0.0+incompatible")], tmp_path)
+    proxy.policy = policy(download_file(block("example.com/m", mode="deny", versions=">=v2.0.0", name="cve")))
+    modules = proxy.modules(mode)
+
+    assert (await modules.resolve(ModuleVersion(PATH, "v1"))).version == "v1.0.0"
+    assert (await modules.resolve(ModuleVersion(PATH, "v2.0.0"))).version == "v2.0.0+incompatible"
+    with pytest.raises(AccessDenied):
+        await modules.info(await modules.resolve(ModuleVersion(PATH, "v2.0.0")))
+    with pytest.raises(ModuleNotFound):
+        await modules.resolve(ModuleVersion(PATH, "main"))
+
+
+async def test_in_strict_mode_a_failure_answers_no_query(
+    proxy: Proxy, upstream: SampleUpstream, tmp_path: Path
+) -> None:
+    upstream.failure = UpstreamError("upstream is down")
+    await proxy.save([M], tmp_path)
+
+    with pytest.raises(UpstreamError):
+        await proxy.modules().resolve(ModuleVersion(PATH, "v1"))

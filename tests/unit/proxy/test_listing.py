@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from athens_proxy.download.listing import NetworkMode, listed, newest
+from athens_proxy.download.listing import NetworkMode, listed, meant, newest
 from athens_proxy.errors import ModuleNotFound, ProxyError, UpstreamError
 from athens_proxy.modules import ModulePath
 
@@ -70,3 +70,25 @@ def test_a_failure_with_nothing_stored_is_not_found_in_fallback_mode_and_says_wh
 )
 def test_latest_is_the_highest_release_then_prerelease_then_commit(versions: list[str], latest: str) -> None:
     assert newest(versions) == latest
+
+
+@pytest.mark.parametrize(
+    ("query", "version"),
+    [
+        ("v2.0.0", "v2.0.0+incompatible"),
+        ("v2", "v2.0.0+incompatible"),
+        ("v1", "v1.2.3"),
+        ("v1.2", "v1.2.3"),
+        ("v1.3", "v1.3.0-rc.1"),
+        ("v1.20", "v1.20.0-20200102030405-0123456789ab"),
+        ("v3", ""),
+        ("main", ""),
+        ("v1.2.", ""),
+        ("v1.2.3-0", ""),
+        ("", ""),
+    ],
+)
+def test_a_query_means_what_is_stored_of_it(query: str, version: str) -> None:
+    stored = ["v1.2.3", "v1.2.2", "v1.3.0-rc.1", "v2.0.0+incompatible", "v1.20.0-20200102030405-0123456789ab"]
+
+    assert meant(query, stored) == version
