@@ -48,7 +48,7 @@ class Announced:
         key = (wanted, upstream)
         if key in self._shown:
             return self._shown[key]
-        waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[SmallFiles] = asyncio.get_running_loop().create_future()
         self._waiting[key].add(waiter)
         try:
             return await waiter

@@ -62,7 +62,7 @@ class Verified:
 
         try:
             if wanted.is_canonical and self._is_verified(wanted):
-                lookup(wanted)
+                _ = lookup(wanted)  # asked while the module is on its way
             async with self._inner.fetch(wanted, upstream=upstream, show=show_vouched) as fetched:
                 if self._is_verified(fetched.wanted):
                     (await lookup(fetched.wanted)).check(Sums(fetched.zip_h1, fetched.mod_h1))
