@@ -41,7 +41,7 @@ def test_an_image_that_cannot_be_pulled_is_named_and_the_old_pod_serves_on(servi
 
 
 def test_a_crashing_pod_is_quoted_and_the_old_one_serves_on(serving: Team) -> None:
-    bad = [{"name": "ATHENS_PROXY_VALIDATOR", "value": "https://validator.example.com/hook"}]
+    bad = [{"name": "ATHENS_PROXY_VALIDATOR", "value": "validator.example.com/hook"}]
     serving.apply_proxy(storage=EPHEMERAL, extraEnv=bad)
     stalled = serving.until(stalls, "the rollout to be given up")
 
