@@ -184,7 +184,7 @@ class ProxyReconciler:
             readback=answers,
             readback_enabled=self._reads_back,
             failures=applied.failures,
-            fights=applied.fights,
+            fights=tuple(map(str, applied.fights)),
             policy=gathered.policy,
             missing_secrets=gathered.secrets.missing,
             secrets_readable=gathered.secrets.readable,

@@ -139,7 +139,7 @@ def _progress(proxy: AthensProxy, observed: Observed, checks: tuple[Condition, .
         trouble=(pod_trouble(observed.pods) or (replica_failure(deployment) if deployment else None))
         if rollout
         else None,
-        fight="; ".join(map(str, observed.fights)),
+        fight="; ".join(observed.fights),
         late=is_late(observed, old, now, FLASH),
         pending=f"{unwritten[0].ref.kind} {unwritten[0].ref.name}: {unwritten[0].message}" if unwritten else "",
     )

@@ -13,7 +13,6 @@ from enum import StrEnum
 
 from athens_operator.attachment import MissingPolicy
 from athens_operator.desired.inputs import Inputs
-from athens_operator.drift import Fight
 from athens_operator.manifests import Manifest, Ref
 from athens_operator.spec.proxy import SecretReference
 from athens_policy.merge import MergedPolicy
@@ -119,7 +118,7 @@ class Observed:
         readback: what pods answered, by pod name; pods that were not asked are absent.
         readback_enabled: false when the installation switched read-back off.
         failures: children that could not be written.
-        fights: children that somebody keeps changing.
+        fights: which children somebody keeps changing, a sentence each.
         policy: the state of the download file.
         missing_secrets: what `secret_references` lacks.
         secrets_readable: false when the operator has no permission to read Secrets.
@@ -133,7 +132,7 @@ class Observed:
     readback: Mapping[str, Readback] = field(default_factory=dict)
     readback_enabled: bool = True
     failures: tuple[ApplyFailure, ...] = ()
-    fights: tuple[Fight, ...] = ()
+    fights: tuple[str, ...] = ()
     policy: PolicyState = PolicyState()
     missing_secrets: tuple[MissingSecret, ...] = ()
     secrets_readable: bool = True

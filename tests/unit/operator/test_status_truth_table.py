@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from athens_operator.attachment import MissingPolicy, MissingReason
-from athens_operator.drift import Drift, Fight
 from athens_operator.manifests import Ref
 from athens_operator.spec.proxy import SecretReference
 from athens_operator.status import status_of
@@ -290,7 +289,7 @@ TABLE = {
         "True/FieldFight",
         UP,
         "Degraded",
-        seen={"fights": (Fight(Drift(DEPLOYMENT, ("spec.replicas",), "rival"), 0.0),)},
+        seen={"fights": ("Deployment team-a/go: rival keeps changing spec.replicas",)},
     ),
     "the API server is away for a moment": Situation(
         "False/RollingOut",
