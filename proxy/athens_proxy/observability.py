@@ -5,6 +5,7 @@ Everyone logs with `logging.getLogger(__name__)` and `extra=`; this module decid
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Callable
@@ -25,6 +26,8 @@ _LEVELS: Final = {
     "panic": logging.CRITICAL,
 }
 _SHOWN: Final = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR", "critical": "ERROR"}
+_OF_EVERY_RECORD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+_OF_EVERY_LINE: Final = frozenset({"time", "level", "msg", "event", "_record", "_from_structlog", "_logger", "_name"})
 _GCP: Final = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "critical": "ERROR"}
 
 
@@ -41,16 +44,43 @@ def configure_logging(*, level: str, log_format: str, cloud_runtime: str) -> Non
     processors: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _rendered_by(renderer)]
     if renderer is not _plain:
         processors.append(structlog.processors.JSONRenderer(ensure_ascii=False, default=str))
-    formatter = structlog.stdlib.ProcessorFormatter(
+    formatter: logging.Formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.ExtraAdder(), _exception],
         processors=processors,
     )
+    if renderer is _json:
+        formatter = _LeanJson(formatter)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(_LEVELS[level])
     logging.getLogger("asyncio").setLevel(max(_LEVELS[level], logging.INFO))
+
+
+class _LeanJson(logging.Formatter):
+    """The JSON lines of the general formatter for a fraction of its time; access lines are most of the log.
+
+    Args:
+        general: formats what is more than a message and fields.
+    """
+
+    def __init__(self, general: logging.Formatter) -> None:
+        super().__init__()
+        self._general = general
+        self._encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+        self._second, self._time = 0, ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line without its end."""
+        fields = {name: value for name, value in record.__dict__.items() if name not in _OF_EVERY_RECORD}
+        if record.exc_info or record.stack_info or not isinstance(record.msg, str) or fields.keys() & _OF_EVERY_LINE:
+            return self._general.format(record)
+        if int(record.created) != self._second:
+            self._second = int(record.created)
+            self._time = datetime.fromtimestamp(self._second).astimezone().isoformat(timespec="seconds")
+        level = _SHOWN[record.levelname.lower()]
+        return self._encode({"time": self._time, "level": level, "msg": record.getMessage(), **fields})
 
 
 def _rendered_by(renderer: Callable[[EventDict], EventDict | str]) -> Processor:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from athens_proxy import errors
 from athens_proxy.errors import ProxyError
@@ -133,3 +139,29 @@ def test_lines_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str]) 
     log_something()
 
     assert capsys.readouterr().out == ""
+
+
+FIELDS = st.dictionaries(
+    st.text(st.characters(codec="utf-8"), min_size=1).filter(
+        lambda name: name not in logging.makeLogRecord({}).__dict__
+    ),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.just(Path("/x")),
+)
+
+
+@pytest.mark.usefixtures("unlogged")
+@given(message=st.text(), fields=FIELDS, level=st.sampled_from([logging.INFO, logging.WARNING, logging.CRITICAL]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_lean_json_lines_are_those_of_the_general_formatter(message: str, fields: dict[str, Any], level: int) -> None:
+    configure_logging(level="info", log_format="json", cloud_runtime="none")
+    (lean,) = (handler.formatter for handler in logging.getLogger().handlers)
+    general = getattr(lean, "_general", None)
+    assert isinstance(general, logging.Formatter)
+    parts = {"name": "x", "levelno": level, "levelname": logging.getLevelName(level), "msg": message, "args": ()}
+    record = logging.makeLogRecord({**parts, **{k: v for k, v in fields.items() if k not in {"message", "asctime"}}})
+
+    def line(formatter: logging.Formatter) -> str:
+        return re.sub(r'^{"time": "[^"]*"', "", formatter.format(copy.copy(record)))
+
+    assert lean is not None
+    assert line(lean) == line(general)
