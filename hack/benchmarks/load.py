@@ -14,6 +14,7 @@ from demonstration.errors import DemoError
 
 LOAD_CORE: Final = "1"
 CONNECTIONS: Final = 32
+PATIENCE_S: Final = 60
 _UNITS_MS: Final = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 _RATE: Final = re.compile(r"Requests/sec:\s+([\d.]+)")
 _PERCENTILE: Final = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s|m)\s*$", re.MULTILINE)
@@ -44,7 +45,17 @@ def run(peer: Peer, target: str, *, seconds: int, headers: Mapping[str, str] | N
         DemoError: Some answers were errors: such figures mean nothing.
     """
     extra = [part for name, value in (headers or {}).items() for part in ("-H", f"{name}: {value}")]
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", *extra, peer.url + target]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}s",
+        "--latency",
+        "--timeout",
+        f"{PATIENCE_S}s",
+        *extra,
+        peer.url + target,
+    ]
     before_s = peer.cpu_s
     ran = subprocess.run(["taskset", "-c", LOAD_CORE, *command], capture_output=True, text=True, check=False)
     cpu_s = peer.cpu_s - before_s

@@ -144,6 +144,7 @@ def _figures(runs: Mapping[tuple[str, str], Run], resident_mib: Mapping[str, flo
                 "requests/s": ran.requests_per_s,
                 "p50 ms": ran.p50_ms,
                 "p99 ms": ran.p99_ms,
+                "requests/CPU s": ran.requests_per_s / max(ran.cpu_s, 0.01),
                 "CPU s/s": ran.cpu_s,
                 "peak MiB": resident_mib[server + kinds[load]],
             },
