@@ -43,7 +43,7 @@ def ferretdb(folder: Path) -> Iterator[MongoServer]:
     port = free_port()
     data = folder / "data"
     data.mkdir(parents=True)
-    argv = [binaries.ensure("ferretdb"), f"127.0.0.1:{port}", data]
+    argv: list[str | Path] = [binaries.ensure("ferretdb"), f"127.0.0.1:{port}", data]
     with started("ferretdb", argv, env=inherited("PATH"), cwd=folder, log=folder / "ferretdb.log") as process:
         process.wait_until(lambda: accepts_connections(port), what="listening", deadline_s=READY_DEADLINE_S)
         yield MongoServer(f"mongodb://127.0.0.1:{port}/", process)
