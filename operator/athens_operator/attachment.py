@@ -14,8 +14,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from athens_policy.merge import PolicySource, Tier
-
 from athens_operator.errors import Problem
 from athens_operator.policies import (
     CLUSTER_DOWNLOAD_POLICY,
@@ -26,6 +24,7 @@ from athens_operator.policies import (
 )
 from athens_operator.spec.fields import PolicyRef
 from athens_operator.spec.proxy import AthensProxy
+from athens_policy.merge import PolicySource, Tier
 
 EVERY_PROXY = Selector()
 ORDER = tuple(Tier)

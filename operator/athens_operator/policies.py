@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from athens_policy.merge import PolicyRule
-from athens_policy.model import Mode
 from pydantic import Field
 
 from athens_operator.errors import Problem, SpecError
 from athens_operator.spec.fields import Rule
 from athens_operator.spec.proxy import Identity
 from athens_operator.spec.values import Labels, Spec, parsed
+from athens_policy.merge import PolicyRule
+from athens_policy.model import Mode
 
 CLUSTER_DOWNLOAD_POLICY = "ClusterDownloadPolicy"
 
