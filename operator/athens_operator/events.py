@@ -19,6 +19,7 @@ from athens_operator.cluster import Cluster
 from athens_operator.errors import ClusterError
 from athens_operator.manifests import Manifest
 from athens_operator.resources import EVENTS
+from athens_operator.spec import AthensProxy
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,14 @@ class Announcement:
     reason: str
     note: str
     warning: bool = False
+
+
+def of_new_spec(proxy: AthensProxy) -> list[Announcement]:
+    """What is worth telling about a generation that is judged for the first time."""
+    if proxy.identity.status.get("observedGeneration") == proxy.generation or proxy.spec.auth.basic is None:
+        return []
+    note = "spec.auth.basic is set without TLS: go sends a login over https only, so put TLS in front of the proxy"
+    return [Announcement("AuthWithoutTLS", note, warning=True)]
 
 
 def announcements(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Announcement]:

@@ -18,7 +18,7 @@ from athens_operator.children import Applied, Children
 from athens_operator.desired import desired_objects
 from athens_operator.desired.names import policy_name
 from athens_operator.errors import SpecError
-from athens_operator.events import Announcement
+from athens_operator.events import Announcement, of_new_spec
 from athens_operator.fanout import Fanout
 from athens_operator.gather import Gathered, Gatherer
 from athens_operator.manifests import Manifest, Ref, is_config, is_owned_by, mounted_config_maps, surplus
@@ -121,7 +121,8 @@ class ProxyReconciler:
         answers = await self._hear(key, proxy, gathered)
         observed = self._observe(key, proxy, gathered, applied, answers)
         status = status_of(proxy, observed, datetime.now(UTC))
-        told = [Announcement("DriftCorrected", str(drift)) for drift in applied.drifts]
+        told = of_new_spec(proxy)
+        told += [Announcement("DriftCorrected", str(drift)) for drift in applied.drifts]
         if gathered.rotates_secrets and proxy.suspension is None:
             self._metrics.secret_rotations.inc()
             told.append(Announcement("SecretRotated", "a referenced Secret changed; the pods are replaced"))

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from athens_operator.cluster import Forbidden
-from athens_operator.events import Announcement, Announcer, announcements, event
+from athens_operator.events import Announcement, Announcer, announcements, event, of_new_spec
 from athens_operator.manifests import Manifest
 from support.fake_cluster import FakeCluster
+from support.operator_values import proxy_value
 from support.virtual_time import in_virtual_time
 
 PROXY: Manifest = {
@@ -75,6 +76,14 @@ def test_a_rollout_that_is_frozen_has_not_ended() -> None:
     rolling = status(("Reconciling", "True", "RollingOut"))
 
     assert reasons(rolling, status(("Suspended", "True", "SpecSuspend"))) == [("Suspended", False)]
+
+
+def test_a_login_without_tls_is_warned_of_once_per_generation() -> None:
+    login = {"auth": {"basic": {"secretRef": {"name": "login"}}}}
+
+    assert [found.reason for found in of_new_spec(proxy_value(login))] == ["AuthWithoutTLS"]
+    assert of_new_spec(proxy_value(login, status={"observedGeneration": 4})) == []
+    assert of_new_spec(proxy_value()) == []
 
 
 def test_another_kind_of_storage_is_told_as_a_warning() -> None:
