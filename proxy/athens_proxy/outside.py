@@ -34,10 +34,11 @@ from athens_proxy.upstream.go_environment import (
 )
 from athens_proxy.upstream.hops import InvalidChain, first_http_hop, parse_chain
 from athens_proxy.upstream.http import HttpLimits
+from athens_proxy.upstream.netrc import Netrc
 from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.sources import Sources
 from athens_proxy.upstream.sumdb import ChecksumDatabases
-from athens_proxy.upstream.vcs_cache import VcsCache, open_vcs_cache
+from athens_proxy.upstream.vcs_cache import open_vcs_cache
 from athens_proxy.upstream.verified import DatabaseReader, Verified
 
 _LOG = logging.getLogger(__name__)
@@ -79,13 +80,17 @@ async def open_outside(
     variables = go_variables(config.upstream.go_env_vars)
     outbound = _outbound(environ)
     async with AsyncExitStack() as closing:
-        checksums = _checksum_databases(config, variables, session, storage, outbound)
+        environ = closing.enter_context(with_credentials(config, environ))
+        netrc = Netrc.of(environ, variables)
+        checksums = _checksum_databases(config, variables, session, storage, outbound, netrc)
         closing.push_async_callback(checksums.aclose)
         verifier = _verifier(config, variables, checksums, storage)
-        environ = closing.enter_context(with_credentials(config, environ))
         settings = _go_settings(config, environ, variables, scratch_root, verifies=verifier is not None)
         clones = await closing.enter_async_context(open_vcs_cache(scratch_root))
-        chain = _chain(config, session, outbound, settings, clones)
+        sources = Sources(
+            session, direct=GoCommand(settings, clones), limits=_limits(config), outbound=outbound, netrc=netrc
+        )
+        chain = _chain(config, sources, settings)
         fetcher: ShowingFetcher = chain
         if verifier:
             fetcher = Verified(chain, verifier, is_public=_public(config, variables))
@@ -97,12 +102,12 @@ def go_variables(assignments: Iterable[EnvAssignment]) -> dict[str, str]:
     return {assignment.name: assignment.value for assignment in assignments}
 
 
-def _chain(
-    config: Config, session: aiohttp.ClientSession, outbound: OutboundProxies, settings: GoSettings, clones: VcsCache
-) -> UpstreamChain:
+def _limits(config: Config) -> HttpLimits:
     defaults = HttpLimits()
-    limits = replace(defaults, idle_s=min(defaults.idle_s, config.upstream.stash_timeout_s))  # without progress
-    sources = Sources(session, direct=GoCommand(settings, clones), limits=limits, outbound=outbound)
+    return replace(defaults, idle_s=min(defaults.idle_s, config.upstream.stash_timeout_s))  # without progress
+
+
+def _chain(config: Config, sources: Sources, settings: GoSettings) -> UpstreamChain:
     private = _sound_globs(config, private_globs(settings.variables))
     try:
         return UpstreamChain(
@@ -118,6 +123,7 @@ def _checksum_databases(
     session: aiohttp.ClientSession,
     storage: Storage,
     outbound: OutboundProxies,
+    netrc: Netrc,
 ) -> ChecksumDatabases:
     try:
         hop = first_http_hop(parse_chain(_goproxy(variables)))
@@ -128,7 +134,7 @@ def _checksum_databases(
         session=session,
         records=storage,
         no_sum_patterns=_no_sum_patterns(config),
-        proxy_hop=hop,
+        proxy_hop=netrc.signed(hop) if hop else None,
         offline=config.upstream.network_mode == "offline",
         outbound=outbound,
     )

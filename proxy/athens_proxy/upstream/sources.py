@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import assert_never
+from typing import Final, assert_never
 
 import aiohttp
 
@@ -13,8 +13,11 @@ from athens_proxy.upstream.file import FileTransport
 from athens_proxy.upstream.goproxy import GoProxy
 from athens_proxy.upstream.hops import DirectHop, FileHop, Hop, HttpHop, OffHop
 from athens_proxy.upstream.http import NO_PROXIES, HttpLimits, HttpTransport
+from athens_proxy.upstream.netrc import Netrc
 from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.throttle import Throttle
+
+NO_CREDENTIALS: Final = Netrc()
 
 
 class Sources:
@@ -25,6 +28,7 @@ class Sources:
         direct: asks the origin itself (`GoCommand`).
         limits: deadlines of HTTP requests.
         outbound: forward proxies on the way to HTTP upstreams.
+        netrc: credentials for those whose address has none.
     """
 
     def __init__(
@@ -34,11 +38,13 @@ class Sources:
         direct: Source,
         limits: HttpLimits | None = None,
         outbound: OutboundProxies = NO_PROXIES,
+        netrc: Netrc = NO_CREDENTIALS,
     ) -> None:
         self._session = session
         self._direct = direct
         self._limits = limits or HttpLimits()
         self._outbound = outbound
+        self._netrc = netrc
         self._throttle = Throttle()
 
     def of(self, hop: Hop) -> Source:
@@ -49,8 +55,9 @@ class Sources:
         """
         match hop:
             case HttpHop():
+                signed = self._netrc.signed(hop)
                 transport = HttpTransport(
-                    self._session, hop, self._limits, outbound=self._outbound, throttle=self._throttle
+                    self._session, signed, self._limits, outbound=self._outbound, throttle=self._throttle
                 )
                 return GoProxy(transport, name=str(hop))
             case FileHop():
