@@ -80,6 +80,11 @@ class GcsClient:
         """See `ObjectClient.name`."""
         return f"gcs bucket {self._bucket}"
 
+    @property
+    def seeks(self) -> bool:
+        """See `ObjectClient.seeks`."""
+        return True
+
     async def read(self, key: str) -> bytes:
         """See `ObjectClient.read`."""
         return await self._tried("read", key, lambda: self._storage.download(self._bucket, key, timeout=_SMALL))

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
@@ -56,7 +55,7 @@ class Claim:
         Raises:
             StorageError: the bucket fails.
         """
-        begun = time.monotonic()
+        begun = _now()
         try:
             self._renewed(await self._write(create=True), begun)
         except ObjectExists:
@@ -88,11 +87,11 @@ class Claim:
         Raises:
             StorageError: another saver has taken it over.
         """
-        if time.monotonic() - self._renewed_at > self._lease_s * _RENEW_AFTER:
+        if _now() - self._renewed_at > self._lease_s * _RENEW_AFTER:
             await self._renew_in_time()
 
     async def _joined_or_taken_over(self) -> bool:
-        begun = time.monotonic()
+        begun = _now()
         try:
             data, revision = await self._present()
         except ObjectAbsent:
@@ -122,7 +121,7 @@ class Claim:
 
     def _left_s(self) -> float:
         """How long this saver may still believe in its claim: it stops well before anybody takes over."""
-        return self._renewed_at + self._lease_s * _STOP_AFTER - time.monotonic()
+        return self._renewed_at + self._lease_s * _STOP_AFTER - _now()
 
     async def _renew_in_time(self) -> None:
         try:
@@ -134,7 +133,7 @@ class Claim:
             ) from error
 
     async def _renew(self) -> None:
-        begun = time.monotonic()
+        begun = _now()
         try:
             self._renewed(await self._write(replaces=self._tag), begun)
         except ObjectChanged:
@@ -165,3 +164,8 @@ class Claim:
         """The claim holds from the moment the request was sent, at the latest."""
         self._tag = tag
         self._renewed_at = begun
+
+
+def _now() -> float:
+    """Seconds that only grow, of the loop that also measures the pauses."""
+    return asyncio.get_running_loop().time()

@@ -64,6 +64,10 @@ class ObjectClient(Protocol):
     def name(self) -> str:
         """The bucket for messages, as in `s3 bucket modules`."""
 
+    @property
+    def seeks(self) -> bool:
+        """Whether a listing can start behind a key without asking for what lies before it."""
+
     async def read(self, key: str) -> bytes:
         """A small object.
 

@@ -18,6 +18,7 @@ from athens_proxy.storage import layout
 from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.object_claim import LEASE_S
 from athens_proxy.storage.object_client import ObjectAbsent, ObjectClient, OpenObject
+from athens_proxy.storage.object_cursors import Cursors
 from athens_proxy.storage.object_layout import ObjectLayout, behind_records, record_key
 from athens_proxy.storage.object_save import ObjectSaver
 from athens_proxy.storage.object_zip import ObjectZip
@@ -40,6 +41,7 @@ class ObjectStorage:
         self._client = client
         self._keys = keys
         self._saver = ObjectSaver(client, keys, sums, lease_s=lease_s)
+        self._cursors: Cursors[ModuleVersion] = Cursors()
 
     async def info(self, wanted: ModuleVersion) -> bytes:
         """The `.info` file; see `Storage.info`."""
@@ -100,10 +102,14 @@ class ObjectStorage:
         root = self._keys.root
         if token and self._keys.entry(root + token) is None:
             raise InvalidToken(f"token {token!r}: it is not the key of an .info file of this store")
+        found = self._cursors.resumed(token) or self._entries(after=root + token if token else behind_records(root))
         entries: list[ModuleVersion] = []
-        async for entry in self._entries(after=root + token if token else behind_records(root)):
+        async for entry in found:
             if len(entries) == limit:
-                return CatalogPage(tuple(entries), self._keys.info(entries[-1]).removeprefix(root))
+                next_token = self._keys.info(entries[-1]).removeprefix(root)
+                if not self._client.seeks:
+                    self._cursors.keep(next_token, entry, found)
+                return CatalogPage(tuple(entries), next_token)
             entries.append(entry)
         return CatalogPage(tuple(entries), "")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import AzureStore, S3Store
 
 from athens_proxy.errors import StorageError
 from athens_proxy.storage.object_advice import advice
@@ -24,7 +25,7 @@ from athens_proxy.storage.storage import CHUNK_BYTES
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta, PutMode
-    from obstore.store import AzureStore, ClientConfig, RetryConfig, S3Store
+    from obstore.store import ClientConfig, RetryConfig
 
 OPERATION_S: Final = 30.0  # one small request with its retries; within the patience of a go client
 RETRY: Final[RetryConfig] = {
@@ -108,6 +109,11 @@ class ObstoreClient:
     def name(self) -> str:
         """See `ObjectClient.name`."""
         return self._name
+
+    @property
+    def seeks(self) -> bool:
+        """See `ObjectClient.seeks`; for Azure, obstore drops what lies before the key after it was listed."""
+        return isinstance(self._store, S3Store)
 
     async def read(self, key: str) -> bytes:
         """See `ObjectClient.read`."""
