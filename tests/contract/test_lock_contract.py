@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,42 +19,15 @@ from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.stash.lock import HeldBy, Lease, LockRefused, Locks, LockUnavailable
 from athens_proxy.stash.locked import Locked
 from athens_proxy.storage.memory import MemoryStorage
-from support import etcd_servers, redis_servers
-from support.lock_services import MASTER, REDIS_PASSWORD, SENTINEL_PASSWORD, opened
+from support.lock_processes import KINDS, Service, start
+from support.lock_services import opened
 from support.modules_fixture import SampleModule
-from support.processes import RunningProcess, inherited, started
+from support.processes import inherited, started
 from support.tree import ROOT
 
 LEASE_S = 2.0  # the shortest that etcd grants
-KINDS = ("redis", "redis-cluster", "redis-sentinel", "etcd")
 WITH_PASSWORD = ("redis", "redis-sentinel")
 DEADLINE_S = 20.0
-
-
-@dataclass(frozen=True)
-class Service:
-    """A running lock service: its kind, its endpoint, and the processes whose death ends it."""
-
-    kind: str
-    endpoint: str
-    processes: tuple[RunningProcess, ...]
-
-
-def start(kind: str, folder: Path, stack: ExitStack) -> Service:
-    if kind == "etcd":
-        member = stack.enter_context(etcd_servers.etcd(folder))
-        return Service(kind, member.endpoint, (member.process,))
-    if kind == "redis-cluster":
-        nodes = stack.enter_context(redis_servers.cluster(folder))
-        return Service(kind, ",".join(node.endpoint for node in nodes), tuple(node.process for node in nodes))
-    master = stack.enter_context(redis_servers.redis(folder / "master", "--requirepass", REDIS_PASSWORD))
-    if kind == "redis":
-        return Service(kind, master.endpoint, (master.process,))
-    watcher = redis_servers.sentinel(
-        folder / "sentinel", master, name=MASTER, password=SENTINEL_PASSWORD, auth=REDIS_PASSWORD
-    )
-    sentinel = stack.enter_context(watcher)
-    return Service(kind, sentinel.endpoint, (sentinel.process, master.process))
 
 
 @pytest.fixture(scope="module")
