@@ -1,4 +1,4 @@
-"""An operator that lacks a right goes on with everything else, says what it lacks, and needs no restart to get it."""
+"""An operator that lacks a right which it can do without goes on with everything else and says what it lacks."""
 
 from __future__ import annotations
 
