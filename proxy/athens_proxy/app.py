@@ -10,7 +10,7 @@ import logging
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from athens_proxy.download.listing import NetworkMode
 from athens_proxy.download.rules import Rules
 from athens_proxy.download.stored_or_fetched import Sources, StoredOrFetched
 from athens_proxy.errors import CannotStart
+from athens_proxy.index.index import Index
 from athens_proxy.metrics import Metrics
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.outside import open_outside
@@ -36,10 +37,11 @@ from athens_proxy.stash.background import BackgroundStash
 from athens_proxy.stash.fetch_and_save import FetchAndSave
 from athens_proxy.stash.limited import Limited
 from athens_proxy.stash.singleflight import Singleflight, StashFlights
-from athens_proxy.stash.stasher import layered
+from athens_proxy.stash.stasher import Stasher, layered
 from athens_proxy.storage.disk import DiskStorage
 from athens_proxy.storage.storage import Storage
 from athens_proxy.stores import open_storage
+from athens_proxy.upstream.fetcher import Fetcher
 from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.web.external_store import ExternalStore
 from athens_proxy.web.handlers import Handlers, RenderMetrics, Services
@@ -81,20 +83,10 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
 
         index = await open_index(config)
         closing.push_async_callback(index.close)
-        indexed = await closing.enter_async_context(index_layer(index, storage, on_waiting=metrics.index_waiting))
-        locked = await closing.enter_async_context(lock_layer(config, storage, on_lock=metrics.lock))
-
-        flights = StashFlights()
-        closing.push_async_callback(flights.aclose)
-        stasher = layered(
-            partial(Singleflight, flights=flights),  # 1. one fetch per module version in this process
-            locked,  # 2. one fetch per module version among all replicas
-            partial(Limited, at_most=FETCHES),  # 3. bounded load
-            indexed,  # 4. the feed of stored versions
-            core=FetchAndSave(outside.fetcher, storage, on_fetch=metrics.fetch),  # 5. fetch, check, save
-        )
-        lister = CachedLister(outside.lister, at_most=config.upstream.protocol_workers)
-        closing.push_async_callback(lister.aclose)
+        layers = _stasher(config, storage, index, outside.fetcher, metrics)
+        stasher = await closing.enter_async_context(layers)
+        cached = aclosing(CachedLister(outside.lister, at_most=config.upstream.protocol_workers))
+        lister = await closing.enter_async_context(cached)
         background = BackgroundStash(stasher, workers=config.upstream.fetch_workers)
         closing.push_async_callback(partial(background.drain, within_s=DRAIN_S))
 
@@ -116,6 +108,25 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
             settings=effective(config),
         )
         yield _hot_path(config, policy, metrics, _gate(config, services, metrics, scratch))
+
+
+@asynccontextmanager
+async def _stasher(
+    config: Config, storage: Storage, index: Index, fetcher: Fetcher, metrics: Metrics
+) -> AsyncIterator[Stasher]:
+    """The stash layers, outermost first; what is in flight is ended when the context is."""
+    async with AsyncExitStack() as leaving:
+        indexed = await leaving.enter_async_context(index_layer(index, storage, on_waiting=metrics.index_waiting))
+        locked = await leaving.enter_async_context(lock_layer(config, storage, on_lock=metrics.lock))
+
+        flights = await leaving.enter_async_context(aclosing(StashFlights()))
+        yield layered(
+            partial(Singleflight, flights=flights),  # 1. one fetch per module version in this process
+            locked,  # 2. one fetch per module version among all replicas
+            partial(Limited, at_most=FETCHES),  # 3. bounded load
+            indexed,  # 4. the feed of stored versions
+            core=FetchAndSave(fetcher, storage, on_fetch=metrics.fetch),  # 5. fetch, check, save
+        )
 
 
 def _guarded(sources: Sources, metrics: Metrics, mode: NetworkMode) -> Guarded:
