@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -52,24 +54,13 @@ class Metrics:
             buckets=REQUEST_BUCKETS_S,
             registry=self._registry,
         )
-        self._reloads = Counter(
-            "athens_policy_reload", "Attempts to load a changed policy.", ["result"], registry=self._registry
-        )
-        self._audits = Counter(
-            "athens_policy_audit",
-            "Requests for files that an audit rule matched.",
-            ["rule"],
-            registry=self._registry,
-        )
+        counter = partial(Counter, registry=self._registry)
+        self._reloads = counter("athens_policy_reload", "Attempts to load a changed policy.", ["result"])
+        self._audits = counter("athens_policy_audit", "Requests for files that an audit rule matched.", ["rule"])
+        self._locks = counter("athens_lock", "How attempts to lock a version among replicas ended.", ["result"])
         # Finding a series by its labels costs more than counting.
         self._lookup_series: dict[tuple[str, bool], Counter] = {}
         self._request_series: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        self._locks = Counter(
-            "athens_lock",
-            "How attempts to lock a version among replicas ended.",
-            ["result"],
-            registry=self._registry,
-        )
         self._index_waiting = Gauge(
             "athens_index_waiting", "Stored versions that the index has not taken yet.", registry=self._registry
         )
