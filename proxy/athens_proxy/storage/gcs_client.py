@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import aiohttp
 from gcloud.aio.storage import Storage
+from jwt.exceptions import PyJWTError
 
 from athens_proxy.errors import StorageError
 from athens_proxy.storage.object_advice import advice
@@ -178,7 +179,9 @@ class GcsClient:
 
     async def check(self, key: str) -> None:
         """See `ObjectClient.check`; lists at most one key, since a missing object looks like a missing bucket."""
-        await self._page({"prefix": key, "maxResults": "1"})
+        with _failures(self.name, "list", key):
+            async with asyncio.timeout(OPERATION_S):
+                await self._page({"prefix": key, "maxResults": "1"})
 
     async def close(self) -> None:
         """Close connections, those to the token source too."""
@@ -241,3 +244,5 @@ def _failures(name: str, doing: str, key: str) -> Iterator[None]:
         raise StorageError(f"{name}: {doing} {key}: no answer in time; {advice('')}") from error
     except (aiohttp.ClientError, OSError) as error:
         raise StorageError(f"{name}: {doing} {key}: {type(error).__name__}; {advice('')}") from error
+    except (PyJWTError, KeyError, TypeError, ValueError) as error:  # how the token source says that a key is none
+        raise StorageError(f"{name}: {doing} {key}: {type(error).__name__}; {advice('Unauthorized')}") from error
