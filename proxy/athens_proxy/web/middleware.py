@@ -23,6 +23,7 @@ from athens_proxy.web.routes import Routes
 from athens_proxy.web.targets import FixedTarget, StoreTarget, Target, target
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+CLIENT_LEFT: Final = 499  # nobody is there to read it; access lines and metrics tell it from an answer
 _METHODS: Final = ("GET", "HEAD")
 _PROBES: Final = (FixedTarget("/healthz"), FixedTarget("/readyz"))
 _FORMS: Final = (FixedTarget("/catalog"), FixedTarget("/index"))  # their parameters may come in a body, as in Athens
@@ -114,7 +115,7 @@ class Gate:
         asked_id = request.headers.get(REQUEST_ID, "")
         request[REQUEST_ID_KEY] = asked_id if is_sane_id(asked_id) else str(uuid.uuid4())
         _cache_result.set("")
-        status, size_bytes = 499, 0  # the client left before there was an answer
+        status, size_bytes = CLIENT_LEFT, 0
         try:
             response = await self._answer(request)
             status, size_bytes = response.status, _size_bytes(response)
@@ -142,8 +143,10 @@ class Gate:
         except ProxyError as error:
             _log_failure(error, request)
             return self._responses.error(error, request_id=request_id)
-        except (asyncio.CancelledError, ConnectionError):
+        except asyncio.CancelledError:
             raise
+        except ConnectionError:  # raised by our own writes only: upstream's failures are ProxyErrors by now
+            return web.Response(status=CLIENT_LEFT)
         except Exception:  # noqa: BLE001 - the outermost edge: a defect becomes a line in the log and an honest 500
             _LOG.exception("a request failed in a way that nobody foresaw", extra={"request-id": request_id})
             return self._responses.line(500, "internal error", request_id=request_id)

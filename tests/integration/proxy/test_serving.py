@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -35,6 +36,7 @@ from support.proxy_parts import Proxy, SampleUpstream, download_file, policy
 M = SampleModule()
 NEWER = SampleModule(version="v1.1.0")
 BIG = SampleModule("example.com/big", files={"noise.bin": bytes(i * i % 251 for i in range(400_000))})
+HUGE = SampleModule("example.com/huge", files={"noise.bin": random.Random(1).randbytes(16 << 20)})
 UPPER = SampleModule("github.com/Azure/x")
 PSEUDO = SampleModule(version="v1.1.1-0.20200102030405-0123456789ab")
 
@@ -44,7 +46,7 @@ CLIENTS = ThreadPoolExecutor(100, thread_name_prefix="clients")
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> SampleUpstream:
-    sample = SampleUpstream(tmp_path / "scratch", [M, NEWER, BIG, UPPER, PSEUDO])
+    sample = SampleUpstream(tmp_path / "scratch", [M, NEWER, BIG, HUGE, UPPER, PSEUDO])
     sample.queries = {"example.com/m@main": PSEUDO.version}
     return sample
 
@@ -185,6 +187,27 @@ async def test_a_client_that_leaves_does_not_cancel_the_fetch(
 
     assert answer.status == 200
     assert upstream.asked[f"fetch {M.wanted}"] == 1
+
+
+async def test_a_client_that_hangs_up_while_a_zip_flows_is_an_access_line_and_no_defect(
+    address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    target = "/example.com/huge/@v/v1.0.0.zip"
+    assert (await get(address, target)).status == 200
+    caplog.clear()
+    host, _, port = address.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+
+    writer.transport.abort()
+
+    async with asyncio.timeout(10):
+        while not caplog.records:  # noqa: ASYNC110 - a log has no event to wait for
+            await asyncio.sleep(0.01)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("INFO", "incoming request")]
+    assert vars(caplog.records[0])["http-status"] == "499"
 
 
 FAILURES: list[tuple[ProxyError, int, int]] = [
