@@ -67,7 +67,6 @@ GROUPS: Final = (
     ),
     _single("coredns"),
     _single("helm"),
-    _single("kubeconform"),
     _single("kind"),
     _single("athens", "proxy"),
     _single("goproxy"),
