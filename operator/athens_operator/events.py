@@ -83,7 +83,7 @@ def of_new_spec(proxy: AthensProxy) -> list[Announcement]:
 def announcements(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Announcement]:
     """What the change from one status to the next is worth telling. Both as in `.status`; empty before the first."""
     old, new = _conditions(before), _conditions(after)
-    found = [] if before else [Announcement("Created", "children are being created")]
+    found = [] if before else [Announcement("Created", "the operator has taken it up")]
     for kind, condition in new.items():
         was = old.get(kind, {})
         if (condition["status"], condition.get("reason")) != (was.get("status"), was.get("reason")):
