@@ -18,7 +18,7 @@ from pathlib import Path
 import uvloop
 
 from athens_proxy.app import proxy
-from athens_proxy.commands import copy
+from athens_proxy.commands import copy, reindex
 from athens_proxy.config.load import ConfigError, ConfigFile, UsageError, arguments, load
 from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart
@@ -33,7 +33,9 @@ USAGE = """Usage of athens-proxy:
   -version
         Print version information and exit
   copy --from ADDRESS --to ADDRESS
-        Copy one store into another and exit; see copy --help"""
+        Copy one store into another and exit; see copy --help
+  reindex [-config_file string]
+        Record everything the store holds in the index and exit"""
 _LOG = logging.getLogger("athens_proxy")
 
 
@@ -46,6 +48,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run until a signal; returns the exit status."""
     if argv[:1] == ["copy"]:
         return copy.main(argv[1:], environ, _read_file)
+    if argv[:1] == ["reindex"]:
+        return reindex.main(argv[1:], environ, _read_file)
     version = installed_version("athens-operator")
     try:
         if arguments(argv).version:

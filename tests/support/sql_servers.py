@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.processes import RunningProcess, accepts_connections, free_port, inherited, started
+from support.processes import accepts_connections, free_port, inherited, started
 
 DEADLINE_S = 60.0
 DATABASE = "athens"
@@ -22,80 +23,99 @@ PASSWORD = "of-the-index"
 
 @dataclass(frozen=True)
 class SqlServer:
-    """A running server.
+    """A server with a database, which can be stopped and started again.
 
     Attributes:
         kind: postgres or mysql.
         port: on 127.0.0.1.
-        process: to kill it half-way.
+        argv: how it is started.
+        folder: its data and its log.
         admin: the client of an administrator, without database and statement.
     """
 
     kind: str
     port: int
-    process: RunningProcess
+    argv: tuple[str, ...]
+    folder: Path
     admin: tuple[str, ...]
+    _running: ExitStack = field(default_factory=ExitStack)
 
     def run(self, statement: str, *, database: str = DATABASE) -> str:
         """What an administrator's statement prints, without headers."""
-        at = ["-d", database, "-c"] if self.kind == "postgres" else [database, "-e"]
-        return _output([*self.admin, *at, statement])
+        return _output([*self.admin, *self._at(database), statement])
+
+    @contextmanager
+    def started(self) -> Iterator[None]:
+        """Running while the context is open."""
+        with self._running:
+            self._start()
+            yield
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Not running while the context is open."""
+        self._running.close()
+        yield
+        self._start()
+
+    def _start(self) -> None:
+        log = self.folder / "server.log"
+        server = started(self.kind, self.argv, env=inherited("PATH", "LANG"), cwd=self.folder, log=log)
+        process = self._running.enter_context(server)
+        # PostgreSQL takes SIGTERM as the wish to wait for its clients
+        self._running.callback(process.child.send_signal, signal.SIGINT if self.kind == "postgres" else signal.SIGTERM)
+        process.wait_until(lambda: accepts_connections(self.port), what="listening", deadline_s=DEADLINE_S)
+        answers = [*self.admin, *self._at(self.kind), "SELECT 1"]  # a database of the server's own has this name
+        process.wait_until(lambda: _succeeds(answers), what="ready", deadline_s=DEADLINE_S)
+
+    def _at(self, database: str) -> list[str]:
+        return ["-d", database, "-c"] if self.kind == "postgres" else [database, "-e"]
 
 
 @contextmanager
 def server(kind: str) -> Iterator[SqlServer]:
-    """A server with an empty database `athens` and a user who owns it."""
-    with {"postgres": _postgres, "mysql": _mariadb}[kind]() as running:
-        yield running
+    """A running server with an empty database `athens` and a user who owns it."""
+    prepare = {"postgres": _postgres, "mysql": _mariadb}[kind]
+    with _folder(kind) as (folder, as_user):
+        prepared = prepare(folder, as_user)
+        with prepared.started():
+            for statement in _SETUP[kind]:
+                prepared.run(statement, database=kind)
+            yield prepared
 
 
-@contextmanager
-def _postgres() -> Iterator[SqlServer]:
-    with _folder("postgres") as (folder, as_user):
-        program, port, data = _postgres_folder(), free_port(), folder / "data"
-        _output([*as_user, str(program / "initdb"), "-D", str(data), "-U", "admin", "-A", "scram-sha-256",
-                 "--pwfile", str(_written(folder / "password", PASSWORD)), "-N"])  # fmt: skip
-        argv = [*as_user, str(program / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1",
-                "-k", str(folder), "-F", "-c", "timezone=Europe/Berlin"]  # fmt: skip
-        with _started("postgres", argv, folder, port) as process:
-            psql = ("env", f"PGPASSWORD={PASSWORD}", "psql", "-h", "127.0.0.1", "-p", str(port), "-U", "admin", "-Atq")
-            running = SqlServer("postgres", port, process, psql)
-            process.wait_until(lambda: _succeeds([*psql, "-d", "postgres", "-c", "SELECT 1"]), what="ready",
-                               deadline_s=DEADLINE_S)  # fmt: skip
-            running.run(f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'", database="postgres")
-            running.run(f"CREATE DATABASE {DATABASE} OWNER {USER}", database="postgres")
-            yield running
+_SETUP = {
+    "postgres": (
+        f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'",
+        f"CREATE DATABASE {DATABASE} OWNER {USER}",
+    ),
+    "mysql": (
+        f"CREATE DATABASE {DATABASE}",
+        f"CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'",
+        f"GRANT ALL ON {DATABASE}.* TO {USER}@'127.0.0.1'",
+    ),
+}
 
 
-@contextmanager
-def _mariadb() -> Iterator[SqlServer]:
-    with _folder("mysql") as (folder, as_user):
-        port, data, socket = free_port(), folder / "data", folder / "socket"
-        install = [
-            "mariadb-install-db",
-            "--no-defaults",
-            f"--datadir={data}",
-            "--auth-root-authentication-method=normal",
-        ]
-        _output([*as_user, *install, "--skip-test-db"])
-        argv = [*as_user, "mariadbd", "--no-defaults", f"--datadir={data}", f"--port={port}", f"--socket={socket}",
-                "--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}", "--default-time-zone=+05:00",
-                "--innodb-flush-log-at-trx-commit=0", f"--tmpdir={folder}"]  # fmt: skip
-        with _started("mariadbd", argv, folder, port) as process:
-            client = ("mariadb", "--no-defaults", f"--socket={socket}", "-uroot", "-N", "-B")
-            running = SqlServer("mysql", port, process, client)
-            process.wait_until(lambda: _succeeds([*client, "-e", "SELECT 1"]), what="ready", deadline_s=DEADLINE_S)
-            running.run(f"CREATE DATABASE {DATABASE}", database="mysql")
-            running.run(f"CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'", database="mysql")
-            running.run(f"GRANT ALL ON {DATABASE}.* TO {USER}@'127.0.0.1'", database="mysql")
-            yield running
+def _postgres(folder: Path, as_user: Sequence[str]) -> SqlServer:
+    program, port, data = _postgres_folder(), free_port(), folder / "data"
+    _output([*as_user, str(program / "initdb"), "-D", str(data), "-U", "admin", "-A", "scram-sha-256",
+             "--pwfile", str(_written(folder / "password", PASSWORD)), "-N"])  # fmt: skip
+    argv = (*as_user, str(program / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1",
+            "-k", str(folder), "-F", "-c", "timezone=Europe/Berlin")  # fmt: skip
+    psql = ("env", f"PGPASSWORD={PASSWORD}", "psql", "-h", "127.0.0.1", "-p", str(port), "-U", "admin", "-Atq")
+    return SqlServer("postgres", port, argv, folder, psql)
 
 
-@contextmanager
-def _started(name: str, argv: Sequence[str], folder: Path, port: int) -> Iterator[RunningProcess]:
-    with started(name, argv, env=inherited("PATH", "LANG"), cwd=folder, log=folder / f"{name}.log") as process:
-        process.wait_until(lambda: accepts_connections(port), what="listening", deadline_s=DEADLINE_S)
-        yield process
+def _mariadb(folder: Path, as_user: Sequence[str]) -> SqlServer:
+    port, data, socket = free_port(), folder / "data", folder / "socket"
+    install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
+    _output([*as_user, *install, "--skip-test-db"])
+    argv = (*as_user, "mariadbd", "--no-defaults", f"--datadir={data}", f"--port={port}", f"--socket={socket}",
+            "--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}", "--default-time-zone=+05:00",
+            "--innodb-flush-log-at-trx-commit=0", f"--tmpdir={folder}")  # fmt: skip
+    client = ("mariadb", "--no-defaults", f"--socket={socket}", "-uroot", "-N", "-B")
+    return SqlServer("mysql", port, argv, folder, client)
 
 
 @contextmanager

@@ -33,8 +33,8 @@ class IndexLine:
 class Index(Protocol):
     """Where the feed is kept. Every method but `close` raises `IndexUnavailable` when the backend does not answer."""
 
-    async def record(self, wanted: ModuleVersion) -> None:
-        """Append a version; one that is in the feed keeps its line."""
+    async def record(self, wanted: ModuleVersion) -> bool:
+        """Append a version; False for one that is in the feed already, which keeps its line."""
 
     async def lines(self, *, since: datetime | None, limit: int) -> list[IndexLine]:
         """The oldest `limit` lines that are not older than `since`, oldest first; None starts at the beginning."""

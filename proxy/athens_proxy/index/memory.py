@@ -13,8 +13,9 @@ from athens_proxy.modules import ModuleVersion
 class NoIndex:
     """An `Index` of type none: takes everything, keeps nothing."""
 
-    async def record(self, wanted: ModuleVersion) -> None:
+    async def record(self, wanted: ModuleVersion) -> bool:
         """Forget it."""
+        return False
 
     async def lines(self, *, since: datetime | None, limit: int) -> list[IndexLine]:
         """Always empty."""
@@ -36,16 +37,17 @@ class MemoryIndex:
         self._lines: list[IndexLine] = []
         self._known: set[tuple[str, str]] = set()
 
-    async def record(self, wanted: ModuleVersion) -> None:
+    async def record(self, wanted: ModuleVersion) -> bool:
         """Append it unless it is known; see `Index.record`."""
         entry = (wanted.path.text, wanted.version)
         if entry in self._known:
-            return
+            return False
         self._known.add(entry)
         timestamp = self._now()
         if self._lines:
             timestamp = max(timestamp, self._lines[-1].timestamp + timedelta(microseconds=1))
         self._lines.append(IndexLine(*entry, timestamp))
+        return True
 
     async def lines(self, *, since: datetime | None, limit: int) -> list[IndexLine]:
         """See `Index.lines`."""

@@ -6,14 +6,15 @@ Source: github.com/gomods/athens pkg/index/mysql; https://github.com/go-sql-driv
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from athens_proxy.index.settings import DatabaseAddress, InvalidParameter, seconds
-from athens_proxy.index.sql import Dialect, SqlIndex
+from athens_proxy.index.sql import Dialect, SqlIndex, utc_now
 
 _SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS indexes(
@@ -29,9 +30,8 @@ _LOCK: Final = "CONCAT('athens indexes ', LEFT(DATABASE(), 40))"  # such names h
 _TAKE_TURN: Final = text(f"SELECT GET_LOCK({_LOCK}, 5)")
 _END_TURN: Final = text(f"SELECT RELEASE_LOCK({_LOCK})")
 _INSERT: Final = text(
-    """INSERT INTO indexes (path, version, timestamp)
-    SELECT :path, :version, GREATEST(:now, COALESCE(MAX(timestamp) + INTERVAL 1 MICROSECOND, :now)) FROM indexes
-    ON DUPLICATE KEY UPDATE id = indexes.id, timestamp = indexes.timestamp"""
+    """INSERT IGNORE INTO indexes (path, version, timestamp)
+    SELECT :path, :version, GREATEST(:now, COALESCE(MAX(timestamp) + INTERVAL 1 MICROSECOND, :now)) FROM indexes"""
 )
 # access denied (to the server, to the database, to the table), no such database, no such column
 _REFUSALS: Final = frozenset({1044, 1045, 1049, 1054, 1142, 1227, 1698})
@@ -40,8 +40,12 @@ _POOL: Final = {"pool_size": 4, "max_overflow": 4, "pool_pre_ping": True, "pool_
 _TLS: Final = frozenset({"true", "false", "skip-verify", "preferred"})
 
 
-def mysql_index(address: DatabaseAddress) -> SqlIndex:
+def mysql_index(address: DatabaseAddress, *, now: Callable[[], datetime] = utc_now) -> SqlIndex:
     """The index in a database; nothing is connected yet.
+
+    Args:
+        address: of the database.
+        now: the time in UTC.
 
     Raises:
         InvalidParameter: a connection parameter cannot be used.
@@ -65,7 +69,7 @@ def mysql_index(address: DatabaseAddress) -> SqlIndex:
         end_turn=_END_TURN,
         is_refusal=lambda error: bool(error.args) and error.args[0] in _REFUSALS,
     )
-    return SqlIndex(engine, dialect)
+    return SqlIndex(engine, dialect, now=now)
 
 
 def _connect_arguments(params: Mapping[str, str]) -> dict[str, Any]:

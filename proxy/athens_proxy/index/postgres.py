@@ -6,14 +6,15 @@ Source: github.com/gomods/athens pkg/index/postgres; https://www.postgresql.org/
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from athens_proxy.index.settings import DatabaseAddress, InvalidParameter, seconds
-from athens_proxy.index.sql import Dialect, SqlIndex
+from athens_proxy.index.sql import Dialect, SqlIndex, utc_now
 
 _SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS indexes(
@@ -39,8 +40,12 @@ _SSL_MODES: Final = frozenset({"disable", "allow", "prefer", "require", "verify-
 _POOL: Final = {"pool_size": 4, "max_overflow": 4, "pool_pre_ping": True, "pool_recycle": 1800}
 
 
-def postgres_index(address: DatabaseAddress) -> SqlIndex:
+def postgres_index(address: DatabaseAddress, *, now: Callable[[], datetime] = utc_now) -> SqlIndex:
     """The index in a database; nothing is connected yet.
+
+    Args:
+        address: of the database.
+        now: the time in UTC.
 
     Raises:
         InvalidParameter: a connection parameter cannot be used.
@@ -62,7 +67,7 @@ def postgres_index(address: DatabaseAddress) -> SqlIndex:
         end_turn=None,
         is_refusal=_is_refusal,
     )
-    return SqlIndex(engine, dialect)
+    return SqlIndex(engine, dialect, now=now)
 
 
 def _connect_arguments(params: Mapping[str, str]) -> dict[str, Any]:

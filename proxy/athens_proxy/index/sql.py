@@ -65,9 +65,7 @@ class SqlIndex:
         now: the time in UTC.
     """
 
-    def __init__(
-        self, engine: AsyncEngine, dialect: Dialect, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, dialect: Dialect, *, now: Callable[[], datetime]) -> None:
         self._engine = engine
         self._dialect = dialect
         self._now = now
@@ -86,15 +84,16 @@ class SqlIndex:
             await connection.commit()
         self._has_schema = True
 
-    async def record(self, wanted: ModuleVersion) -> None:
+    async def record(self, wanted: ModuleVersion) -> bool:
         """Append a line; see `Index.record`. A path or version that is too long for the table is left out."""
         if max(len(wanted.path.text), len(wanted.version)) > MAX_TEXT:
-            return
+            return False
         await self._ready()
         line = {"path": wanted.path.text, "version": wanted.version, "now": _naive(self._now())}
         async with self._connected() as connection, self._turn(connection):
-            await connection.execute(self._dialect.insert, line)
+            inserted = await connection.execute(self._dialect.insert, line)
             await connection.commit()
+            return inserted.rowcount == 1
 
     async def lines(self, *, since: datetime | None, limit: int) -> list[IndexLine]:
         """See `Index.lines`."""
@@ -147,6 +146,11 @@ class SqlIndex:
             if self._dialect.is_refusal(cause):
                 raise IndexRefused(f"{self._dialect.name} refuses: {reason}") from error
             raise IndexUnavailable(f"{self._dialect.name} does not answer: {reason}") from error
+
+
+def utc_now() -> datetime:
+    """The present time with its zone."""
+    return datetime.now(UTC)
 
 
 def _naive(instant: datetime) -> datetime:
