@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from athens_proxy.config.object_section import ObjectSection
 from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart, StorageError
-from athens_proxy.storage.disk_save import Sums
+from athens_proxy.storage.sums import Sums
 
 if TYPE_CHECKING:
     from athens_proxy.storage.object_store import ObjectStorage

@@ -6,9 +6,9 @@ from typing import Final
 
 from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart, StorageError
-from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.external import open_external_storage
 from athens_proxy.storage.storage import Storage
+from athens_proxy.storage.sums import Sums
 
 # StorageType -> the key that names the service
 REMOTE_TYPES: Final = {"mongo": "Storage.Mongo.URL", "external": "Storage.External.URL"}

@@ -12,9 +12,9 @@ from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart, StorageError
 from athens_proxy.remotes import REMOTE_TYPES, open_remote_storage
 from athens_proxy.storage.disk import open_disk_storage
-from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.memory import MemoryStorage
 from athens_proxy.storage.storage import Storage
+from athens_proxy.storage.sums import Sums
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 
 _LOG = logging.getLogger(__name__)

@@ -62,6 +62,12 @@ class Authority:
         """Environment of a proxy that serves https with this certificate."""
         return {"ATHENS_TLSCERT_FILE": str(self.cert_file), "ATHENS_TLSKEY_FILE": str(self.key_file)}
 
+    def serving(self) -> ssl.SSLContext:
+        """A server context with the certificate."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.cert_file, self.key_file)
+        return context
+
     def trusted(self) -> ssl.SSLContext:
         """A client context that trusts this authority alone."""
         return ssl.create_default_context(cafile=str(self.ca_file))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -61,12 +62,12 @@ class GoProxyServer:
         await self._released.wait()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[GoProxyServer]:
-        """The server on a free port of loopback."""
+    async def running(self, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[GoProxyServer]:
+        """The server on a free port of loopback; with a context of a certificate it speaks https."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self.answer)
-        self._server = TestServer(application, host="127.0.0.1")
-        await self._server.start_server()
+        self._server = TestServer(application, host="127.0.0.1", scheme="https" if tls else "http")
+        await self._server.start_server(ssl=tls)
         try:
             yield self
         finally:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.storage.azureblob import AzureContainer, azure_client
-from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.gcs import gcs_client
 from athens_proxy.storage.object_claim import LEASE_S
 from athens_proxy.storage.object_client import ObjectClient
@@ -14,6 +13,7 @@ from athens_proxy.storage.object_layout import ObjectLayout, VersionedFiles, Ver
 from athens_proxy.storage.object_store import ObjectStorage
 from athens_proxy.storage.obstore_client import ObstoreClient
 from athens_proxy.storage.s3 import S3Bucket, S3Credentials, s3_store
+from athens_proxy.storage.sums import Sums
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 from support.object_servers import (
     ACCESS_KEY,

@@ -30,8 +30,8 @@ from athens_proxy.server import Listener, listening
 from athens_proxy.stash.fetch_and_save import FetchAndSave
 from athens_proxy.stash.singleflight import Singleflight, StashFlights
 from athens_proxy.storage.disk import DiskStorage, open_disk_storage
-from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.storage import FetchedModule
+from athens_proxy.storage.sums import Sums
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 from athens_proxy.web.handlers import Handlers, Services
 from athens_proxy.web.home import HomeFacts, HomePage

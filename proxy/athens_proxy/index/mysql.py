@@ -35,7 +35,13 @@ _INSERT: Final = text(
 )
 # access denied (to the server, to the database, to the table), no such database, no such column
 _REFUSALS: Final = frozenset({1044, 1045, 1049, 1054, 1142, 1227, 1698})
-_TIME_ZONE: Final = "SET SESSION time_zone = '+00:00'"
+# Of the Go driver itself; every other parameter is a variable of the server.
+_OF_THE_DRIVER: Final = frozenset(
+    """allowAllFiles allowCleartextPasswords allowFallbackToPlaintext allowNativePasswords allowOldPasswords charset
+    checkConnLiveness clientFoundRows collation columnsWithAlias compress connectionAttributes interpolateParams loc
+    maxAllowedPacket multiStatements parseTime readTimeout rejectReadOnly serverPubKey timeTruncate timeout tls
+    writeTimeout""".split()
+)
 _POOL: Final = {"pool_size": 4, "max_overflow": 4, "pool_pre_ping": True, "pool_recycle": 1800}
 _TLS: Final = frozenset({"true", "false", "skip-verify", "preferred"})
 
@@ -73,10 +79,12 @@ def mysql_index(address: DatabaseAddress, *, now: Callable[[], datetime] = utc_n
 
 
 def _connect_arguments(params: Mapping[str, str]) -> dict[str, Any]:
-    """What of the Go driver's parameters has a meaning here; `parseTime`, `loc` and the like are the driver's own."""
+    """Athens' `Params` as aiomysql takes them; times are always UTC, whatever `time_zone` says."""
+    variables = {name: value for name, value in params.items() if name not in _OF_THE_DRIVER}
+    settings = ", ".join(f"{name} = {value}" for name, value in {**variables, "time_zone": "'+00:00'"}.items())
     arguments: dict[str, Any] = {
         "connect_timeout": seconds("timeout", params.get("timeout", "30s")),
-        "init_command": _TIME_ZONE,
+        "init_command": f"SET {settings}",
         "charset": "utf8mb4",
     }
     tls = params.get("tls", "false").lower()

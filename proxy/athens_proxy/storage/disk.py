@@ -20,9 +20,10 @@ from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.modules.names import canonical_version
 from athens_proxy.storage import layout
 from athens_proxy.storage.disk_catalog import catalog_page
-from athens_proxy.storage.disk_save import DiskSaver, Sums, storage_errors
+from athens_proxy.storage.disk_save import DiskSaver, storage_errors
 from athens_proxy.storage.disk_zip import DiskZip, ends_as_zip
 from athens_proxy.storage.storage import CatalogPage, FetchedModule
+from athens_proxy.storage.sums import Sums
 
 _LOG = logging.getLogger(__name__)
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})

@@ -13,26 +13,16 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from athens_proxy.errors import ChecksumMismatch, InvalidModuleZip, StorageError, StorageFull
-from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage import layout
-from athens_proxy.storage.storage import FetchedModule
+from athens_proxy.storage.storage import LEFTOVER_AGE_S, FetchedModule
+from athens_proxy.storage.sums import Sums
 
 COPY_BYTES = 1024 * 1024
-LEFTOVER_AGE_S = 24 * 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """How the `h1:` sums of stored files are computed; `of_zip` raises `InvalidModuleZip` for what is no module zip."""
-
-    of_zip: Callable[[Path, ModuleVersion], str]
-    of_mod: Callable[[bytes], str]
 
 
 @contextmanager

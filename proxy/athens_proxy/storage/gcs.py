@@ -15,10 +15,10 @@ from gcloud.aio.auth import Token
 from gcloud.aio.storage import Storage
 
 from athens_proxy.errors import StorageError
-from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.gcs_client import GcsClient
 from athens_proxy.storage.object_layout import VersionedFiles, root_of
 from athens_proxy.storage.object_store import ObjectStorage
+from athens_proxy.storage.sums import Sums
 
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 _KEY_TYPES = frozenset({"service_account", "external_account", "authorized_user", "impersonated_service_account"})

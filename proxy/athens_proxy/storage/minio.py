@@ -14,11 +14,11 @@ import obstore
 from yarl import URL
 
 from athens_proxy.errors import StorageError
-from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.object_layout import VersionFolders, root_of
 from athens_proxy.storage.object_store import ObjectStorage
 from athens_proxy.storage.obstore_client import OPERATION_S, ObstoreClient
 from athens_proxy.storage.s3 import S3Bucket, S3Credentials, s3_store
+from athens_proxy.storage.sums import Sums
 
 if TYPE_CHECKING:
     from obstore.store import S3Store

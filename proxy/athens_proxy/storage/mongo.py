@@ -22,11 +22,11 @@ from athens_proxy.errors import InvalidPath, ModuleNotFound, StorageError
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.modules.names import canonical_version
 from athens_proxy.storage import layout
-from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.mongo_errors import mongo_errors
 from athens_proxy.storage.mongo_files import Document, GridFiles, GridZip
 from athens_proxy.storage.mongo_save import MongoSaver, put_record
 from athens_proxy.storage.storage import CatalogPage, FetchedModule, InvalidToken
+from athens_proxy.storage.sums import Sums
 
 OPERATION_S: Final = 30.0
 CONNECT_S: Final = 10.0

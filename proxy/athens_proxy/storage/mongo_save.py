@@ -21,9 +21,9 @@ from pymongo.errors import DuplicateKeyError
 from athens_proxy.errors import ChecksumMismatch, InvalidModuleZip, StorageError
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage import layout
-from athens_proxy.storage.disk_save import LEFTOVER_AGE_S, Sums
 from athens_proxy.storage.mongo_files import Document, GridFile, GridFiles
-from athens_proxy.storage.storage import FetchedModule
+from athens_proxy.storage.storage import LEFTOVER_AGE_S, FetchedModule
+from athens_proxy.storage.sums import Sums
 
 _MAX_SWEPT: Final = 1000
 _LOG = logging.getLogger(__name__)

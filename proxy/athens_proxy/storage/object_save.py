@@ -14,11 +14,11 @@ from pathlib import Path
 from athens_proxy.errors import ChecksumMismatch, InvalidModuleZip, StorageError
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage import layout
-from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.object_claim import CONTENT_TYPE, LEASE_S, Claim
 from athens_proxy.storage.object_client import ObjectAbsent, ObjectClient, ObjectExists, Revision
 from athens_proxy.storage.object_layout import ObjectLayout, record_key
 from athens_proxy.storage.storage import FetchedModule
+from athens_proxy.storage.sums import Sums
 
 INFO_TYPE = "application/json"
 MOD_TYPE = "text/plain"

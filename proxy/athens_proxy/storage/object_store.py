@@ -15,7 +15,6 @@ from athens_proxy.errors import ModuleNotFound
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.modules.names import canonical_version
 from athens_proxy.storage import layout
-from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.object_claim import LEASE_S
 from athens_proxy.storage.object_client import ObjectAbsent, ObjectClient, OpenObject
 from athens_proxy.storage.object_cursors import Cursors
@@ -23,6 +22,7 @@ from athens_proxy.storage.object_layout import ObjectLayout, behind_records, rec
 from athens_proxy.storage.object_save import ObjectSaver
 from athens_proxy.storage.object_zip import ObjectZip
 from athens_proxy.storage.storage import CatalogPage, FetchedModule, InvalidToken
+from athens_proxy.storage.sums import Sums
 
 RECORD_TYPE = "application/octet-stream"
 

@@ -17,10 +17,10 @@ import aiohttp
 from obstore.store import S3Store
 
 from athens_proxy.errors import StorageError
-from athens_proxy.storage.disk_save import Sums
 from athens_proxy.storage.object_layout import VersionedFiles, root_of
 from athens_proxy.storage.object_store import ObjectStorage
 from athens_proxy.storage.obstore_client import OPERATION_S, RETRY, ObstoreClient, client_options
+from athens_proxy.storage.sums import Sums
 
 if TYPE_CHECKING:
     from obstore.store import S3Config, S3Credential

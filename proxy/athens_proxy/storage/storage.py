@@ -15,6 +15,7 @@ from typing import Protocol
 from athens_proxy.modules import ModulePath, ModuleVersion
 
 CHUNK_BYTES = 64 * 1024
+LEFTOVER_AGE_S = 24 * 3600.0  # what an uncommitted save left is swept after that
 
 
 @dataclass(frozen=True, slots=True)

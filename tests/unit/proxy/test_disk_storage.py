@@ -18,7 +18,9 @@ from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, StorageError, StorageFull
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.storage.disk import DiskStorage, open_disk_storage
-from athens_proxy.storage.disk_save import LEFTOVER_AGE_S, Sums, storage_errors
+from athens_proxy.storage.disk_save import storage_errors
+from athens_proxy.storage.storage import LEFTOVER_AGE_S
+from athens_proxy.storage.sums import Sums
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 from support.modules_fixture import SampleModule, zip_bytes
 
@@ -259,7 +261,7 @@ SAVER = textwrap.dedent(
     sys.path.insert(0, sys.argv[3])
     from athens_proxy.checksums.dirhash import mod_hash1
     from athens_proxy.storage.disk import open_disk_storage
-    from athens_proxy.storage.disk_save import Sums
+    from athens_proxy.storage.sums import Sums
     from athens_proxy.upstream.zipcheck import checked_zip_h1
     from support.modules_fixture import SampleModule, zip_bytes
 
