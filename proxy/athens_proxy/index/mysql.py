@@ -36,12 +36,12 @@ _INSERT: Final = text(
 # access denied (to the server, to the database, to the table), no such database, no such column
 _REFUSALS: Final = frozenset({1044, 1045, 1049, 1054, 1142, 1227, 1698})
 # Of the Go driver itself; every other parameter is a variable of the server.
-_OF_THE_DRIVER: Final = frozenset(
-    """allowAllFiles allowCleartextPasswords allowFallbackToPlaintext allowNativePasswords allowOldPasswords charset
+_DRIVER_WORDS: Final = """
+    allowAllFiles allowCleartextPasswords allowFallbackToPlaintext allowNativePasswords allowOldPasswords charset
     checkConnLiveness clientFoundRows collation columnsWithAlias compress connectionAttributes interpolateParams loc
     maxAllowedPacket multiStatements parseTime readTimeout rejectReadOnly serverPubKey timeTruncate timeout tls
-    writeTimeout""".split()
-)
+    writeTimeout"""
+_OF_THE_DRIVER: Final = frozenset(_DRIVER_WORDS.split())
 _POOL: Final = {"pool_size": 4, "max_overflow": 4, "pool_pre_ping": True, "pool_recycle": 1800}
 _TLS: Final = frozenset({"true", "false", "skip-verify", "preferred"})
 
