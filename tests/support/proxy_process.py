@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,6 +68,17 @@ def running(folder: Path, settings: Settings) -> Iterator[ModuleProxy]:
     """Our proxy, ready to serve; stopped when the context ends."""
     with launched("athens-proxy", [sys.executable, "-m", "athens_proxy"], folder, settings) as proxy:
         yield proxy
+
+
+@asynccontextmanager
+async def running_beside(folder: Path, settings: Settings) -> AsyncIterator[ModuleProxy]:
+    """The same in front of an upstream that the caller's event loop serves."""
+    context = running(folder, settings)
+    proxy = await asyncio.to_thread(context.__enter__)
+    try:
+        yield proxy
+    finally:
+        await asyncio.to_thread(context.__exit__, None, None, None)
 
 
 @contextmanager
