@@ -40,7 +40,7 @@ from athens_proxy.stash.singleflight import Singleflight, StashFlights
 from athens_proxy.stash.stasher import Stasher, layered
 from athens_proxy.storage.disk import DiskStorage
 from athens_proxy.storage.storage import Storage
-from athens_proxy.stores import open_storage
+from athens_proxy.stores import announced, open_storage
 from athens_proxy.upstream.fetcher import Fetcher
 from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.web.external_store import ExternalStore
@@ -77,6 +77,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
         policy = await closing.enter_async_context(_policy(config, metrics))
         storage = await open_storage(config, environ)
         closing.push_async_callback(storage.close)
+        owners = await closing.enter_async_context(announced(config, storage, on_others=metrics.other_owners))
         session = await closing.enter_async_context(open_upstream_session())
         scratch = _scratch_root(config, storage)
         outside = await closing.enter_async_context(open_outside(config, environ, session, storage, scratch))
@@ -106,6 +107,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
             robots_file=Path(config.server.robots_file),
             home=_home_page(config, policy, metrics),
             settings=effective(config),
+            store=owners.describe,
         )
         yield _hot_path(config, policy, metrics, _gate(config, services, metrics, scratch))
 

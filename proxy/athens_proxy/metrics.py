@@ -64,6 +64,11 @@ class Metrics:
         self._index_waiting = Gauge(
             "athens_index_waiting", "Stored versions that the index has not taken yet.", registry=self._registry
         )
+        self._other_owners = Gauge(
+            "athens_store_other_owners",
+            "Owners other than this proxy's that use its store now.",
+            registry=self._registry,
+        )
         self._policy = Gauge("athens_policy_info", "The enforced policy.", ["digest"], registry=self._registry)
 
     def lookup(self, cache_type: str, hit: bool) -> None:
@@ -107,6 +112,10 @@ class Metrics:
     def index_waiting(self, count: int) -> None:
         """So many stored versions wait for the index."""
         self._index_waiting.set(count)
+
+    def other_owners(self, count: int) -> None:
+        """So many other owners use the store."""
+        self._other_owners.set(count)
 
     def lookups(self) -> tuple[int, int]:
         """How many files were asked for since the start that were stored, and that were not."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import logging
-from collections.abc import Mapping
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from athens_proxy.buckets import BUCKET_TYPES, open_bucket_storage
 from athens_proxy.checksums.dirhash import mod_hash1
+from athens_proxy.config.effective import shown
 from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart, StorageError
 from athens_proxy.remotes import REMOTE_TYPES, open_remote_storage
 from athens_proxy.storage.disk import open_disk_storage
 from athens_proxy.storage.memory import MemoryStorage
+from athens_proxy.storage.owner import StoreOwners
 from athens_proxy.storage.storage import Storage
 from athens_proxy.storage.sums import Sums
 from athens_proxy.upstream.zipcheck import checked_zip_h1
@@ -45,6 +51,38 @@ async def open_storage(config: Config, environ: Mapping[str, str]) -> Storage:
         raise CannotStart(f"{config.origins['Storage.Disk.RootPath'].name}: {error}") from error
     _LOG.info("disk storage", extra={"root": str(root.absolute())})
     return storage
+
+
+@asynccontextmanager
+async def announced(
+    config: Config, storage: Storage, *, on_others: Callable[[int], None]
+) -> AsyncIterator[StoreOwners]:
+    """The announcement of this proxy in its store, kept up while the context is open.
+
+    A store in memory has no other user, and the owner of an external one is the proxy that serves it.
+    """
+    host = socket.gethostname()
+    owners = StoreOwners(storage, _owner_name(config, host), host=host, on_others=on_others)
+    if config.storage.type in ("memory", "external"):
+        yield owners
+        return
+    running = asyncio.create_task(owners.run(), name="store-owner")
+    try:
+        yield owners
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await owners.leave()
+
+
+def _owner_name(config: Config, host: str) -> str:
+    """As configured; else replicas that share a lock are one owner, and any other process is one by itself."""
+    if config.storage.owner:
+        return config.storage.owner
+    if config.lock.type in ("", "memory"):
+        return f"{host} {config.server.unix_socket or config.server.address}"
+    lock = {name: shown(getattr(config.lock, name)) for name in type(config.lock).model_fields}
+    return f"lock {config.lock.type} {hashlib.sha256(repr(lock).encode()).hexdigest()[:12]}"
 
 
 def _default_root(environ: Mapping[str, str]) -> Path:

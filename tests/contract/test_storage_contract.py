@@ -12,6 +12,7 @@ import pytest
 
 from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, StorageError
 from athens_proxy.modules import ModulePath, ModuleVersion
+from athens_proxy.storage.owner import StoreOwners
 from athens_proxy.storage.storage import CHUNK_BYTES, CatalogPage, InvalidToken, Storage
 from support.modules_fixture import SampleModule
 
@@ -252,3 +253,16 @@ async def test_a_reader_keeps_its_zip_when_the_version_is_deleted(storage: Stora
 
 async def test_a_working_store_passes_its_check(storage: Storage) -> None:
     await storage.check()
+
+
+async def test_two_owners_of_one_store_notice_each_other(storage: Storage, scratch: Path) -> None:
+    await storage.save(M.fetched(scratch))
+    counts: list[int] = []
+    one = StoreOwners(storage, "team-a", host="host-a", on_others=counts.append)
+    two = StoreOwners(storage, "team-b", host="host-b", on_others=lambda _: None)
+
+    for owners in (one, two, one, two):
+        await owners.beat()
+
+    assert (list(one.others()), list(two.others()), counts) == (["team-b"], ["team-a"], [0, 1])
+    assert [str(entry) for entry in (await storage.catalog(token="", limit=9)).entries] == [str(M.wanted)]

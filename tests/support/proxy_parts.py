@@ -200,6 +200,7 @@ class Proxy:
             robots_file=self.root / "robots.txt",
             home=HomePage(self.root / "home.html", self._home_facts()),
             settings=[{"key": "Port", "value": ":3000", "source": "default"}],
+            store=lambda: {"owner": "test", "instance": "1", "otherOwners": []},
         )
         return Gate(Routes(Handlers(services, responses)), responses, self.access, on_request=self._on_request)
 

@@ -75,7 +75,7 @@ def configuration(proxy: AthensProxy) -> toml.Table:
         "NetworkMode": spec.network.mode,
         "UpstreamErrors": spec.upstream_errors,
         "StorageType": spec.storage.type.value,
-        **_storage(proxy),
+        "Storage": {"Owner": f"{proxy.namespace}/{proxy.name}", **_storage(proxy)},
     }
 
 
@@ -98,6 +98,6 @@ def _storage(proxy: AthensProxy) -> toml.Table:
     storage = proxy.spec.storage
     match storage.type:
         case StorageType.DISK:
-            return {"Storage": {"Disk": {"RootPath": storage.disk.path}}} if storage.disk else {}
+            return {"Disk": {"RootPath": storage.disk.path}} if storage.disk else {}
         case StorageType.MEMORY:
             return {}

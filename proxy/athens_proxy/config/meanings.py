@@ -31,6 +31,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "CloudRuntime": "`GCP` selects the log format of Google Cloud",
     "StatsExporter": "`prometheus` serves `/metrics`; anything else does not",
     "StorageType": "`disk`, `memory`, `s3`, `minio`, `gcp`, `azureblob`, `mongo` or `external`",
+    "Storage.Owner": "name of who uses the store, equal for all that are meant to share it; others are reported in"
+    " `/-/config`, the log and `athens_store_other_owners`; empty: the shared lock if any, else host and port",
     "Storage.Disk.RootPath": "existing folder of the disk store; empty: `athens` in the user's data folder",
     "Storage.S3.Region": "region of the bucket",
     "Storage.S3.Key": "access key id",

@@ -189,6 +189,7 @@ class StorageSection(Section):
         Key("StorageType", "ATHENS_STORAGE_TYPE"),
         choice("disk", "memory", "s3", "gcp", "minio", "azureblob", "mongo", "external"),
     ] = "disk"
+    owner: Annotated[Text, Key("Storage.Owner", "ATHENS_STORAGE_OWNER")] = ""
     disk_root: Annotated[Text, Key("Storage.Disk.RootPath", "ATHENS_DISK_STORAGE_ROOT")] = ""
 
 

@@ -75,6 +75,7 @@ class Services:
         robots_file: served as `/robots.txt` if it exists.
         home: the page for people.
         settings: what `/-/config` shows: one entry per key, without secrets.
+        store: what it says about who uses the store.
     """
 
     modules: DownloadProtocol
@@ -89,6 +90,7 @@ class Services:
     robots_file: Path
     home: HomePage
     settings: Sequence[Mapping[str, Any]]
+    store: Callable[[], Mapping[str, Any]]
 
 
 class Handlers:
@@ -189,8 +191,8 @@ class Handlers:
         return _json(policy_json(self._services.policy))
 
     async def config(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The settings in force, with where each came from."""
-        return _json({"settings": self._services.settings})
+        """The settings in force, with where each came from, and who uses the store."""
+        return _json({"settings": self._services.settings, "store": self._services.store()})
 
     def _modules(self, request: web.BaseRequest, *, cached_only: bool) -> DownloadProtocol:
         wants_stored = cached_only or request.headers.get(DISABLE_FETCH, "").strip() in _GO_TRUE

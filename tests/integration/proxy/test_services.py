@@ -142,6 +142,7 @@ def test_the_settings_are_shown_with_their_source_and_without_secrets(tmp_path: 
         "BASIC_AUTH_USER": "user",
         "BASIC_AUTH_PASS": "hunter2",
         "ATHENS_GITHUB_TOKEN": "ghp_secret",
+        "ATHENS_STORAGE_OWNER": "team-a",
         "ATHENS_PROXY_VALIDATOR": "http://u:hidden@127.0.0.1:1/hook?token=hidden",
         "ATHENS_GO_BINARY_ENV_VARS": f"GOPROXY=file://{upstream},https://me:hidden@p.example.com|direct;PASS=hidden",
     }
@@ -153,6 +154,8 @@ def test_the_settings_are_shown_with_their_source_and_without_secrets(tmp_path: 
             ("machine github.com login ghp_secret\n", 0o600)
         ]
 
+    store = json.loads(answer.body)["store"]
+    assert (store["owner"], store["otherOwners"]) == ("team-a", [])
     settings = {entry["key"]: entry for entry in json.loads(answer.body)["settings"]}
     assert (stranger.status, answer.media_type) == (401, "application/json")
     assert not [word for word in ("hunter2", "ghp_secret", "hidden") if word in answer.text]
