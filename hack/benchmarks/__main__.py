@@ -9,14 +9,18 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import cluster_slice, warm
+from benchmarks import cluster_slice, stalled, warm
 from benchmarks.report import Result, publish
 from demonstration.console import Say, Steps
 from demonstration.errors import DemoError
 from localcluster.errors import ClusterError
 
 Scenario = Callable[[Mapping[str, str], Say], Sequence[Result]]
-SCENARIOS: Final[Mapping[str, Scenario]] = {cluster_slice.NAME: cluster_slice.measure, warm.NAME: warm.measure}
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    cluster_slice.NAME: cluster_slice.measure,
+    stalled.NAME: stalled.measure,
+    warm.NAME: warm.measure,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
