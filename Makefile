@@ -3,6 +3,8 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# Files of these tiers share nothing, and most of their time is spent waiting for servers.
+PARALLEL := --numprocesses 3 --dist loadfile
 SOURCES := operator proxy policy hack tests
 
 .DEFAULT_GOAL := help
@@ -31,9 +33,13 @@ check: $(STAMP) ## format, lint, types, import contracts, sizes, charts and CRDs
 	@hack/check
 
 unit: $(STAMP) ## one tier of the tests
-	@$(PY) -m pytest -q tests/$@
+	@$(PY) -m pytest -q $(PARALLEL) tests/$@
 
-contract integration controlplane e2e: $(STAMP) ## one tier of the tests; installs the servers it needs
+contract integration: $(STAMP) ## one tier of the tests; installs the servers it needs
+	@hack/servers $@
+	@$(PY) -m pytest -q $(PARALLEL) tests/$@
+
+controlplane e2e: $(STAMP) ## one tier of the tests, all of it on one cluster
 	@hack/servers $@
 	@$(PY) -m pytest -q tests/$@
 
