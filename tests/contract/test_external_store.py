@@ -53,6 +53,20 @@ async def test_a_zip_of_many_megabytes_passes_both_ways(tmp_path: Path) -> None:
     assert data == module.zip
 
 
+async def test_a_zip_that_was_cut_off_at_the_server_is_absent_and_replaced(tmp_path: Path) -> None:
+    async with served_storage(tmp_path) as storage:
+        await storage.save(M.fetched(tmp_path))
+        (stored,) = (tmp_path / "served").rglob("source.zip")
+        stored.write_bytes(M.zip[:-10])
+
+        with pytest.raises(ModuleNotFound):
+            await storage.open_zip(M.wanted)
+        await storage.save(M.fetched(tmp_path))
+
+        async with await storage.open_zip(M.wanted) as opened:
+            assert b"".join([chunk async for chunk in opened.chunks()]) == M.zip
+
+
 async def test_a_proxy_serves_its_store_only_when_told_to(tmp_path: Path) -> None:
     async with serving_store(tmp_path, {"ATHENS_STORAGE_SERVE": "false"}) as url:
         storage = open_external_storage(url)

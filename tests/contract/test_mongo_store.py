@@ -15,7 +15,7 @@ from bson import Int64, ObjectId
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
-from athens_proxy.errors import ModuleNotFound, StorageError
+from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, StorageError
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.mongo import MongoSettings, MongoStorage, open_mongo_storage
 from support.modules_fixture import SampleModule
@@ -52,9 +52,11 @@ async def zip_of(storage: MongoStorage, wanted: ModuleVersion) -> bytes:
         return b"".join([chunk async for chunk in stored.chunks()])
 
 
-async def put_file_as_athens(database: Database, module: SampleModule, *, file_id: ObjectId | None = None) -> None:
+async def put_file_as_athens(
+    database: Database, module: SampleModule, *, file_id: ObjectId | None = None, data: bytes = b""
+) -> None:
     file_id = file_id or ObjectId()
-    data, size = module.zip, 255 * 1024
+    data, size = data or module.zip, 255 * 1024
     for number, at in enumerate(range(0, len(data), size)):
         await database["fs.chunks"].insert_one({"files_id": file_id, "n": number, "data": data[at : at + size]})
     name = f"{module.path.replace('/', '_')}_{module.version}.zip"
@@ -169,16 +171,47 @@ async def test_a_missing_zip_is_put_back_by_the_next_save(
     assert await zip_of(mongo, M.wanted) == M.zip
 
 
-async def test_a_missing_chunk_ends_the_zip_with_an_error(
+@pytest.mark.parametrize("number", [0, 1, 2])
+async def test_a_zip_that_lacks_a_chunk_is_absent_and_replaced_under_its_sum_only(
+    mongo: MongoStorage, database: Database, tmp_path: Path, number: int
+) -> None:
+    module = SampleModule(files={"noise.bin": os.urandom(600_000)})
+    await mongo.save(module.fetched(tmp_path))
+    removed = await database["fs.chunks"].delete_one({"n": number})
+    assert removed.deleted_count == 1
+
+    with pytest.raises(ModuleNotFound, match=r"the stored zip of example.com/m@v1.0.0 is damaged"):
+        await mongo.open_zip(module.wanted)
+    with pytest.raises(ChecksumMismatch):
+        await mongo.save(M.fetched(tmp_path))
+    await mongo.save(module.fetched(tmp_path))
+
+    assert await zip_of(mongo, module.wanted) == module.zip
+    assert await database["fs.files"].count_documents({}) == 1
+
+
+async def test_a_zip_that_was_cut_off_is_replaced_too(mongo: MongoStorage, database: Database, tmp_path: Path) -> None:
+    await put_document_as_athens(database, M)
+    whole = M.zip
+    await put_file_as_athens(database, M, data=whole[:-10])
+
+    with pytest.raises(ModuleNotFound, match="damaged"):
+        await mongo.open_zip(M.wanted)
+    await mongo.save(M.fetched(tmp_path))
+
+    assert await zip_of(mongo, M.wanted) == whole
+
+
+async def test_a_chunk_that_goes_while_the_zip_is_read_ends_it_with_an_error(
     mongo: MongoStorage, database: Database, tmp_path: Path
 ) -> None:
     module = SampleModule(files={"noise.bin": os.urandom(600_000)})
     await mongo.save(module.fetched(tmp_path))
-    removed = await database["fs.chunks"].delete_one({"n": 1})
-    assert removed.deleted_count == 1
 
-    with pytest.raises(StorageError, match=r"chunks of example.com_m_v1.0.0.zip are missing.*delete the version"):
-        await zip_of(mongo, module.wanted)
+    async with await mongo.open_zip(module.wanted) as stored:
+        await database["fs.chunks"].delete_one({"n": 1})
+        with pytest.raises(StorageError, match=r"chunks of example.com_m_v1.0.0.zip are missing.*delete the version"):
+            [chunk async for chunk in stored.chunks()]
 
 
 async def test_a_field_of_another_type_is_an_error_that_names_it(mongo: MongoStorage, database: Database) -> None:

@@ -21,7 +21,7 @@ from athens_proxy.modules.names import canonical_version
 from athens_proxy.storage import layout
 from athens_proxy.storage.disk_catalog import catalog_page
 from athens_proxy.storage.disk_save import DiskSaver, storage_errors
-from athens_proxy.storage.disk_zip import DiskZip, ends_as_zip
+from athens_proxy.storage.disk_zip import DiskZip, is_whole
 from athens_proxy.storage.storage import CatalogPage, FetchedModule
 from athens_proxy.storage.sums import Sums
 
@@ -64,7 +64,7 @@ class DiskStorage:
         except OSError as error:
             raise _read_error(wanted, error) from error
         size_bytes = os.fstat(descriptor).st_size
-        if not ends_as_zip(descriptor, size_bytes):
+        if not is_whole(descriptor, size_bytes):
             os.close(descriptor)
             self._set_aside(wanted, path)
         return DiskZip(descriptor, size_bytes=size_bytes, name=str(wanted))

@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import struct
 from collections.abc import AsyncIterator
 
 from athens_proxy.errors import StorageError
 from athens_proxy.storage.storage import CHUNK_BYTES
-
-_END_RECORD = struct.Struct("<4s8xIIH")  # signature, counts of disks and entries, directory size and offset, comment
-_SIGNATURE = b"PK\x05\x06"
-_MAX_COMMENT_BYTES = 0xFFFF
-_IN_ZIP64 = 0xFFFFFFFF
+from athens_proxy.storage.zip_end import LONG_END_BYTES, SHORT_END_BYTES, ends_as_zip
 
 
-def ends_as_zip(descriptor: int, size_bytes: int) -> bool:
-    """Whether a file ends as a zip does, in a record that says where the directory before it is.
-
-    Cheap enough for every request, and what a cut off file cannot have. It says nothing about flipped bits.
-    """
-    start = size_bytes - _END_RECORD.size
-    if start < 0:
-        return False
-    if _points_back(os.pread(descriptor, _END_RECORD.size, start), start):
-        return True
-    start = max(0, start - _MAX_COMMENT_BYTES)
-    tail = os.pread(descriptor, size_bytes - start, start)
-    found = tail.rfind(_SIGNATURE)
-    return found >= 0 and _points_back(tail[found : found + _END_RECORD.size], start + found)
-
-
-def _points_back(record: bytes, at: int) -> bool:
-    if len(record) < _END_RECORD.size or not record.startswith(_SIGNATURE):
-        return False
-    _, directory_bytes, directory_at, _ = _END_RECORD.unpack(record)
-    return _IN_ZIP64 in (directory_bytes, directory_at) or directory_at + directory_bytes <= at
+def is_whole(descriptor: int, size_bytes: int) -> bool:
+    """Whether the file ends as a zip does; cheap enough for every request."""
+    return any(
+        ends_as_zip(os.pread(descriptor, tail_bytes, max(0, size_bytes - tail_bytes)), size_bytes)
+        for tail_bytes in (SHORT_END_BYTES, LONG_END_BYTES)
+    )
 
 
 class DiskZip:

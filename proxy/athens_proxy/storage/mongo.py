@@ -9,6 +9,7 @@ Source: github.com/gomods/athens pkg/storage/mongo
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from athens_proxy.storage.sums import Sums
 
 OPERATION_S: Final = 30.0
 CONNECT_S: Final = 10.0
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,9 @@ class MongoStorage:
             file = await self._files.of_version(wanted, document["_id"])
             if file is None:
                 raise ModuleNotFound(f"not found: the zip of {wanted} is not stored")
+            if not await self._files.is_whole(file):
+                _LOG.warning("%s: the stored zip of %s is damaged and will be fetched again", self._where, wanted)
+                raise ModuleNotFound(f"not found: the stored zip of {wanted} is damaged")
             return await self._files.open(file, wanted)
 
     async def versions(self, path: ModulePath) -> list[str]:

@@ -28,11 +28,13 @@ from athens_proxy.errors import StorageError
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.mongo_errors import mongo_errors
 from athens_proxy.storage.storage import CHUNK_BYTES, FetchedModule
+from athens_proxy.storage.zip_end import LONG_END_BYTES, ends_as_zip
 
 Document = dict[str, Any]
 GRIDFS_CHUNK_BYTES: Final = 255 * 1024  # the specification's default, and so Athens'
 BATCH: Final = 8
 _MAX_CANDIDATES: Final = 100
+_MAX_KNOWN: Final = 100_000
 _LOCAL_HEADER: Final = b"PK\x03\x04"
 
 
@@ -70,6 +72,7 @@ class GridFiles:
         self._files = database["fs.files"]
         self._chunks = database["fs.chunks"]
         self._where = where
+        self._whole: dict[object, None] = {}
 
     async def prepare(self) -> None:
         """Make the indexes of the GridFS specification."""
@@ -119,6 +122,23 @@ class GridFiles:
     async def open(self, file: GridFile, wanted: ModuleVersion) -> GridZip:
         """A zip for reading, its first chunk at hand."""
         return GridZip(self, file, wanted, await self.batch(file, 0, 1))
+
+    async def is_whole(self, file: GridFile) -> bool:
+        """Whether every chunk is there and the last one ends as a zip does; what was found whole is not asked again."""
+        if file.id in self._whole:
+            return True
+        if not file.size_bytes or file.chunk_bytes <= 0:
+            return False
+        last = (file.size_bytes - 1) // file.chunk_bytes
+        count = await self._chunks.count_documents({"files_id": file.id})
+        tail = b"".join(await self.batch(file, max(0, last - 1), 2 if last else 1))
+        tail_bytes = file.size_bytes - max(0, last - 1) * file.chunk_bytes
+        if count != last + 1 or len(tail) != tail_bytes or not ends_as_zip(tail[-LONG_END_BYTES:], file.size_bytes):
+            return False
+        if len(self._whole) >= _MAX_KNOWN:
+            del self._whole[next(iter(self._whole))]
+        self._whole[file.id] = None
+        return True
 
     async def batch(self, file: GridFile, first: int, count: int) -> list[bytes]:
         """Consecutive chunks from the one numbered `first`; fewer only if chunks are missing."""

@@ -102,11 +102,12 @@ class MongoSaver:
         return True
 
     async def _settle(self, fetched: FetchedModule, document: Document) -> None:
-        """A committed version: refuse other bytes, put back a zip that is missing."""
+        """A committed version: refuse other bytes, put back a zip that is missing or cut off."""
         mod = bytes(document["mod"])
         if mod != fetched.mod:
             raise _mismatch(fetched, "go.mod", fetched.mod_h1, self._sums.of_mod(mod))
-        file = await self._files.of_version(fetched.wanted, document["_id"])
+        found = await self._files.of_version(fetched.wanted, document["_id"])
+        file = found if found and await self._files.is_whole(found) else None
         recorded = await self._recorded_h1(fetched)
         if file is None:
             known = recorded
@@ -119,6 +120,8 @@ class MongoSaver:
         await self._record_sums(fetched)
         if file is None:
             await self._put_back(fetched)
+            if found is not None:
+                await self._files.remove(found.id)  # last: nothing is lost if the upload fails
 
     async def _put_back(self, fetched: FetchedModule) -> None:
         file_id = ObjectId()

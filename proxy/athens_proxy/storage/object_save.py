@@ -17,6 +17,7 @@ from athens_proxy.storage import layout
 from athens_proxy.storage.object_claim import CONTENT_TYPE, LEASE_S, Claim
 from athens_proxy.storage.object_client import ObjectAbsent, ObjectClient, ObjectExists, Revision
 from athens_proxy.storage.object_layout import ObjectLayout, record_key
+from athens_proxy.storage.object_zip import WholeZips
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.storage.sums import Sums
 
@@ -27,7 +28,7 @@ ZIP_TYPE = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What lies under the keys of a committed version; `sums` is our record of it, "" where there is none."""
+    """What lies whole under the keys of a committed version; `sums` is our record of it, "" where there is none."""
 
     mod: bytes | None
     zip: Revision | None
@@ -45,13 +46,23 @@ class ObjectSaver:
         client: the bucket.
         keys: its layout.
         sums: used to compare a version that is fetched again with the stored one.
+        whole_zips: tells which stored zips are damaged and may be replaced.
         lease_s: see `Claim`.
     """
 
-    def __init__(self, client: ObjectClient, keys: ObjectLayout, sums: Sums, *, lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self,
+        client: ObjectClient,
+        keys: ObjectLayout,
+        sums: Sums,
+        whole_zips: WholeZips,
+        *,
+        lease_s: float = LEASE_S,
+    ) -> None:
         self._client = client
         self._keys = keys
         self._sums = sums
+        self._whole_zips = whole_zips
         self._lease_s = lease_s
 
     async def save(self, fetched: FetchedModule) -> None:
@@ -117,9 +128,11 @@ class ObjectSaver:
         for result in (mod, zip_revision, sums):
             if isinstance(result, BaseException) and not isinstance(result, ObjectAbsent):
                 raise result
+        found = zip_revision if isinstance(zip_revision, Revision) else None
+        is_whole = found is not None and await self._whole_zips.has(self._keys.zip(fetched.wanted), found)
         return _Stored(
             mod=mod if isinstance(mod, bytes) else None,
-            zip=zip_revision if isinstance(zip_revision, Revision) else None,
+            zip=found if is_whole else None,
             sums=sums.decode(errors="replace") if isinstance(sums, bytes) else "",
         )
 

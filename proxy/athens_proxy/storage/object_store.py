@@ -8,6 +8,7 @@ hands out the service's own opaque mark, it is the key as well.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 from athens_policy import semver
@@ -20,11 +21,12 @@ from athens_proxy.storage.object_client import ObjectAbsent, ObjectClient, OpenO
 from athens_proxy.storage.object_cursors import Cursors
 from athens_proxy.storage.object_layout import ObjectLayout, behind_records, record_key
 from athens_proxy.storage.object_save import ObjectSaver
-from athens_proxy.storage.object_zip import ObjectZip
+from athens_proxy.storage.object_zip import ObjectZip, WholeZips
 from athens_proxy.storage.storage import CatalogPage, FetchedModule, InvalidToken
 from athens_proxy.storage.sums import Sums
 
 RECORD_TYPE = "application/octet-stream"
+_LOG = logging.getLogger(__name__)
 
 
 class ObjectStorage:
@@ -40,8 +42,18 @@ class ObjectStorage:
     def __init__(self, client: ObjectClient, keys: ObjectLayout, *, sums: Sums, lease_s: float = LEASE_S) -> None:
         self._client = client
         self._keys = keys
-        self._saver = ObjectSaver(client, keys, sums, lease_s=lease_s)
+        self._whole_zips = WholeZips(client)
+        self._saver = ObjectSaver(client, keys, sums, self._whole_zips, lease_s=lease_s)
         self._cursors: Cursors[ModuleVersion] = Cursors()
+
+    @property
+    def bucket(self) -> ObjectClient:
+        """The bucket itself, for locks beside the store."""
+        return self._client
+
+    def record_key(self, name: str) -> str:
+        """The key of a record; raises `StorageError` for a name that could leave the records' folder."""
+        return record_key(self._keys.root, name)
 
     async def info(self, wanted: ModuleVersion) -> bytes:
         """The `.info` file; see `Storage.info`."""
@@ -66,6 +78,11 @@ class ObjectStorage:
             if not isinstance(opened, BaseException):
                 await opened.close()
             raise _first_failure(wanted, mark, opened)
+        try:
+            await self._require_whole(wanted, key, opened)
+        except BaseException:
+            await opened.close()
+            raise
         return ObjectZip(self._client, key, opened, name=str(wanted))
 
     async def versions(self, path: ModulePath) -> list[str]:
@@ -131,6 +148,13 @@ class ObjectStorage:
     async def close(self) -> None:
         """Release connections."""
         await self._client.close()
+
+    async def _require_whole(self, wanted: ModuleVersion, key: str, opened: OpenObject) -> None:
+        """A zip that is cut off counts as evicted: it is fetched again under its `h1:`, and replaced then."""
+        if await self._whole_zips.has(key, opened.revision):
+            return
+        _LOG.warning("%s: the stored zip %s is damaged and will be fetched again", self._client.name, key)
+        raise ModuleNotFound(f"not found: the stored zip of {wanted} is damaged")
 
     async def _mark(self, wanted: ModuleVersion) -> bytes:
         """The commit mark; a GET, since the answer to a HEAD has no body to say why it is none."""

@@ -5,8 +5,53 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from athens_proxy.errors import StorageError
-from athens_proxy.storage.object_client import ObjectAbsent, ObjectChanged, ObjectClient, OpenObject
+from athens_proxy.storage.object_client import ObjectAbsent, ObjectChanged, ObjectClient, OpenObject, Revision
 from athens_proxy.storage.storage import CHUNK_BYTES
+from athens_proxy.storage.zip_end import LONG_END_BYTES, SHORT_END_BYTES, ends_as_zip
+
+_MAX_KNOWN = 100_000
+
+
+class WholeZips:
+    """Tells zips that were cut off by their last bytes; what was found whole is not looked at again.
+
+    Args:
+        client: the bucket.
+    """
+
+    def __init__(self, client: ObjectClient) -> None:
+        self._client = client
+        self._known: dict[tuple[str, Revision], None] = {}
+
+    async def has(self, key: str, revision: Revision) -> bool:
+        """Whether this revision ends as a zip does.
+
+        Raises:
+            StorageError: the service failed.
+        """
+        if (key, revision) in self._known:
+            return True
+        try:
+            for tail_bytes in (SHORT_END_BYTES, LONG_END_BYTES):
+                if ends_as_zip(await self._tail(key, revision, tail_bytes), revision.size_bytes):
+                    if len(self._known) >= _MAX_KNOWN:
+                        del self._known[next(iter(self._known))]
+                    self._known[key, revision] = None
+                    return True
+        except (ObjectAbsent, ObjectChanged):
+            return True  # there is nothing left to judge
+        return False
+
+    async def _tail(self, key: str, revision: Revision, tail_bytes: int) -> bytes:
+        offset = max(0, revision.size_bytes - tail_bytes)
+        if offset == revision.size_bytes:
+            return b""
+        length = revision.size_bytes - offset
+        opened = await self._client.open(key, offset=offset, length=length, tag=revision.tag)
+        try:
+            return b"".join([chunk async for chunk in opened.chunks()])
+        finally:
+            await opened.close()
 
 
 class ObjectZip:

@@ -67,9 +67,11 @@ def begin(process: subprocess.Popen[str]) -> None:
 
 
 def write_noise(path: Path, size_bytes: int) -> None:
+    """Noise that ends as an empty zip does."""
     with path.open("wb") as file:
         for _ in range(size_bytes // MIB):
             file.write(random.randbytes(MIB))
+        file.write(b"PK\x05\x06" + bytes(18))
 
 
 def test_memory_stays_flat_while_300_mib_go_in_and_out(

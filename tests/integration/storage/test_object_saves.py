@@ -135,17 +135,39 @@ async def test_a_version_that_athens_wrote_is_compared_by_its_bytes(
     assert (await storage.read_record(layout.h1_record(M.wanted))).startswith(b"h1:")
 
 
-async def test_a_stored_zip_that_is_damaged_is_reported_and_kept(
+@pytest.mark.parametrize("kept_bytes", [0, 21, -1000])
+async def test_a_zip_that_was_cut_off_is_absent_and_replaced_under_its_sum_only(
+    open_storage: OpenStorage, client: ObjectClient, keys: ObjectLayout, scratch: Path, kept_bytes: int
+) -> None:
+    storage = await open_storage()
+    await storage.save(M.fetched(scratch))
+    assert await is_whole(storage, M)
+    await put(client, keys.zip(M.wanted), M.zip[:kept_bytes])
+
+    with pytest.raises(ModuleNotFound, match=r"the stored zip of example.com/m@v1.0.0 is damaged"):
+        await storage.open_zip(M.wanted)
+    with pytest.raises(ChecksumMismatch):
+        await storage.save(OTHER.fetched(scratch))
+    await client.revision(keys.zip(M.wanted))  # it is still there
+    await storage.save(M.fetched(scratch))
+
+    assert await is_whole(storage, M)
+
+
+async def test_a_whole_zip_that_is_not_the_recorded_one_is_reported_and_kept(
     open_storage: OpenStorage, client: ObjectClient, keys: ObjectLayout, scratch: Path
 ) -> None:
     storage = await open_storage()
     await storage.save(M.fetched(scratch))
-    await put(client, keys.zip(M.wanted), M.zip[:-1000])
+    longer = M.zip[:-2] + b"\x01\x00!"  # with a comment in it
+    await put(client, keys.zip(M.wanted), OTHER.zip)
 
-    with pytest.raises(ChecksumMismatch, match="no valid content"):
+    with pytest.raises(ChecksumMismatch, match=r"the stored one h1:.*; the stored one is kept"):
         await storage.save(M.fetched(scratch))
+    assert await zip_of(storage, M) == OTHER.zip
 
-    assert await zip_of(storage, M) == M.zip[:-1000]
+    await put(client, keys.zip(M.wanted), longer)
+    assert await zip_of(storage, M) == longer
 
 
 async def test_stores_with_different_prefixes_share_a_bucket_and_nothing_else(
