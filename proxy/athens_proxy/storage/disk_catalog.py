@@ -6,6 +6,7 @@ Symbolic links to folders are served when asked for, but not walked, as in Athen
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -25,30 +26,49 @@ def catalog_page(root: Path, *, token: str, limit: int) -> CatalogPage:
         after = layout.token_key(token)
     except ValueError as error:
         raise InvalidToken(f"token {token!r}: {error}") from error
-    found = (entry for key in _committed(root, (), after) if (entry := layout.entry_at(key)))
+    found = (entry for key in _below(str(root), (), after, _Folder.read(str(root))) if (entry := layout.entry_at(key)))
     entries = tuple(islice(found, limit + 1))
     if len(entries) <= limit:
         return CatalogPage(entries, "")
     return CatalogPage(entries[:limit], layout.token_of(entries[limit - 1]))
 
 
-def _committed(folder: Path, key: EntryKey, after: EntryKey) -> Iterator[EntryKey]:
+class _Folder:
+    """One folder, read once: its subfolders in order, and the names of its other entries."""
+
+    __slots__ = ("files", "folders")
+
+    def __init__(self, folders: list[str], files: set[str]) -> None:
+        self.folders = folders
+        self.files = files
+
+    @classmethod
+    def read(cls, path: str) -> _Folder:
+        folders: list[str] = []
+        files: set[str] = set()
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.name)
+                    elif entry.is_file():
+                        files.add(entry.name)
+        except FileNotFoundError:  # deleted while we walk
+            pass
+        folders.sort()
+        return cls(folders, files)
+
+
+def _below(path: str, key: EntryKey, after: EntryKey, folder: _Folder) -> Iterator[EntryKey]:
     """Keys below a folder that come after `after`, which is relative to that folder."""
     first = after[0] if after else ""
-    for name in _folders(folder):
-        if name < first or (not key and name == layout.RECORDS_DIR):
+    for name in folder.folders[bisect_left(folder.folders, first) :]:
+        if not key and name == layout.RECORDS_DIR:
             continue
-        here = (*key, name)
-        rest = after[1:] if after and name == first else ()
-        is_behind = not (after and name == first)
-        if is_behind and (folder / name / f"{name}.info").is_file():
+        here, there = (*key, name), f"{path}/{name}"
+        inner = _Folder.read(there)
+        is_on_the_way = bool(after) and name == first
+        if not is_on_the_way and f"{name}.info" in inner.files:
             yield here
-        yield from _committed(folder / name, here, rest)
-
-
-def _folders(folder: Path) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    except FileNotFoundError:  # deleted while we walk
-        return []
+        if inner.folders:
+            yield from _below(there, here, after[1:] if is_on_the_way else (), inner)
