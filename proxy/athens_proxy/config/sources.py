@@ -46,7 +46,7 @@ def found(key: Key, environ: Mapping[str, str], file: Mapping[str, tuple[str, An
     """The raw value of a key and where it was found, or None when the default holds.
 
     Raises:
-        InvalidText: the environment's text is not of the key's type.
+        InvalidText: the environment's text is not UTF-8 or not of the key's type.
     """
     names = [prefixed_env(key.toml, key.env), key.env]
     if key.toml == "Port":
@@ -55,10 +55,7 @@ def found(key: Key, environ: Mapping[str, str], file: Mapping[str, tuple[str, An
         text = environ.get(name)
         if text is None or (key.empty_is_unset and not text.strip()):
             continue
-        try:
-            return Origin(name, "environment"), key.from_text(text)
-        except ValueError as error:
-            raise InvalidText(f'{name}: "{text}" {error}') from error
+        return Origin(name, "environment"), _from_text(key, name, text)
     if key.default_table is not None:
         return _table(key.toml, key.default_table, file)
     if key.toml.lower() in file:
@@ -66,6 +63,15 @@ def found(key: Key, environ: Mapping[str, str], file: Mapping[str, tuple[str, An
         if not (key.empty_is_unset and value == ""):
             return Origin(written, "file"), value
     return None
+
+
+def _from_text(key: Key, name: str, text: str) -> object:
+    if any("\ud800" <= char <= "\udfff" for char in text):  # how Python shows bytes that are no UTF-8
+        raise InvalidText(f"{name}: its value is not UTF-8 text")
+    try:
+        return key.from_text(text)
+    except ValueError as error:
+        raise InvalidText(f'{name}: "{text}" {error}') from error
 
 
 def _table(
