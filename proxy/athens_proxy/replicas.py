@@ -24,8 +24,10 @@ from athens_proxy.stash.etcd_lock import EtcdLocks
 from athens_proxy.stash.indexed import Indexed
 from athens_proxy.stash.lock import LEASE_S, LockRefused, Locks, LockUnavailable
 from athens_proxy.stash.locked import Locked, OnLock
+from athens_proxy.stash.object_lock import ObjectLocks
 from athens_proxy.stash.redis_endpoints import InvalidEndpoint, RedisEndpoint
 from athens_proxy.stash.stasher import Stasher
+from athens_proxy.storage.object_store import ObjectStorage
 from athens_proxy.storage.storage import Storage
 
 DRAIN_S = 2.0
@@ -45,7 +47,7 @@ async def lock_layer(config: Config, storage: Storage, *, on_lock: OnLock) -> As
         CannotStart: the service refuses the settings, or they name none.
     """
     async with aiohttp.ClientSession() as session:
-        locks = _locks(config, session)
+        locks = _locks(config, session, storage)
         if locks is None:
             yield _unchanged
             return
@@ -110,7 +112,7 @@ def _unchanged(inner: Stasher) -> Stasher:
     return inner
 
 
-def _locks(config: Config, session: aiohttp.ClientSession) -> Locks | None:
+def _locks(config: Config, session: aiohttp.ClientSession, storage: Storage) -> Locks | None:
     lock = config.lock
     try:
         match lock.type:
@@ -121,11 +123,21 @@ def _locks(config: Config, session: aiohttp.ClientSession) -> Locks | None:
                 return EtcdLocks(session, endpoints)
             case "redis" | "redis-sentinel":
                 return _redis_locks(config)
+            case "gcp" | "azureblob":
+                return _object_locks(config, storage)
             case _:
                 return None
     except InvalidEndpoint as error:
         key = {"etcd": "Etcd.Endpoints", "redis": "Redis.Endpoint", "redis-sentinel": "RedisSentinel.Endpoints"}
         raise CannotStart(f"{config.origins[f'SingleFlight.{key[lock.type]}'].name}: {error}") from error
+
+
+def _object_locks(config: Config, storage: Storage) -> Locks:
+    """Athens' rule: such a lock is in the bucket of the store."""
+    if not isinstance(storage, ObjectStorage) or config.storage.type != config.lock.type:
+        key = config.origins["SingleFlightType"].name
+        raise CannotStart(f'{key}: "{config.lock.type}" needs StorageType {config.lock.type}')
+    return ObjectLocks(storage.bucket, storage.record_key)
 
 
 def _redis_locks(config: Config) -> Locks:

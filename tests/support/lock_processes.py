@@ -7,16 +7,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from support import etcd_servers, redis_servers
-from support.lock_services import MASTER, REDIS_PASSWORD, SENTINEL_PASSWORD
+from support import etcd_servers, object_servers, redis_servers
+from support.lock_services import BUCKETS, MASTER, REDIS_PASSWORD, SENTINEL_PASSWORD
 from support.processes import RunningProcess
 
-KINDS = ("redis", "redis-cluster", "redis-sentinel", "etcd")
+KINDS = ("redis", "redis-cluster", "redis-sentinel", "etcd", "gcp", "azureblob")
 
 
 @dataclass(frozen=True)
 class Service:
-    """A running lock service: its kind, its endpoint, and the processes whose death ends it."""
+    """A running lock service.
+
+    Attributes:
+        kind: as Athens calls it, but for `redis-cluster`.
+        endpoint: where it is; of a bucket `URL#BUCKET`.
+        processes: their death ends it.
+    """
 
     kind: str
     endpoint: str
@@ -25,10 +31,23 @@ class Service:
     @property
     def env(self) -> Mapping[str, str]:
         """The settings of a proxy, by Athens' names."""
+        url, _, bucket = self.endpoint.partition("#")
         chosen = {"ATHENS_SINGLE_FLIGHT_TYPE": self.kind.replace("redis-cluster", "redis")}
         match self.kind:
             case "etcd":
                 return {**chosen, "ATHENS_ETCD_ENDPOINTS": self.endpoint}
+            case "gcp":
+                store = {"ATHENS_STORAGE_TYPE": "gcp", "ATHENS_STORAGE_GCP_BUCKET": bucket}
+                return {**chosen, **store, "STORAGE_EMULATOR_HOST": url}
+            case "azureblob":
+                return {
+                    **chosen,
+                    "ATHENS_STORAGE_TYPE": "azureblob",
+                    "ATHENS_AZURE_ACCOUNT_NAME": object_servers.AZURE_ACCOUNT,
+                    "ATHENS_AZURE_ACCOUNT_KEY": object_servers.AZURE_KEY,
+                    "ATHENS_AZURE_CONTAINER_NAME": bucket,
+                    "ATHENS_AZURE_ENDPOINT": url,
+                }
             case "redis":
                 return {**chosen, "ATHENS_REDIS_ENDPOINT": self.endpoint, "ATHENS_REDIS_PASSWORD": REDIS_PASSWORD}
             case "redis-cluster":
@@ -45,6 +64,14 @@ class Service:
 
 def start(kind: str, folder: Path, stack: ExitStack) -> Service:
     """A running service of a kind; it ends with the stack."""
+    if kind in BUCKETS:
+        run, make_bucket = {
+            "gcp": (object_servers.fake_gcs, object_servers.make_gcs_bucket),
+            "azureblob": (object_servers.azurite, object_servers.make_azure_container),
+        }[kind]
+        server = stack.enter_context(run(folder))
+        bucket = make_bucket(server, object_servers.new_name())
+        return Service(kind, f"{server.url}#{bucket}", (server.process,))
     if kind == "etcd":
         member = stack.enter_context(etcd_servers.etcd(folder))
         return Service(kind, member.endpoint, (member.process,))

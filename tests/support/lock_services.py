@@ -12,8 +12,11 @@ import aiohttp
 from athens_proxy.stash import redis_endpoints
 from athens_proxy.stash.etcd_lock import EtcdLocks
 from athens_proxy.stash.lock import Lease, Locks
+from athens_proxy.stash.object_lock import ObjectLocks
 from athens_proxy.stash.redis_lock import redis_cluster_locks, redis_locks, redis_sentinel_locks
+from support.object_stores import object_client
 
+BUCKETS = {"gcp": "gcs", "azureblob": "azureblob"}
 MASTER = "athens-master"
 REDIS_PASSWORD = "of-redis"
 SENTINEL_PASSWORD = "of-sentinel"
@@ -21,7 +24,15 @@ SENTINEL_PASSWORD = "of-sentinel"
 
 @asynccontextmanager
 async def opened(kind: str, endpoint: str, *, lease_s: float, password: str = REDIS_PASSWORD) -> AsyncIterator[Locks]:
-    """Locks of a kind on the server at an endpoint, closed with the context."""
+    """Locks of a kind on the server at an endpoint (of a bucket: `URL#BUCKET`), closed with the context."""
+    if kind in BUCKETS:
+        url, _, bucket = endpoint.partition("#")
+        client = await object_client(BUCKETS[kind], url, bucket)
+        try:
+            yield ObjectLocks(client, lambda name: f".athens/{name}", lease_s=lease_s)
+        finally:
+            await client.close()
+        return
     async with aiohttp.ClientSession() as session:
         locks = _locks(kind, endpoint, lease_s=lease_s, password=password, session=session)
         try:

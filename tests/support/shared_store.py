@@ -17,7 +17,7 @@ from support.proxy_process import ModuleProxy
 
 CLIENTS = 64
 VERSIONS = 200
-VERSIONS_PER_CLIENT = 60
+VERSIONS_PER_CLIENT = 40
 POLL_S = 0.002
 DEADLINE_S = 30.0
 FILES = ("info", "mod", "zip")

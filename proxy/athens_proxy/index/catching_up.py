@@ -15,7 +15,7 @@ from athens_proxy.modules import ModuleVersion
 
 MOST_WAITING: Final = 10_000
 RETRY_S: Final = 5.0
-GRACE_S: Final = 1.0  # how long a download waits for a healthy index, so that its client finds its version there
+GRACE_S: Final = 1.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -27,15 +27,26 @@ class CatchingUp:
         kept: where they wait across restarts.
         on_waiting: told how many wait after each change.
         retry_s: pause between attempts while the index is down.
+        grace_s: how long a download waits for a healthy index, so that its client finds its version there.
+        most_waiting: more are dropped and logged.
     """
 
     def __init__(
-        self, index: Index, kept: KeptLines, *, on_waiting: Callable[[int], None], retry_s: float = RETRY_S
+        self,
+        index: Index,
+        kept: KeptLines,
+        *,
+        on_waiting: Callable[[int], None],
+        retry_s: float = RETRY_S,
+        grace_s: float = GRACE_S,
+        most_waiting: int = MOST_WAITING,
     ) -> None:
         self._index = index
         self._kept = kept
         self._on_waiting = on_waiting
         self._retry_s = retry_s
+        self._grace_s = grace_s
+        self._most_waiting = most_waiting
         self._waiting: dict[ModuleVersion, asyncio.Event] = {}
         self._has_work = asyncio.Event()
         self._is_down = False
@@ -44,7 +55,7 @@ class CatchingUp:
 
     async def record(self, wanted: ModuleVersion) -> None:
         """Hand a version over; returns when it is recorded, at once when the index is down, never with an error."""
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= self._most_waiting:
             _LOG.warning("%s is not indexed: too many wait for the index; run athens-proxy reindex", wanted)
             return
         recorded = self._waiting.setdefault(wanted, asyncio.Event())
@@ -52,7 +63,7 @@ class CatchingUp:
         self._has_work.set()
         if not self._is_down:
             with suppress(TimeoutError):
-                await asyncio.wait_for(recorded.wait(), GRACE_S)
+                await asyncio.wait_for(recorded.wait(), self._grace_s)
 
     async def run(self) -> None:
         """Record what waits, until cancelled."""

@@ -124,8 +124,8 @@ class Locked:
     async def _release(self, lease: Lease) -> None:
         try:
             await self._locks.release(lease)
-        except LockUnavailable as error:  # it lapses by itself
-            self._failed(error)
+        except LockUnavailable:  # it lapses by itself, and whether there is an outage the next attempt tells
+            self._on_lock("unavailable")
 
     async def _is_stored(self, wanted: ModuleVersion) -> bool:
         """Whether all three files are there: a zip may have been evicted, a crashed save may lack one."""
@@ -138,8 +138,9 @@ class Locked:
 
     def _failed(self, error: LockUnavailable) -> None:
         self._on_lock("unavailable")
-        self._asked_again_at = time.monotonic() + OUTAGE_PAUSE_S
-        if not self._is_down:
+        if self._is_down:  # one failure is no outage; in one, not every version shall wait for a time-out
+            self._asked_again_at = time.monotonic() + OUTAGE_PAUSE_S
+        else:
             self._is_down = True
             _LOG.warning("%s; versions are fetched without a lock until it answers", error)
 

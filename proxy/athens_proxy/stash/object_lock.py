@@ -1,59 +1,52 @@
-"""Locks as objects of a bucket, for stores whose service offers conditional writes: no further service is needed.
+"""Locks as objects of the store's own bucket, where the service offers conditional writes: nothing else is needed.
 
 A lock is an object below `.athens/locks/` whose content its holder changes at each renewal. Clocks are never compared:
 a waiter that sees the same content for a whole lease takes the lock over, by a write on condition of that content.
+
+Athens has no such object on Google Cloud Storage; on Azure it leases `lease/<module@version>`, which it never deletes,
+so the two do not see each other's locks there. Their saves are kept whole by the store.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
 
-from athens_proxy.stash.lock import LEASE_S, HeldBy, Lease
+from athens_proxy.errors import StorageError
+from athens_proxy.stash.lock import LEASE_S, HeldBy, Lease, LockUnavailable
+from athens_proxy.storage.object_client import ObjectAbsent, ObjectChanged, ObjectClient, ObjectExists
 
-FOLDER: Final = ".athens/locks/"
+TIMEOUT_S: Final = 10.0  # buckets have long tails, and one that is gone takes the store with it anyway
 MANY_SEEN: Final = 10_000
-
-
-class ConditionalObjects(Protocol):
-    """What locks need of a bucket. Every method raises `LockUnavailable` when the service fails."""
-
-    @property
-    def name(self) -> str:
-        """The bucket for messages."""
-
-    async def check(self) -> None:
-        """Succeed when the bucket can be asked."""
-
-    async def create_only(self, key: str, data: bytes) -> str | None:
-        """Write an object unless there is one; its tag, None if there is one."""
-
-    async def read(self, key: str) -> tuple[bytes, str] | None:
-        """An object's content and the tag that tells it from other contents; None if there is no object."""
-
-    async def replace(self, key: str, data: bytes, *, tag: str) -> str | None:
-        """Write an object if its tag is this one; the new tag, None if it is not."""
-
-    async def delete(self, key: str) -> None:
-        """Remove an object; one that is absent is fine."""
+CONTENT_TYPE: Final = "text/plain"
+MAX_CONTENT_BYTES: Final = 1024
 
 
 class ObjectLocks:
     """`Locks` in a bucket.
 
     Args:
-        objects: the bucket.
+        client: the bucket; it stays the caller's.
+        key_of: the object's key for a record of this name.
         lease_s: see `Locks.lease_s`.
         clock: seconds that only grow.
     """
 
     def __init__(
-        self, objects: ConditionalObjects, *, lease_s: float = LEASE_S, clock: Callable[[], float] = time.monotonic
+        self,
+        client: ObjectClient,
+        key_of: Callable[[str], str],
+        *,
+        lease_s: float = LEASE_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._objects = objects
+        self._client = client
+        self._key_of = key_of
         self._lease_s = lease_s
         self._clock = clock
         self._seen: OrderedDict[str, tuple[str, float]] = OrderedDict()  # others' locks: tag, and since when
@@ -62,7 +55,7 @@ class ObjectLocks:
     @property
     def name(self) -> str:
         """The service; see `Locks.name`."""
-        return f"locks in {self._objects.name}"
+        return f"locks in {self._client.name}"
 
     @property
     def lease_s(self) -> float:
@@ -71,45 +64,52 @@ class ObjectLocks:
 
     async def check(self) -> None:
         """See `Locks.check`."""
-        await self._objects.check()
+        async with self._asking():
+            await self._client.check(self._object("check"))
 
     async def acquire(self, key: str) -> Lease | HeldBy:
         """Take the lock if it is free or has lapsed; see `Locks.acquire`."""
-        lease = Lease(key, secrets.token_urlsafe(16))
-        asked_at = self._clock()
-        tag = await self._objects.create_only(_object(key), _content(lease))
-        if tag is None:
-            present = await self._objects.read(_object(key))
-            if present is None:  # released a moment ago; the next attempt will tell
-                return HeldBy("nobody any more")
-            content, seen = present
-            holder = HeldBy(content.partition(b" ")[0].decode(errors="replace"))
-            if not self._has_lapsed(key, seen):
-                return holder
-            tag = await self._objects.replace(_object(key), _content(lease), tag=seen)
-            if tag is None:
-                return holder
+        lease, begun = Lease(key, secrets.token_urlsafe(16)), self._clock()
+        async with self._asking():
+            try:
+                tag = await self._write(lease, create=True)
+            except ObjectExists:
+                holder, tag = await self._taken_over(lease)
+                if not tag:
+                    return holder
         self._seen.pop(key, None)
-        self._held[lease.proof] = (tag, asked_at)
+        self._held[lease.proof] = (tag, begun)
         return lease
 
     async def renew(self, lease: Lease) -> bool:
         """Write new content; see `Locks.renew`."""
-        tag, _ = self._held[lease.proof]
-        begun = self._clock()
-        renewed = await self._objects.replace(_object(lease.key), _content(lease), tag=tag)
-        if renewed is not None:
-            self._held[lease.proof] = (renewed, begun)
-        return renewed is not None
+        tag, begun = self._held[lease.proof][0], self._clock()
+        async with self._asking():
+            try:
+                self._held[lease.proof] = (await self._write(lease, replaces=tag), begun)
+            except ObjectChanged:
+                return False
+        return True
 
     async def release(self, lease: Lease) -> None:
         """Delete the object while nobody can have taken it over; see `Locks.release`."""
         _, written_at = self._held.pop(lease.proof)
         if self._clock() - written_at < self._lease_s:
-            await self._objects.delete(_object(lease.key))
+            async with self._asking():
+                await self._client.delete(self._object(lease.key))
 
     async def close(self) -> None:
         """The bucket stays the caller's."""
+
+    async def _taken_over(self, lease: Lease) -> tuple[HeldBy, str]:
+        """The present holder, and the tag of our content, "" as long as the holder lives."""
+        try:
+            content, tag = await self._present(lease.key)
+            holder = HeldBy(content.partition(b" ")[0].decode(errors="replace"))
+            is_ours = self._has_lapsed(lease.key, tag)
+            return holder, await self._write(lease, replaces=tag) if is_ours else ""
+        except (ObjectAbsent, ObjectChanged):  # released, renewed or taken over this moment: the next attempt will tell
+            return HeldBy("somebody else"), ""
 
     def _has_lapsed(self, key: str, tag: str) -> bool:
         """Whether the same content has been there for a whole lease, as far as this process has watched."""
@@ -122,11 +122,32 @@ class ObjectLocks:
             self._seen.popitem(last=False)
         return False
 
+    async def _present(self, key: str) -> tuple[bytes, str]:
+        opened = await self._client.open(self._object(key))
+        try:
+            content = b""
+            async for chunk in opened.chunks():
+                content = (content + chunk)[:MAX_CONTENT_BYTES]
+            return content, opened.revision.tag
+        finally:
+            await opened.close()
 
-def _object(key: str) -> str:
-    return FOLDER + key
+    async def _write(self, lease: Lease, *, create: bool = False, replaces: str = "") -> str:
+        """Write the holder, and something that no earlier content had."""
+        content = f"{lease.proof} {secrets.token_hex(8)}".encode()
+        key = self._object(lease.key)
+        return await self._client.write(key, content, content_type=CONTENT_TYPE, create=create, replaces=replaces)
 
+    def _object(self, key: str) -> str:
+        return self._key_of(f"locks/{key}")
 
-def _content(lease: Lease) -> bytes:
-    """The holder, and something that no earlier content had."""
-    return f"{lease.proof} {secrets.token_hex(8)}".encode()
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """A bucket that fails, or is slower than a lock is worth, as an unavailable service."""
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                yield
+        except StorageError as error:
+            raise LockUnavailable(f"{self.name}: {error}") from error
+        except TimeoutError as error:
+            raise LockUnavailable(f"{self.name}: no answer within {TIMEOUT_S:.0f} s") from error

@@ -148,9 +148,8 @@ def redis_sentinel_locks(
         lease_s: see `Locks.lease_s`.
     """
     own = {"password": sentinel_password} if sentinel_password else {}
-    timeouts = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
     watchers = Sentinel(  # type: ignore[no-untyped-call]
-        list(sentinels), sentinel_kwargs={**timeouts, **own}
+        list(sentinels), sentinel_kwargs={**_connection(), **own}
     )
     client = watchers.master_for(master, db=endpoint.db, **_options(endpoint))
     where = ",".join(f"{host}:{port}" for host, port in sentinels)
@@ -165,14 +164,20 @@ def _client(endpoint: RedisEndpoint, node: Node) -> Redis:
 
 def _options(endpoint: RedisEndpoint) -> dict[str, Any]:
     options: dict[str, Any] = {
-        "socket_timeout": TIMEOUT_S,
-        "socket_connect_timeout": TIMEOUT_S,
-        "retry": Retry(NoBackoff(), 1),  # a restarted server is known by its dead connections
-        "protocol": 2,  # no greeting that needs a password before it can say that one is needed
+        **_connection(),
         "username": endpoint.username or None,
         "password": endpoint.password or None,
     }
     return {**options, "ssl": True} if endpoint.is_tls else options
+
+
+def _connection() -> dict[str, Any]:
+    return {
+        "socket_timeout": TIMEOUT_S,
+        "socket_connect_timeout": TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 1),  # a restarted server is known by its dead connections
+        "protocol": 2,  # no greeting that needs a password before it can say that one is needed
+    }
 
 
 def _text(value: Any) -> str:

@@ -12,9 +12,12 @@ import pytest
 
 from support.goproxy_server import GoProxyServer, failing_first, hang
 from support.lock_processes import KINDS, Service, start
+from support.lock_services import BUCKETS
 from support.processes import ProcessFailed, free_port
 from support.proxy_process import ModuleProxy, Settings, running
 from support.shared_store import CLIENTS, VERSIONS, VERSIONS_PER_CLIENT, ask_everything, modules
+
+SERVICES = tuple(kind for kind in KINDS if kind not in BUCKETS)  # a bucket that is gone takes the store with it
 
 
 @pytest.fixture
@@ -56,6 +59,7 @@ async def test_each_version_is_fetched_once(service: Service, upstream: GoProxyS
     assert not any("unavailable" in counts or "lost" in counts for counts in locks)
 
 
+@pytest.mark.parametrize("service", SERVICES, indirect=True)
 async def test_no_request_fails_when_the_lock_service_is_killed_half_way(
     service: Service, upstream: GoProxyServer, tmp_path: Path
 ) -> None:
