@@ -40,6 +40,15 @@ def redis(folder: Path, *options: str, port: int = 0) -> Iterator[RedisServer]:
 
 
 @contextmanager
+def redis_tls(folder: Path, *options: str) -> Iterator[RedisServer]:
+    """One server that speaks TLS alone."""
+    port = free_port()
+    listen = ["--port", "0", "--tls-port", str(port)]
+    with _server("redis-server", folder, [*_NO_DISK, *listen, *options], port=port) as server:
+        yield server
+
+
+@contextmanager
 def cluster(folder: Path) -> Iterator[list[RedisServer]]:
     """Six servers as a cluster of three masters and three replicas."""
     options = [*_NO_DISK, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"]
