@@ -36,7 +36,9 @@ def connect(
     upstream = f"{go_test_proxy.url},{module_tree.url}"
 
     def proxy(name: str, scheme: str = "http", **env: str) -> ModuleProxy:
-        return start_proxy(f"matrix-{name}", Settings(upstream, env={**sumdb, **env}, scheme=scheme))
+        # One way also verifies at the proxy what it stores; the answers must be no others.
+        go_env = (f"GOSUMDB={SUMDB_KEY}",) if name == "prefix" else ("GOSUMDB=off",)
+        return start_proxy(f"matrix-{name}", Settings(upstream, go_env, env={**sumdb, **env}, scheme=scheme))
 
     def user(goproxy: str, **env: str) -> GoClient:
         return GoClient(tmp_path / "user", goproxy, gosumdb=SUMDB_KEY, env={"GONOSUMDB": SAMPLES, **env})
