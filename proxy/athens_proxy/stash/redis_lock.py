@@ -114,7 +114,8 @@ class RedisLocks:
             raise LockUnavailable(f"{self._name}: {_reason(error)}") from error
         except TimeoutError as error:
             raise LockUnavailable(f"{self._name} does not answer within {2 * TIMEOUT_S:.0f} s") from error
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, RuntimeError) as error:
+            # RuntimeError is uvloop's word for a connection that was closed under the client; redis-py lets it pass.
             raise LockUnavailable(f"{self._name} does not answer: {_reason(error)}") from error
 
 
