@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from http import HTTPStatus
 from itertools import groupby
 
 import pytest
@@ -22,6 +23,8 @@ PAGE = ROOT / "docs" / "differences-from-athens.md"
 
 # The first test of a fresh machine also builds Athens.
 pytestmark = pytest.mark.timeout(600)
+
+LOST_EXIT_STATUSES = 3
 
 Pair = tuple[Answer, Answer]
 
@@ -48,11 +51,11 @@ def answers(
     for setting, group in by_setting:
         asked = list(group)
         runs = []
-        for name, run in (("athens", athens.running), ("ours", proxy_process.running)):
+        for name, run, answer in (("athens", athens.running, _athens), ("ours", proxy_process.running, _answer)):
             folder = tmp_path_factory.mktemp(f"{setting}-{name}")
             fill_store(setting, folder / "store")
             with run(folder, known[setting]) as proxy:
-                runs.append([_answer(proxy.address, exchange) for _, exchange in asked])
+                runs.append([answer(proxy.address, exchange) for _, exchange in asked])
         found |= {name: pair for (name, _), pair in zip(asked, zip(*runs, strict=True), strict=True)}
     return found
 
@@ -63,6 +66,22 @@ def _setting(numbered_exchange: tuple[str, Exchange]) -> str:
 
 def _answer(address: str, exchange: Exchange) -> Answer:
     return ask(address, exchange.target, method=exchange.method, headers=exchange.headers)
+
+
+def _athens(address: str, exchange: Exchange) -> Answer:
+    """Athens' answer; a 500 is asked for again, because some are an accident of its own.
+
+    Athens reaps every child process on SIGCHLD (its internal/shutdown/signals.go). Where that comes before the wait for
+    a failing go command, the exit status is lost and the 404 of an ordinary failure becomes a 500: measured with six
+    clients, 8 of 2,500. A failure leaves nothing behind in Athens, so the next answer is the rule, and a 500 that is
+    the rule comes again.
+    """
+    answer = _answer(address, exchange)
+    for _ in range(LOST_EXIT_STATUSES):
+        if answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            break
+        answer = _answer(address, exchange)
+    return answer
 
 
 @pytest.mark.parametrize(("name", "exchange"), list(zip(IDS, EXCHANGES, strict=True)), ids=IDS)
