@@ -28,6 +28,7 @@ from athens_proxy.errors import CannotStart
 from athens_proxy.index.index import Index
 from athens_proxy.metrics import Metrics
 from athens_proxy.modules import ModuleVersion
+from athens_proxy.observability import hit_log
 from athens_proxy.outside import open_outside
 from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.policy.source import PolicyRefused, load_setting, policy_file
@@ -40,7 +41,7 @@ from athens_proxy.stash.singleflight import Singleflight, StashFlights
 from athens_proxy.stash.stasher import Stasher, layered
 from athens_proxy.storage.disk import DiskStorage
 from athens_proxy.storage.storage import Storage
-from athens_proxy.stores import announced, open_storage
+from athens_proxy.stores import announced, audited, open_storage
 from athens_proxy.upstream.fetcher import Fetcher
 from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.web.external_store import ExternalStore
@@ -75,19 +76,24 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
     metrics = Metrics()
     async with AsyncExitStack() as closing:
         policy = await closing.enter_async_context(_policy(config, metrics))
-        storage = await open_storage(config, environ)
+        opened = await open_storage(config, environ)
+        scratch = _scratch_root(config, opened)
+        storage = audited(config, opened, scratch)
         closing.push_async_callback(storage.close)
         owners = await closing.enter_async_context(announced(config, storage, on_others=metrics.other_owners))
         session = await closing.enter_async_context(open_upstream_session())
-        scratch = _scratch_root(config, storage)
         outside = await closing.enter_async_context(open_outside(config, environ, session, storage, scratch))
 
         index = await open_index(config)
         closing.push_async_callback(index.close)
         layers = _stasher(config, storage, index, outside.fetcher, metrics)
         stasher = await closing.enter_async_context(layers)
-        cached = aclosing(CachedLister(outside.lister, at_most=config.upstream.protocol_workers))
-        lister = await closing.enter_async_context(cached)
+        cached = CachedLister(
+            outside.lister,
+            at_most=config.upstream.protocol_workers,
+            at_most_waiting=config.upstream.max_pending,
+        )
+        lister = await closing.enter_async_context(aclosing(cached))
         background = BackgroundStash(stasher, workers=config.upstream.fetch_workers)
         closing.push_async_callback(partial(background.drain, within_s=DRAIN_S))
 
@@ -121,7 +127,7 @@ async def _stasher(
         indexed = await leaving.enter_async_context(index_layer(index, storage, on_waiting=metrics.index_waiting))
         locked = await leaving.enter_async_context(lock_layer(config, storage, on_lock=metrics.lock))
 
-        flights = await leaving.enter_async_context(aclosing(StashFlights()))
+        flights = await leaving.enter_async_context(aclosing(StashFlights(at_most=config.upstream.max_pending)))
         yield layered(
             partial(Singleflight, flights=flights),  # 1. one fetch per module version in this process
             locked,  # 2. one fetch per module version among all replicas
@@ -172,7 +178,7 @@ def _hot_path(config: Config, policy: EnforcedPolicy, metrics: Metrics, gate: Ga
         needs_credentials=bool(config.server.basic_auth_user),
         max_bytes=0 if is_judged else HOT_BYTES,
     )
-    return HotPath(gate, answers, on_lookup=metrics.lookup, on_request=metrics.request)
+    return HotPath(gate, answers, on_hit=metrics.hit, log=hit_log())
 
 
 def _home_page(config: Config, policy: EnforcedPolicy, metrics: Metrics) -> HomePage:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter as Counts
+from collections.abc import Iterator
 from functools import partial
+from itertools import accumulate
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,10 +16,13 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
 
 FETCH_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 REQUEST_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_CACHE_TYPES = ("info", "gomod", "zip")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
@@ -25,12 +32,8 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series and Athens has none
         self._registry = CollectorRegistry()
-        self._lookups = Counter(
-            "proxy_cache_lookup",
-            "Files that were asked for, and whether they were stored.",
-            ["cache_result", "cache_type"],
-            registry=self._registry,
-        )
+        self._lookups = _Lookups()
+        self._registry.register(self._lookups)
         self._fetches = Counter(
             "proxy_upstream_fetch", "Fetches from upstream.", ["fetch_result"], registry=self._registry
         )
@@ -41,26 +44,12 @@ class Metrics:
             buckets=FETCH_BUCKETS_S,
             registry=self._registry,
         )
-        self._requests = Counter(
-            "proxy_http_requests",
-            "Requests by method and status; 499 means that the client left first.",
-            ["method", "status"],
-            registry=self._registry,
-        )
-        self._request_durations = Histogram(
-            "proxy_http_request_duration_seconds",
-            "How long requests take, bodies included.",
-            ["method", "status"],
-            buckets=REQUEST_BUCKETS_S,
-            registry=self._registry,
-        )
+        self._requests = _Requests()
+        self._registry.register(self._requests)
         counter = partial(Counter, registry=self._registry)
         self._reloads = counter("athens_policy_reload", "Attempts to load a changed policy.", ["result"])
         self._audits = counter("athens_policy_audit", "Requests for files that an audit rule matched.", ["rule"])
         self._locks = counter("athens_lock", "How attempts to lock a version among replicas ended.", ["result"])
-        # Finding a series by its labels costs more than counting.
-        self._lookup_series: dict[tuple[str, bool], Counter] = {}
-        self._request_series: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._index_waiting = Gauge(
             "athens_index_waiting", "Stored versions that the index has not taken yet.", registry=self._registry
         )
@@ -73,11 +62,12 @@ class Metrics:
 
     def lookup(self, cache_type: str, hit: bool) -> None:
         """A file (info, gomod, zip) was looked for in the store."""
-        series = self._lookup_series.get((cache_type, hit))
-        if series is None:
-            series = self._lookups.labels("hit" if hit else "miss", cache_type)
-            self._lookup_series[cache_type, hit] = series
-        series.inc()
+        self._lookups.counts["hit" if hit else "miss", cache_type] += 1
+
+    def hit(self, cache_type: str, duration_s: float) -> None:
+        """A stored file was sent whole in answer to a GET; the same as `lookup` and `request`, for less."""
+        self._lookups.counts["hit", cache_type] += 1
+        self._requests.got.add(duration_s)
 
     def fetch(self, succeeded: bool, duration_s: float) -> None:
         """A fetch ended."""
@@ -87,15 +77,7 @@ class Metrics:
 
     def request(self, method: str, status: int, duration_s: float) -> None:
         """A request was answered."""
-        key = (method if method in _METHODS else "other", status)
-        series = self._request_series.get(key)
-        if series is None:
-            labels = (key[0], str(status))
-            series = (self._requests.labels(*labels), self._request_durations.labels(*labels))
-            self._request_series[key] = series
-        requests, durations = series
-        requests.inc()
-        durations.observe(duration_s)
+        self._requests.of(method if method in _METHODS else "other", status).add(duration_s)
 
     def reload(self, result: str) -> None:
         """A changed policy was loaded or refused."""
@@ -119,20 +101,81 @@ class Metrics:
 
     def lookups(self) -> tuple[int, int]:
         """How many files were asked for since the start that were stored, and that were not."""
-        hits, misses = (
-            sum(
-                self._registry.get_sample_value(
-                    "proxy_cache_lookup_total", {"cache_result": result, "cache_type": cache_type}
-                )
-                or 0
-                for cache_type in ("info", "gomod", "zip")
-            )
-            for result in ("hit", "miss")
-        )
-        return int(hits), int(misses)
+        counts = self._lookups.counts
+        hits, misses = (sum(counts[result, kind] for kind in _CACHE_TYPES) for result in ("hit", "miss"))
+        return hits, misses
 
     def render(self, *, policy_digest: str) -> tuple[bytes, str]:
         """The text for Prometheus and its content type."""
         self._policy.clear()
         self._policy.labels(policy_digest).set(1)
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class _Lookups(Collector):
+    """Whether files were stored: plain numbers that become a metric when somebody asks for it.
+
+    A counter of the library locks and looks up its labels; every cached answer would pay for that.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counts[tuple[str, str]] = Counts()
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The metric now."""
+        text = "Files that were asked for, and whether they were stored."
+        family = CounterMetricFamily("proxy_cache_lookup", text, labels=["cache_result", "cache_type"])
+        for labels, count in list(self.counts.items()):
+            family.add_metric(labels, count)
+        yield family
+
+
+class _Series:
+    """The requests of one method and status, by duration."""
+
+    __slots__ = ("buckets", "sum_s")
+
+    def __init__(self) -> None:
+        self.sum_s = 0.0
+        self.buckets = [0] * (len(REQUEST_BUCKETS_S) + 1)
+
+    def add(self, duration_s: float) -> None:
+        self.sum_s += duration_s
+        self.buckets[0 if duration_s <= REQUEST_BUCKETS_S[0] else bisect_left(REQUEST_BUCKETS_S, duration_s)] += 1
+
+
+class _Requests(Collector):
+    """Requests by method and status, as plain numbers too."""
+
+    def __init__(self) -> None:
+        self._series: dict[tuple[str, int], _Series] = {}
+        self._got: _Series | None = None
+
+    @property
+    def got(self) -> _Series:
+        """The series of GET with status 200."""
+        if self._got is None:
+            self._got = self.of("GET", 200)
+        return self._got
+
+    def of(self, method: str, status: int) -> _Series:
+        """The series of a method and a status."""
+        series = self._series.get((method, status))
+        if series is None:
+            series = self._series[method, status] = _Series()
+        return series
+
+    def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
+        """Both metrics now."""
+        labels = ["method", "status"]
+        text = "Requests by method and status; 499 means that the client left first."
+        counts = CounterMetricFamily("proxy_http_requests", text, labels=labels)
+        text = "How long requests take, bodies included."
+        durations = HistogramMetricFamily("proxy_http_request_duration_seconds", text, labels=labels)
+        names = [*(str(float(bound)) for bound in REQUEST_BUCKETS_S), "+Inf"]
+        for (method, status), series in list(self._series.items()):
+            sums = list(accumulate(series.buckets))
+            counts.add_metric([method, str(status)], sums[-1])
+            durations.add_metric([method, str(status)], list(zip(names, sums, strict=True)), series.sum_s)
+        yield counts
+        yield durations

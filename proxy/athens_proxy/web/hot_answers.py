@@ -8,7 +8,7 @@ looks at the store again.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
@@ -21,7 +21,9 @@ from athens_proxy.web.targets import FileTarget, target
 
 KEPT_S: Final = 10.0
 HOT_BYTES: Final = 16 << 20
-_OVERHEAD_BYTES: Final = 1024  # of one entry beside its body: target, headers, objects
+_OVERHEAD_BYTES: Final = 3072  # of one entry beside its body: target, headers, recognised requests, objects
+_MAX_RECOGNISED_BYTES: Final = 512
+_MAX_RECOGNISED: Final = 4  # per answer: as many kinds of clients
 _MAX_TARGET_CHARS: Final = 512
 _MAX_CREDENTIALS: Final = 64
 _ID_MARK: Final = "athens-request-id-goes-here"
@@ -51,6 +53,7 @@ class FinishedAnswer:
         target: as the client wrote it.
         file: info, gomod or zip, as metrics name it.
         good_until_s: on the clock of `time.monotonic`.
+        recognised: whole requests that are known to ask for it.
     """
 
     before_id: bytes
@@ -59,6 +62,7 @@ class FinishedAnswer:
     target: str
     file: str
     good_until_s: float
+    recognised: list[bytes] = field(default_factory=list)
 
 
 class FinishedAnswers:
@@ -79,6 +83,7 @@ class FinishedAnswers:
         self._needs_credentials = needs_credentials
         self._max_bytes = max_bytes
         self._kept: dict[bytes, FinishedAnswer] = {}
+        self._recognised: dict[bytes, FinishedAnswer] = {}
         self._kept_bytes = 0
         self._kept_under = policy.loaded
         self._credentials: set[str] = set()
@@ -93,7 +98,21 @@ class FinishedAnswers:
         """Drop everything, and whatever is being answered now."""
         self._generation += 1
         self._kept.clear()
+        self._recognised.clear()
         self._kept_bytes = 0
+
+    def recognised(self, request: bytes, *, now_s: float) -> FinishedAnswer | None:
+        """The answer to a request that was seen before, byte for byte, if it may be given now."""
+        answer = self._recognised.get(request)
+        if answer is None or answer.good_until_s < now_s or self._policy.loaded is not self._kept_under:
+            return None
+        return answer
+
+    def recognise(self, request: bytes, answer: FinishedAnswer) -> None:
+        """Remember that exactly these bytes ask for an answer, so that nobody has to read them again."""
+        if len(request) <= _MAX_RECOGNISED_BYTES and len(answer.recognised) < _MAX_RECOGNISED:
+            answer.recognised.append(request)
+            self._recognised[request] = answer
 
     def find(self, raw_target: bytes) -> FinishedAnswer | None:
         """The answer to a target if it may be given now."""
@@ -165,6 +184,8 @@ class FinishedAnswers:
         dropped = self._kept.pop(raw_target, None)
         if dropped is not None:
             self._kept_bytes -= _cost_bytes(dropped)
+            for request in dropped.recognised:
+                del self._recognised[request]
 
 
 def _cost_bytes(answer: FinishedAnswer) -> int:

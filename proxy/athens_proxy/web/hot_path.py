@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -20,14 +19,14 @@ from aiohttp.web_protocol import RequestHandler
 from athens_proxy.connections import PatientConnection, PatientServer
 from athens_proxy.web.hot_answers import MOMENT, FinishedAnswer, FinishedAnswers
 from athens_proxy.web.hot_requests import PlainGets, is_whole
-from athens_proxy.web.middleware import AccessLine, is_access_logged, is_sane_id, log_access
+from athens_proxy.web.middleware import is_sane_id
 
 _READS: Final = frozenset({"GET", "HEAD"})
-_IDS_AT_ONCE: Final = 256
+_ID_ENDS: Final = tuple(b"%02x" % number for number in range(256))
 _JOINED_BYTES: Final = 65_536  # above, two buffers in one system call are cheaper than a copy
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-OnLookup = Callable[[str, bool], None]
-OnRequest = Callable[[str, int, float], None]
+OnHit = Callable[[str, float], None]
+AccessLog = Callable[[str, int, str, float], None]
 
 
 class Gate(Protocol):
@@ -44,14 +43,15 @@ class HotPath:
     Attributes:
         gate: answers everything that is not finished yet.
         answers: what is finished.
-        on_lookup: told that a stored file was asked for, as by the ordinary path.
-        on_request: told about each answered request, as by the ordinary path.
+        on_hit: counts a stored file (info, gomod, zip) that was asked for, and a GET with status 200 that took so
+            long, as the ordinary path does.
+        log: writes the access line of such a GET: target, bytes of its body, request id, seconds; None for no lines.
     """
 
     gate: Gate
     answers: FinishedAnswers
-    on_lookup: OnLookup
-    on_request: OnRequest
+    on_hit: OnHit
+    log: AccessLog | None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The ordinary answer; notes first what is in force, and forgets everything when the store may have changed."""
@@ -73,24 +73,24 @@ class HotServer(PatientServer):
     def __init__(self, handler: Handler, *, path: HotPath, **settings: Any) -> None:
         super().__init__(handler, **settings)
         self._path = path
-        self._gets = PlainGets()
-        self._ids = _request_ids()
+        self._shared = _Shared(PlainGets(), _request_ids(), _Dates())
 
     def __call__(self) -> RequestHandler:
         """The protocol of a new connection."""
         settings = {**self._kwargs, "header_timeout_s": self._header_timeout_s, "loop": self._loop}
-        return HotConnection(self, self._path, self._gets, self._ids, **settings)
+        return HotConnection(self, self._path, self._shared, **settings)
 
 
 class HotConnection(PatientConnection):
     """One connection."""
 
-    def __init__(self, server: HotServer, path: HotPath, gets: PlainGets, ids: Iterator[str], **settings: Any) -> None:
+    def __init__(self, server: HotServer, path: HotPath, shared: _Shared, **settings: Any) -> None:
         super().__init__(server, **settings)
         self._path = path
         self._answers = path.answers
-        self._gets = gets
-        self._ids = ids
+        self._gets = shared.gets
+        self._ids = shared.ids
+        self._dates = shared.dates
         self._at_boundary = True  # whether the parser has seen whole requests only
 
     def data_received(self, data: bytes) -> None:
@@ -108,57 +108,76 @@ class HotConnection(PatientConnection):
         return sent
 
     def _is_idle(self) -> bool:
-        """Whether a request may begin here, and none is being read, answered or held up by a slow reader."""
+        """Whether a request may begin here, and none is being read, answered or held up by a slow reader.
+
+        The server's task waits only while nothing is queued, and whoever closes the connection ends that wait.
+        """
         waiter = self._waiter
-        return (
-            self._at_boundary
-            and waiter is not None
-            and not waiter.done()
-            and not self._messages
-            and not self._paused
-            and not self._close
-            and not self._force_close
-        )
+        return waiter is not None and not waiter.done() and self._at_boundary and not self._paused
 
     def _answered(self, data: bytes) -> bool:
+        begin_s = time.monotonic()
+        answer = self._answers.recognised(data, now_s=begin_s)
+        if answer is not None:
+            return self._sent(answer, next(self._ids), begin_s)
         if data[:5] != b"GET /":
             return False
         end = data.find(b" ", 5)
         answer = self._answers.find(data[4:end])
-        if answer is None:
+        get = None if answer is None else self._gets.get(data[end:])
+        if answer is None or get is None or not self._answers.admits(get.authorization):
             return False
-        get = self._gets.get(data[end:])
-        if get is None or self.transport is None or not self._answers.admits(get.authorization):
-            return False
-        self._send(self.transport, answer, get.request_id)
-        return True
+        if not get.request_id:
+            self._answers.recognise(data, answer)
+        is_theirs = is_sane_id(get.request_id)
+        return self._sent(answer, get.request_id.encode("ascii") if is_theirs else next(self._ids), begin_s)
 
-    def _send(self, transport: asyncio.Transport, answer: FinishedAnswer, asked_id: str) -> None:
-        begin = time.monotonic()
-        request_id = asked_id if asked_id and is_sane_id(asked_id) else next(self._ids)
-        date = rfc822_formatted_time().encode("ascii")
-        head = b"".join((answer.before_id, request_id.encode("ascii"), answer.before_date, date, b"\r\n\r\n"))
+    def _sent(self, answer: FinishedAnswer, request_id: bytes, begin_s: float) -> bool:
+        transport = self.transport
+        if transport is None:
+            return False
+        parts = (answer.before_id, request_id, answer.before_date, self._dates.end_of_head(begin_s), answer.body)
         if len(answer.body) <= _JOINED_BYTES:
-            transport.write(head + answer.body)
+            transport.write(b"".join(parts))
         else:
-            transport.write(head)
+            transport.write(b"".join(parts[:-1]))
             transport.write(answer.body)
         if self._late is not None:
             self.stop_waiting()
-        duration_s = time.monotonic() - begin
-        self._next_keepalive_close_time = begin + self._keepalive_timeout
-        self._path.on_lookup(answer.file, True)
-        self._path.on_request("GET", 200, duration_s)
-        if is_access_logged():
-            line = AccessLine("GET", answer.target, 200, len(answer.body), duration_s, "hit")
-            log_access(line, request_id=request_id)
+        duration_s = time.monotonic() - begin_s
+        self._next_keepalive_close_time = begin_s + self._keepalive_timeout
+        self._path.on_hit(answer.file, duration_s)
+        if self._path.log is not None:
+            self._path.log(answer.target, len(answer.body), request_id.decode("ascii"), duration_s)
+        return True
 
 
-def _request_ids() -> Iterator[str]:
-    """Random ids in the form of `uuid.uuid4`, drawn many at a time: the system call costs more than all the rest."""
+class _Dates:
+    """The end of a header, which is its date; made once a second."""
+
+    def __init__(self) -> None:
+        self._end, self._good_until_s = b"", 0.0
+
+    def end_of_head(self, now_s: float) -> bytes:
+        """Date, end of line, end of header; `now_s` on the clock of `time.monotonic`."""
+        if now_s >= self._good_until_s:
+            self._end = f"{rfc822_formatted_time()}\r\n\r\n".encode("ascii")
+            self._good_until_s = now_s + 1.0 - time.time() % 1.0
+        return self._end
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all connections use."""
+
+    gets: PlainGets
+    ids: Iterator[bytes]
+    dates: _Dates
+
+
+def _request_ids() -> Iterator[bytes]:
+    """Ids in the form of `uuid.uuid4`, random but for two digits: the system call costs more than all the rest."""
     while True:
-        digits = os.urandom(16 * _IDS_AT_ONCE).hex()
-        for start in range(0, len(digits), 32):
-            one = digits[start : start + 32]
-            variant = "89ab"[int(one[16], 16) & 3]
-            yield f"{one[:8]}-{one[8:12]}-4{one[13:16]}-{variant}{one[17:20]}-{one[20:]}"
+        begin = str(uuid.uuid4())[:-2].encode("ascii")
+        for end in _ID_ENDS:
+            yield begin + end

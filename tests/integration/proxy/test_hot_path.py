@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,9 +22,9 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from athens_proxy.server import Listener, listening
-from athens_proxy.web.hot_answers import HOT_BYTES, FinishedAnswers
+from athens_proxy.web.hot_answers import HOT_BYTES, KEPT_S, FinishedAnswers
 from athens_proxy.web.hot_path import HotPath, HotServer
-from athens_proxy.web.middleware import Access, Gate
+from athens_proxy.web.middleware import Access, AccessLine, Gate, is_access_logged, log_access
 from support.exchange import basic_auth
 from support.modules_fixture import SampleModule
 from support.proxy_parts import Proxy, SampleUpstream, download_file, policy
@@ -149,15 +150,26 @@ async def serving(
             proxy.policy, prefix="", needs_credentials=bool(proxy.access.user), max_bytes=max_bytes
         )
         gate = CountingGate(proxy.gate)
-        path = HotPath(
-            gate,
-            answers,
-            on_lookup=lambda file, hit: proxy.lookups.append((file, hit)),
-            on_request=proxy._on_request,
-        )
+        path = HotPath(gate, answers, on_hit=partial(count_hit, proxy), log=log_hit)
         async with listening(path.handle, listener, server_class=partial(HotServer, path=path)) as address:
             yield Twin(proxy, int(address.rpartition(":")[2]), answers, gate)
     await proxy.flights.aclose()
+
+
+def count_hit(proxy: Proxy, file: str, duration_s: float) -> None:
+    """What the ordinary path says to its callbacks."""
+    proxy.lookups.append((file, True))
+    proxy._on_request("GET", 200, duration_s)
+
+
+def log_hit(path: str, size_bytes: int, request_id: str, duration_s: float) -> None:
+    """What the ordinary path writes; that the quick lines are the same is told where lines are tested."""
+    if is_access_logged():
+        log_access(AccessLine("GET", path, 200, size_bytes, duration_s, "hit"), request_id=request_id)
+
+
+def ignore_hit(file: str, duration_s: float) -> None:
+    """For tests of other things."""
 
 
 @dataclass
@@ -237,6 +249,27 @@ async def test_ordinary_path_is_taken_once_for_many_plain_requests(tmp_path: Pat
 
         assert hot.gate is not None
         assert hot.gate.taken == len(FILES) + 1  # and the request that closes
+
+
+async def test_id_that_a_client_chose_is_that_of_its_own_answer_alone(twins: Twins) -> None:
+    await twins.agree(get(FILES[0]))
+    for step in (get(FILES[0], "Athens-Request-ID: mine-1"), get(FILES[0])):
+        answer = await twins.agree(*[step] * 3)
+
+        assert answer.count(b"mine-1") == (3 if b"mine-1" in step else 0)
+
+
+async def test_bytes_that_asked_for_a_file_are_forgotten_with_its_answer(tmp_path: Path) -> None:
+    async with serving(tmp_path, is_hot=True) as hot:
+        await hot.exchange([get(FILES[0])] * 3)
+        assert hot.answers is not None
+        now_s = time.monotonic()
+        assert hot.answers.recognised(get(FILES[0]), now_s=now_s) is not None
+        assert hot.answers.recognised(get(FILES[0]), now_s=now_s + KEPT_S + 1) is None
+
+        hot.answers.forget()
+
+        assert hot.answers.recognised(get(FILES[0]), now_s=now_s) is None
 
 
 async def test_random_requests_get_the_same_bytes_counts_and_lines_on_both_paths(twins: Twins) -> None:
@@ -384,7 +417,7 @@ async def test_answer_that_was_allowed_before_a_reload_is_not_kept_after_it(tmp_
         hot.proxy._on_request = reload_meanwhile  # type: ignore[method-assign]  # the gate reads it when it is built
         gate = hot.proxy.gate
         assert hot.answers is not None
-        path = HotPath(gate, hot.answers, on_lookup=lambda *_: None, on_request=moments)
+        path = HotPath(gate, hot.answers, on_hit=ignore_hit, log=None)
         listener = Listener("127.0.0.1", 0, shutdown_timeout_s=5.0)
         async with listening(path.handle, listener, server_class=partial(HotServer, path=path)) as address:
             await Twin(hot.proxy, int(address.rpartition(":")[2]), hot.answers).exchange([get(FILES[0])])
@@ -420,7 +453,7 @@ async def test_write_to_the_store_drops_what_was_kept(
     async with serving(tmp_path, is_hot=True) as hot:
         await hot.exchange([get(FILES[0])] * 2)
         assert hot.answers is not None
-        path = HotPath(Store(), hot.answers, on_lookup=lambda *_: None, on_request=lambda *_: None)
+        path = HotPath(Store(), hot.answers, on_hit=ignore_hit, log=None)
 
         await path.handle(make_mocked_request(method, "/-/store/v1/modules"))
 
@@ -428,7 +461,7 @@ async def test_write_to_the_store_drops_what_was_kept(
 
 
 async def test_oldest_answers_make_room_within_the_bound(tmp_path: Path) -> None:
-    async with serving(tmp_path, is_hot=True, max_bytes=2_500) as hot:
+    async with serving(tmp_path, is_hot=True, max_bytes=6_596) as hot:
         await hot.exchange([get(target) for target in FILES])
         assert [is_kept(hot, target) for target in FILES] == [True, True, False]
 

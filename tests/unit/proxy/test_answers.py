@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import logging
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 
 from athens_proxy import errors
 from athens_proxy.errors import ProxyError
-from athens_proxy.observability import configure_logging
+from athens_proxy.observability import configure_logging, hit_log
+from athens_proxy.web.middleware import AccessLine, log_access
 from athens_proxy.web.responses import MAX_REASON, STATUS, printable, reason, status_of
 
 
@@ -165,3 +167,55 @@ def test_lean_json_lines_are_those_of_the_general_formatter(message: str, fields
 
     assert lean is not None
     assert line(lean) == line(general)
+
+
+@pytest.mark.usefixtures("unlogged")
+@pytest.mark.parametrize(("log_format", "runtime"), [("json", "none"), ("plain", "none"), ("plain", "GCP")])
+@given(
+    path=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="?")),
+    size_bytes=st.integers(0, 1 << 40),
+    duration_s=st.floats(0, 1e6),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+async def test_lines_of_kept_answers_are_those_of_the_ordinary_path(
+    capsys: pytest.CaptureFixture[str], log_format: str, runtime: str, path: str, size_bytes: int, duration_s: float
+) -> None:
+    configure_logging(level="info", log_format=log_format, cloud_runtime=runtime)
+    log = hit_log()
+    assert log is not None
+
+    log(path, size_bytes, "id-1", duration_s)
+    log_access(AccessLine("GET", path, 200, size_bytes, duration_s, "hit"), request_id="id-1")
+
+    quick, ordinary = capsys.readouterr().out.splitlines()
+    assert without_time(quick) == without_time(ordinary)
+
+
+def without_time(line: str) -> str:
+    return re.sub(r'^({"time(stamp)?": "|INFO\[)([-+.:0-9T]*|\d+:\d\d[AP]M)["\]]', r"\1", line)
+
+
+@pytest.mark.usefixtures("unlogged")
+async def test_lines_of_kept_answers_keep_their_place_and_leave_when_the_loop_has_turned(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging(level="info", log_format="plain", cloud_runtime="none")
+    log = hit_log()
+    assert log is not None
+    log("/first", 1, "id", 0.0)
+    logging.getLogger("athens_proxy.test").warning("second")
+    log("/third", 1, "id", 0.0)
+    before = capsys.readouterr().out
+
+    await asyncio.sleep(0)
+
+    assert before.index("/first") < before.index("second")
+    assert "/third" not in before
+    assert "/third" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_lines_of_kept_answers_below_the_level_are_not_made() -> None:
+    configure_logging(level="warn", log_format="plain", cloud_runtime="none")
+
+    assert hit_log() is None

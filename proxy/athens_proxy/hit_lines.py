@@ -1,0 +1,96 @@
+"""Access lines of kept answers: the bytes that `observability.py` makes of such a record, without the record.
+
+They are collected while the event loop reads what clients ask, and written together when it has. The library's way
+(a record, a dictionary of fields, a lock, a write and a flush for every line) costs more than the answer itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from json.encoder import encode_basestring as quoted
+from threading import Lock
+from typing import Final, TextIO
+
+HitLine = Callable[[str, int, str, float], str]
+
+
+class HitLines:
+    """Lines that wait for the end of one turn of the event loop.
+
+    Args:
+        stream: where they are written.
+        hit_line: makes one of path, bytes, request id and milliseconds.
+    """
+
+    def __init__(self, stream: TextIO, hit_line: HitLine) -> None:
+        self._stream = stream
+        self._hit_line = hit_line
+        self._waiting: deque[str] = deque()
+        self._writing = Lock()  # other threads log too
+
+    def add(self, path: str, size_bytes: int, request_id: str, duration_s: float) -> None:
+        """A kept answer was sent; on the event loop only."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._write_and_flush)
+        self._waiting.append(self._hit_line(path, size_bytes, request_id, round(duration_s * 1000, 3)))
+
+    def write(self) -> None:
+        """Write what waits, in order; a log that cannot be written stops nothing, as with the library."""
+        with self._writing, suppress(OSError, ValueError):
+            if lines := [self._waiting.popleft() for _ in range(len(self._waiting))]:
+                self._stream.write("".join(lines))
+
+    def _write_and_flush(self) -> None:
+        self.write()
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
+class _Now:
+    """The time as text, made again when the second changes."""
+
+    def __init__(self, render: Callable[[datetime], str]) -> None:
+        self._render = render
+        self._second, self._text = 0, ""
+
+    def __call__(self) -> str:
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._text = second, self._render(datetime.fromtimestamp(second).astimezone())
+        return self._text
+
+
+_iso: Final = _Now(lambda now: now.isoformat(timespec="seconds"))
+_clock: Final = _Now(lambda now: f"{now.hour % 12 or 12}:{now:%M%p}")
+
+
+def json_hit(path: str, size_bytes: int, request_id: str, duration_ms: float) -> str:
+    """A line as Athens' JSON format has it."""
+    return f'{{"time": "{_iso()}", "level": "INFO", "msg": {_json_fields(path, size_bytes, request_id, duration_ms)}'
+
+
+def gcp_hit(path: str, size_bytes: int, request_id: str, duration_ms: float) -> str:
+    """A line for Google Cloud's log agent."""
+    now = datetime.now().astimezone().isoformat()
+    fields = _json_fields(path, size_bytes, request_id, duration_ms)
+    return f'{{"timestamp": "{now}", "severity": "INFO", "message": {fields}'
+
+
+def plain_hit(path: str, size_bytes: int, request_id: str, duration_ms: float) -> str:
+    """A line for people."""
+    return (
+        f"INFO[{_clock()}]: incoming request\tbytes={size_bytes} cache=hit duration_ms={duration_ms} "
+        f"http-method=GET http-path={path} http-status=200 request-id={request_id} \n"
+    )
+
+
+def _json_fields(path: str, size_bytes: int, request_id: str, duration_ms: float) -> str:
+    return (
+        f'"incoming request", "http-method": "GET", "http-path": {quoted(path)}, "http-status": "200", '
+        f'"request-id": {quoted(request_id)}, "duration_ms": {duration_ms}, "bytes": {size_bytes}, "cache": "hit"}}\n'
+    )
