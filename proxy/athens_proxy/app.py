@@ -76,10 +76,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
     metrics = Metrics()
     async with AsyncExitStack() as closing:
         policy = await closing.enter_async_context(_policy(config, metrics))
-        opened = await open_storage(config, environ)
-        scratch = _scratch_root(config, opened)
-        storage = audited(config, opened, scratch)
-        closing.push_async_callback(storage.close)
+        storage, scratch = await closing.enter_async_context(_store(config, environ))
         owners = await closing.enter_async_context(announced(config, storage, on_others=metrics.other_owners))
         session = await closing.enter_async_context(open_upstream_session())
         outside = await closing.enter_async_context(open_outside(config, environ, session, storage, scratch))
@@ -116,6 +113,18 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
             store=owners.describe,
         )
         yield _hot_path(config, policy, metrics, _gate(config, services, metrics, scratch))
+
+
+@asynccontextmanager
+async def _store(config: Config, environ: Mapping[str, str]) -> AsyncIterator[tuple[Storage, Path]]:
+    """The store, and the folder where fetches put their files."""
+    opened = await open_storage(config, environ)
+    try:
+        scratch = _scratch_root(config, opened)
+        async with audited(config, opened, scratch) as storage:
+            yield storage, scratch
+    finally:
+        await opened.close()
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from athens_proxy.config.effective import shown
 from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart, StorageError
 from athens_proxy.remotes import REMOTE_TYPES, open_remote_storage
+from athens_proxy.storage.audited import AuditedStorage
 from athens_proxy.storage.disk import open_disk_storage
 from athens_proxy.storage.memory import MemoryStorage
 from athens_proxy.storage.owner import StoreOwners
@@ -51,6 +52,25 @@ async def open_storage(config: Config, environ: Mapping[str, str]) -> Storage:
         raise CannotStart(f"{config.origins['Storage.Disk.RootPath'].name}: {error}") from error
     _LOG.info("disk storage", extra={"root": str(root.absolute())})
     return storage
+
+
+@asynccontextmanager
+async def audited(config: Config, storage: Storage, scratch: Path) -> AsyncIterator[Storage]:
+    """The same store; a remote one notices zips that were damaged where they lie, as a disk store does by itself.
+
+    Args:
+        config: every setting.
+        storage: the opened store; the caller closes it.
+        scratch: a folder for temporary copies.
+    """
+    if config.storage.type not in (*BUCKET_TYPES, *REMOTE_TYPES):
+        yield storage
+        return
+    watched = AuditedStorage(storage, sums=Sums(checked_zip_h1, mod_hash1), scratch=scratch)
+    try:
+        yield watched
+    finally:
+        await watched.end_audits()
 
 
 @asynccontextmanager

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import os
-import uuid
 from pathlib import Path
-from typing import NoReturn
 
 from athens_policy import semver
 from athens_proxy.errors import ModuleNotFound, StorageError
@@ -21,11 +18,11 @@ from athens_proxy.modules.names import canonical_version
 from athens_proxy.storage import layout
 from athens_proxy.storage.disk_catalog import catalog_page
 from athens_proxy.storage.disk_save import DiskSaver, storage_errors
-from athens_proxy.storage.disk_zip import DiskZip, is_whole
+from athens_proxy.storage.disk_sound import SoundFiles
+from athens_proxy.storage.disk_zip import DiskZip
 from athens_proxy.storage.storage import CatalogPage, FetchedModule
 from athens_proxy.storage.sums import Sums
 
-_LOG = logging.getLogger(__name__)
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
 
 
@@ -40,6 +37,7 @@ class DiskStorage:
     def __init__(self, root: Path, *, sums: Sums) -> None:
         self._root = root
         self._saver = DiskSaver(root, sums)
+        self._sound = SoundFiles(root, sums)
 
     @property
     def scratch(self) -> Path:
@@ -48,12 +46,18 @@ class DiskStorage:
 
     async def info(self, wanted: ModuleVersion) -> bytes:
         """The `.info` file; see `Storage.info`."""
-        return self._read(wanted, layout.info_file(self._root, wanted))
+        data = self._read(wanted, layout.info_file(self._root, wanted))
+        if not data:  # left by a crash of Athens, which writes in place
+            raise _not_stored(wanted)
+        return data
 
     async def mod(self, wanted: ModuleVersion) -> bytes:
         """The `.mod` file; see `Storage.mod`."""
         self._require_committed(wanted)
-        return self._read(wanted, layout.version_dir(self._root, wanted) / layout.MOD_NAME)
+        path = layout.version_dir(self._root, wanted) / layout.MOD_NAME
+        data = self._read(wanted, path)
+        self._sound.require_mod(wanted, path, data)
+        return data
 
     async def open_zip(self, wanted: ModuleVersion) -> DiskZip:
         """The zip, opened; see `Storage.open_zip`."""
@@ -63,10 +67,11 @@ class DiskStorage:
             descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
             raise _read_error(wanted, error) from error
-        size_bytes = os.fstat(descriptor).st_size
-        if not is_whole(descriptor, size_bytes):
+        try:
+            size_bytes = await self._sound.require_zip(wanted, path, descriptor)
+        except BaseException:
             os.close(descriptor)
-            self._set_aside(wanted, path)
+            raise
         return DiskZip(descriptor, size_bytes=size_bytes, name=str(wanted))
 
     async def versions(self, path: ModulePath) -> list[str]:
@@ -77,7 +82,7 @@ class DiskStorage:
 
     async def save(self, fetched: FetchedModule) -> None:
         """Commit a version; see `Storage.save`."""
-        await asyncio.to_thread(self._saver.save, fetched)
+        await asyncio.to_thread(self._saver.save, fetched, on_zip=self._sound.saved)
 
     async def delete(self, wanted: ModuleVersion) -> None:
         """Remove a version, its `.info` first; see `Storage.delete`."""
@@ -115,19 +120,13 @@ class DiskStorage:
         except OSError as error:
             raise _read_error(wanted, error) from error
 
-    def _set_aside(self, wanted: ModuleVersion, path: Path) -> NoReturn:
-        """Take a zip that is cut off out of the store: it counts as evicted and is fetched again under its `h1:`."""
-        aside = self._saver.tmp / f"damaged-{uuid.uuid4().hex}.zip"
-        with storage_errors(f"set the damaged zip of {wanted} aside"):
-            path.rename(aside)
-        _LOG.warning("the stored zip of %s is damaged; it was moved to %s and will be fetched again", wanted, aside)
-        raise ModuleNotFound(f"not found: the stored zip of {wanted} was damaged")
-
     def _require_committed(self, wanted: ModuleVersion) -> None:
         try:
-            layout.info_file(self._root, wanted).stat()
+            is_committed = layout.is_commit_mark(layout.info_file(self._root, wanted))
         except OSError as error:
             raise _read_error(wanted, error) from error
+        if not is_committed:
+            raise _not_stored(wanted)
 
     def _committed_names(self, path: ModulePath) -> list[str]:
         folder = layout.module_dir(self._root, path)
@@ -138,7 +137,7 @@ class DiskStorage:
             if error.errno in _ABSENT:
                 return []
             raise
-        return [name for name in names if (folder / name / f"{name}.info").is_file()]
+        return [name for name in names if layout.is_commit_mark(folder / name / f"{name}.info")]
 
     def _delete(self, wanted: ModuleVersion) -> None:
         folder = layout.version_dir(self._root, wanted)
@@ -153,9 +152,13 @@ class DiskStorage:
                 raise
 
 
+def _not_stored(what: object) -> ModuleNotFound:
+    return ModuleNotFound(f"not found: {what} is not stored")
+
+
 def _read_error(what: object, error: OSError) -> ModuleNotFound | StorageError:
     if error.errno in _ABSENT:
-        return ModuleNotFound(f"not found: {what} is not stored")
+        return _not_stored(what)
     return StorageError(f"read {what} from disk: {error.strerror}")
 
 

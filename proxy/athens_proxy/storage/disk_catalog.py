@@ -68,7 +68,7 @@ def _below(path: str, key: EntryKey, after: EntryKey, folder: _Folder) -> Iterat
         here, there = (*key, name), f"{path}/{name}"
         inner = _Folder.read(there)
         is_on_the_way = bool(after) and name == first
-        if not is_on_the_way and f"{name}.info" in inner.files:
+        if not is_on_the_way and f"{name}.info" in inner.files and layout.is_commit_mark(Path(there, f"{name}.info")):
             yield here
         if inner.folders:
             yield from _below(there, here, after[1:] if is_on_the_way else (), inner)

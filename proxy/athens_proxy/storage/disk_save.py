@@ -13,16 +13,19 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from athens_proxy.errors import ChecksumMismatch, InvalidModuleZip, StorageError, StorageFull
+from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage import layout
 from athens_proxy.storage.storage import LEFTOVER_AGE_S, FetchedModule
 from athens_proxy.storage.sums import Sums
+from athens_proxy.storage.zip_damage import recorded_sums
 
 COPY_BYTES = 1024 * 1024
+OnZip = Callable[[ModuleVersion, Path], None]
 
 
 @contextmanager
@@ -63,8 +66,12 @@ class DiskSaver:
         """For temporary files that shall be moved into the store without copying; swept at the next start."""
         return self._tmp
 
-    def save(self, fetched: FetchedModule) -> None:
+    def save(self, fetched: FetchedModule, *, on_zip: OnZip) -> None:
         """Commit a version; a stored one is completed if files are missing, and never changed otherwise.
+
+        Args:
+            fetched: the version.
+            on_zip: told of the file of a zip that was put into the store.
 
         Raises:
             ChecksumMismatch: other bytes are stored.
@@ -76,7 +83,7 @@ class DiskSaver:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                self._commit(fetched, folder, descriptor)
+                self._commit(fetched, folder, descriptor, on_zip)
             finally:
                 os.close(descriptor)
 
@@ -93,10 +100,11 @@ class DiskSaver:
         with storage_errors(f"write to {self._root}"), self._staged(b""):
             pass
 
-    def _commit(self, fetched: FetchedModule, folder: Path, descriptor: int) -> None:
+    def _commit(self, fetched: FetchedModule, folder: Path, descriptor: int, on_zip: OnZip) -> None:
         mod, zip_file = folder / layout.MOD_NAME, folder / layout.ZIP_NAME
         info = folder / f"{fetched.wanted.version}.info"
-        if info.exists():
+        is_committed = layout.is_commit_mark(info)
+        if is_committed:
             self._refuse_other_bytes(fetched, mod, zip_file)
             if mod.exists() and zip_file.exists():
                 return
@@ -105,30 +113,34 @@ class DiskSaver:
             staged_zip.rename(zip_file)
             staged_mod.rename(mod)
             os.fsync(descriptor)
-        if not info.exists():
+        on_zip(fetched.wanted, zip_file)
+        if not is_committed:
             with self._staged(fetched.info) as staged_info:
                 staged_info.rename(info)
             os.fsync(descriptor)
 
     def _refuse_other_bytes(self, fetched: FetchedModule, mod: Path, zip_file: Path) -> None:
-        if mod.exists() and mod.read_bytes() != fetched.mod:
-            self._mismatch(fetched, "go.mod", fetched.mod_h1, self._sums.of_mod(mod.read_bytes()))
-        stored = self._stored_zip_h1(fetched, zip_file)
+        zip_h1, mod_h1 = self._recorded(fetched)
+        if mod.exists():
+            mod_h1 = self._sums.of_mod(mod.read_bytes())
+        if mod_h1 and mod_h1 != fetched.mod_h1:
+            self._mismatch(fetched, "go.mod", fetched.mod_h1, mod_h1)
+        stored = self._stored_zip_h1(fetched, zip_file) if zip_file.exists() else zip_h1
         if stored and stored != fetched.zip_h1:
             self._mismatch(fetched, "zip", fetched.zip_h1, stored)
 
     def _stored_zip_h1(self, fetched: FetchedModule, zip_file: Path) -> str:
-        """The sum that the zip must keep: of the file, of a file that was evicted, or "" if nobody knows."""
-        if zip_file.exists():
-            if _same_bytes(zip_file, fetched.zip_path):
-                return fetched.zip_h1
-            try:
-                return self._sums.of_zip(zip_file, fetched.wanted)
-            except InvalidModuleZip:
-                return "no valid content"
+        if _same_bytes(zip_file, fetched.zip_path):
+            return fetched.zip_h1
+        try:
+            return self._sums.of_zip(zip_file, fetched.wanted)
+        except InvalidModuleZip:
+            return "no valid content"
+
+    def _recorded(self, fetched: FetchedModule) -> tuple[str, str]:
+        """The sums that zip and go.mod must keep when they are fetched again; "" if nobody knows."""
         record = self._root / layout.RECORDS_DIR / layout.h1_record(fetched.wanted)
-        lines = record.read_text().splitlines() if record.exists() else []
-        return lines[0] if lines and lines[0].startswith("h1:") else ""
+        return recorded_sums(record.read_bytes() if record.exists() else b"")
 
     def _mismatch(self, fetched: FetchedModule, what: str, got: str, stored: str) -> None:
         raise ChecksumMismatch(

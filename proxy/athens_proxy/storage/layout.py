@@ -1,4 +1,4 @@
-"""Athens' disk layout, byte for byte, and where our own records lie beside it; pure.
+"""Athens' disk layout, byte for byte, and where our own records lie beside it.
 
 `<root>/<module, not escaped>/<version>/{go.mod,source.zip,<version>.info}`, records under `<root>/.athens/`. No module
 path begins with a dot, so no module can lie there.
@@ -36,6 +36,18 @@ def info_file(root: Path, wanted: ModuleVersion) -> Path:
     return version_dir(root, wanted) / f"{wanted.version}.info"
 
 
+def is_commit_mark(info: Path) -> bool:
+    """Whether this `.info` commits a version: Athens writes in place, so that a crash can leave an empty one.
+
+    Raises:
+        OSError: the disk fails.
+    """
+    try:
+        return info.stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def record_parts(name: str) -> Sequence[str]:
     """The path elements of a record's name.
 
@@ -51,6 +63,11 @@ def record_parts(name: str) -> Sequence[str]:
 def h1_record(wanted: ModuleVersion) -> str:
     """The name of the record that keeps a version's `h1:` sums: zip and go.mod, one a line."""
     return f"h1/{wanted.path.escaped}/@v/{wanted.escaped_version}"
+
+
+def damaged_file(wanted: ModuleVersion, name: str, mark: str) -> str:
+    """Where below the records a damaged file of a version is kept; `mark` tells several of them apart."""
+    return f"damaged/{wanted.path.escaped}/@v/{wanted.escaped_version}.{mark}.{name}"
 
 
 def entry_key(wanted: ModuleVersion) -> EntryKey:

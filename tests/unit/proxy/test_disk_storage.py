@@ -302,3 +302,102 @@ async def _whole_versions(root: Path) -> list[str]:
         assert await storage.info(module.wanted) == module.info
         assert await stored_zip(storage, module.wanted) == module.zip
     return versions
+
+
+def flip(path: Path, at: int) -> None:
+    """Change one bit of a stored file, as a failing disk does: size and times stay."""
+    times, data = path.stat(), bytearray(path.read_bytes())
+    data[at] ^= 0x10
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.mark.parametrize("by_athens", [False, True], ids=["ours", "of Athens"])
+async def test_a_zip_with_a_flipped_bit_is_never_served_kept_aside_and_fetched_again(
+    storage: DiskStorage, root: Path, tmp_path: Path, by_athens: bool
+) -> None:
+    module = SampleModule(files={"noise.bin": bytes(i * i % 251 for i in range(100_000))})
+    await storage.save(module.fetched(tmp_path))
+    if by_athens:
+        (root / ".athens/h1/example.com/m/@v/v1.0.0").unlink()
+    assert await stored_zip(storage, module.wanted) == module.zip
+    stored = root / "example.com/m/v1.0.0/source.zip"
+    flip(stored, len(module.zip) // 2)
+    damaged = stored.read_bytes()
+
+    for reader in (storage, open_disk_storage(root, sums=SUMS, create=False)):
+        with pytest.raises(ModuleNotFound, match=r"source.zip of example.com/m@v1.0.0|not stored"):
+            await reader.open_zip(module.wanted)
+    (aside,) = (root / ".athens/damaged/example.com/m/@v").iterdir()
+    assert aside.read_bytes() == damaged
+    await storage.save(module.fetched(tmp_path))
+
+    assert await stored_zip(storage, module.wanted) == module.zip
+
+
+async def test_a_damaged_go_mod_is_kept_aside_and_comes_back_only_under_its_sum(
+    storage: DiskStorage, root: Path, tmp_path: Path
+) -> None:
+    await storage.save(M.fetched(tmp_path))
+    flip(root / "example.com/m/v1.0.0/go.mod", 3)
+
+    with pytest.raises(ModuleNotFound, match=r"go.mod of example.com/m@v1.0.0 was damaged"):
+        await storage.mod(M.wanted)
+    with pytest.raises(ChecksumMismatch):
+        await storage.save(SampleModule(go_mod=b"module example.com/m\n\ngo 1.22\n").fetched(tmp_path))
+    await storage.save(M.fetched(tmp_path))
+
+    assert await storage.mod(M.wanted) == M.mod
+    assert [path.name[-6:] for path in (root / ".athens/damaged/example.com/m/@v").iterdir()] == ["go.mod"]
+
+
+async def test_many_readers_of_a_damaged_zip_set_it_aside_once(
+    storage: DiskStorage, root: Path, tmp_path: Path
+) -> None:
+    await storage.save(M.fetched(tmp_path))
+    flip(root / "example.com/m/v1.0.0/source.zip", 60)
+
+    answers = await asyncio.gather(*(storage.open_zip(M.wanted) for _ in range(20)), return_exceptions=True)
+
+    assert {type(answer) for answer in answers} == {ModuleNotFound}
+    assert len(list((root / ".athens/damaged/example.com/m/@v").iterdir())) == 1
+
+
+async def test_a_zip_is_read_whole_once_and_again_when_its_file_is_another(root: Path, tmp_path: Path) -> None:
+    summed: list[Path] = []
+
+    def of_zip(path: Path, wanted: ModuleVersion) -> str:
+        summed.append(path)
+        return checked_zip_h1(path, wanted)
+
+    sums = Sums(of_zip, mod_hash1)
+    saver = open_disk_storage(root, sums=sums, create=True)
+    await saver.save(M.fetched(tmp_path))
+    for _ in range(3):
+        await stored_zip(saver, M.wanted)
+    assert summed == []
+
+    reader = open_disk_storage(root, sums=sums, create=False)
+    for _ in range(3):
+        await stored_zip(reader, M.wanted)
+    assert len(summed) == 1
+    os.utime(root / "example.com/m/v1.0.0/source.zip")
+    await stored_zip(reader, M.wanted)
+    assert len(summed) == 2
+
+
+async def test_an_empty_info_is_no_commit_mark_and_the_version_is_completed(
+    storage: DiskStorage, root: Path, tmp_path: Path
+) -> None:
+    """Athens writes in place: a machine that loses power leaves a name without content."""
+    await storage.save(M.fetched(tmp_path))
+    (root / "example.com/m/v1.0.0/v1.0.0.info").write_bytes(b"")
+    for ask in (storage.info, storage.mod, storage.open_zip):
+        with pytest.raises(ModuleNotFound):
+            await ask(M.wanted)
+    assert await storage.versions(M.wanted.path) == []
+    assert (await storage.catalog(token="", limit=5)).entries == ()
+
+    await storage.save(M.fetched(tmp_path))
+
+    assert await storage.info(M.wanted) == M.info

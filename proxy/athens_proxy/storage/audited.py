@@ -1,0 +1,174 @@
+"""A remote store whose zips are read once beside their readers, to notice what its service did not.
+
+A bucket or a database checks what it keeps, and reading a zip twice before the first byte is sent would make every
+first reader wait. So the first time that this process opens a zip, and once a day while it is read, a copy of it is
+compared with its `h1:` sum in the background, one at a time. A damaged zip counts as evicted from then on: it is
+fetched again, and replaced only by bytes of the same sum. Until the comparison ends it is served as it is; the go
+command compares it with its own sums meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, ProxyError
+from athens_proxy.modules import ModulePath, ModuleVersion
+from athens_proxy.storage import layout
+from athens_proxy.storage.storage import CatalogPage, FetchedModule, Storage, StoredZip
+from athens_proxy.storage.sums import Sums
+from athens_proxy.storage.zip_damage import recorded_sums, zip_damage
+
+AUDIT_EVERY_S: Final = 24 * 3600.0
+_MAX_KNOWN: Final = 100_000
+_MAX_WAITING: Final = 256
+_LOG = logging.getLogger(__name__)
+
+
+class AuditedStorage:
+    """A `Storage` around another one.
+
+    Args:
+        inner: the remote store; closed with this one.
+        sums: how stored files are compared with what was saved.
+        scratch: a folder for the copies.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self, inner: Storage, *, sums: Sums, scratch: Path, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._inner = inner
+        self._sums = sums
+        self._scratch = scratch
+        self._clock = clock
+        self._audited_at: dict[ModuleVersion, float] = {}
+        self._damaged: dict[ModuleVersion, str] = {}
+        self._audits: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+
+    async def info(self, wanted: ModuleVersion) -> bytes:
+        """The `.info` file; see `Storage.info`."""
+        return await self._inner.info(wanted)
+
+    async def mod(self, wanted: ModuleVersion) -> bytes:
+        """The `.mod` file; see `Storage.mod`."""
+        return await self._inner.mod(wanted)
+
+    async def open_zip(self, wanted: ModuleVersion) -> StoredZip:
+        """The zip, opened; one that was found damaged counts as evicted; see `Storage.open_zip`."""
+        if reason := self._damaged.get(wanted):
+            raise ModuleNotFound(f"not found: the stored zip of {wanted} is damaged: {reason}")
+        stored = await self._inner.open_zip(wanted)
+        if self._is_due(wanted):
+            self._audit_later(wanted)
+        return stored
+
+    async def versions(self, path: ModulePath) -> list[str]:
+        """Canonical versions in semver order; see `Storage.versions`."""
+        return await self._inner.versions(path)
+
+    async def save(self, fetched: FetchedModule) -> None:
+        """Commit a version; a damaged one is replaced by what has its sum; see `Storage.save`."""
+        if fetched.wanted in self._damaged:
+            await self._make_room(fetched)
+        await self._inner.save(fetched)
+        self._damaged.pop(fetched.wanted, None)
+        self._note(fetched.wanted)
+
+    async def delete(self, wanted: ModuleVersion) -> None:
+        """Remove a version; see `Storage.delete`."""
+        await self._inner.delete(wanted)
+        self._damaged.pop(wanted, None)
+
+    async def catalog(self, *, token: str, limit: int) -> CatalogPage:
+        """One page of what is stored; see `Storage.catalog`."""
+        return await self._inner.catalog(token=token, limit=limit)
+
+    async def read_record(self, name: str) -> bytes:
+        """One of our own records; see `Storage.read_record`."""
+        return await self._inner.read_record(name)
+
+    async def write_record(self, name: str, data: bytes) -> None:
+        """Replace one of our own records; see `Storage.write_record`."""
+        await self._inner.write_record(name, data)
+
+    async def check(self) -> None:
+        """Succeed when the store can serve; see `Storage.check`."""
+        await self._inner.check()
+
+    async def close(self) -> None:
+        """End the comparisons and release the store."""
+        await self.end_audits()
+        await self._inner.close()
+
+    async def end_audits(self) -> None:
+        """End the comparisons, so that the store can be closed by whoever opened it."""
+        for audit in self._audits:
+            audit.cancel()
+        await asyncio.gather(*self._audits, return_exceptions=True)
+
+    async def audits_done(self) -> None:
+        """Return once nothing is being compared."""
+        await asyncio.gather(*self._audits)
+
+    def _is_due(self, wanted: ModuleVersion) -> bool:
+        last = self._audited_at.get(wanted)
+        return (last is None or self._clock() - last >= AUDIT_EVERY_S) and len(self._audits) < _MAX_WAITING
+
+    def _note(self, wanted: ModuleVersion) -> None:
+        if len(self._audited_at) >= _MAX_KNOWN:
+            del self._audited_at[next(iter(self._audited_at))]
+        self._audited_at[wanted] = self._clock()
+
+    def _audit_later(self, wanted: ModuleVersion) -> None:
+        self._note(wanted)
+        audit = asyncio.create_task(self._audit(wanted), name=f"audit {wanted}")
+        self._audits.add(audit)
+        audit.add_done_callback(self._audits.discard)
+
+    async def _audit(self, wanted: ModuleVersion) -> None:
+        async with self._turn:
+            try:
+                reason = await self._damage(wanted)
+            except (ProxyError, OSError) as error:
+                self._audited_at.pop(wanted, None)  # with the next read
+                _LOG.info("the stored zip of %s could not be compared with its sum: %s", wanted, error)
+                return
+        if reason:
+            self._damaged[wanted] = reason
+            _LOG.warning("the stored zip of %s is damaged: %s; it will be fetched again", wanted, reason)
+
+    async def _damage(self, wanted: ModuleVersion) -> str:
+        recorded = await self._recorded_h1(wanted)
+        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="audit-") as folder:
+            copy = Path(folder) / "stored.zip"
+            with copy.open("xb") as file:
+                async with await self._inner.open_zip(wanted) as stored:
+                    async for chunk in stored.chunks():
+                        await asyncio.to_thread(file.write, chunk)
+            return await asyncio.to_thread(zip_damage, copy, wanted, recorded_h1=recorded, sums=self._sums)
+
+    async def _make_room(self, fetched: FetchedModule) -> None:
+        """Remove the damaged version, now that its own bytes are at hand again."""
+        recorded = await self._recorded_h1(fetched.wanted)
+        if recorded and recorded != fetched.zip_h1:
+            raise ChecksumMismatch(
+                f"{fetched.wanted}: checksum mismatch: the fetched zip has {fetched.zip_h1}, the stored one {recorded}"
+                " and is damaged; the stored one is kept: delete it if the fetched one is right"
+            )
+        try:
+            await self._inner.delete(fetched.wanted)
+        except ModuleNotFound:  # another replica has replaced it already
+            return
+
+    async def _recorded_h1(self, wanted: ModuleVersion) -> str:
+        try:
+            return recorded_sums(await self._inner.read_record(layout.h1_record(wanted)))[0]
+        except ModuleNotFound:
+            return ""

@@ -1,0 +1,135 @@
+"""Which files of a disk store are known to be what was saved, and where those go that are not.
+
+The whole zip is compared with its sum the first time that this process opens it, and again when the file has become
+another one: its inode, size or times differ. After that a request costs nothing but the `fstat` it needs anyway. A
+go.mod is small and compared at every read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import uuid
+from pathlib import Path
+from typing import Final
+
+from athens_proxy.errors import ModuleNotFound
+from athens_proxy.modules import ModuleVersion
+from athens_proxy.storage import layout
+from athens_proxy.storage.disk_save import storage_errors
+from athens_proxy.storage.disk_zip import is_whole
+from athens_proxy.storage.sums import Sums
+from athens_proxy.storage.zip_damage import recorded_sums, zip_damage
+
+_MAX_KNOWN: Final = 100_000
+_AT_ONCE: Final = 4
+_LOG = logging.getLogger(__name__)
+
+Identity = tuple[int, int, int, int]
+
+
+class SoundFiles:
+    """What this process knows about the files below a root.
+
+    Args:
+        root: the store's folder.
+        sums: how stored files are compared with what was saved.
+    """
+
+    def __init__(self, root: Path, sums: Sums) -> None:
+        self._root = root
+        self._sums = sums
+        self._zips: dict[ModuleVersion, Identity] = {}
+        self._mods: dict[ModuleVersion, str] = {}
+        self._reading = asyncio.Semaphore(_AT_ONCE)
+
+    async def require_zip(self, wanted: ModuleVersion, path: Path, descriptor: int) -> int:
+        """The size of an open zip that is sound.
+
+        Raises:
+            ModuleNotFound: it is damaged; it was set aside.
+            StorageError: the disk fails.
+        """
+        status = os.fstat(descriptor)
+        if self._zips.get(wanted) != _identity(status):
+            await self._judge_zip(wanted, path, descriptor, status)
+        return status.st_size
+
+    def saved(self, wanted: ModuleVersion, path: Path) -> None:
+        """Note that the zip in this file has just been saved, and so is sound."""
+        self._mods.pop(wanted, None)
+        with storage_errors(f"look at the zip of {wanted}"):
+            self._know(wanted, path.stat())
+
+    def require_mod(self, wanted: ModuleVersion, path: Path, data: bytes) -> None:
+        """Compare a go.mod with its sum; raises as `require_zip`."""
+        recorded = self._mods.get(wanted) or self._recorded(wanted)[1]
+        if not recorded:
+            return
+        if len(self._mods) >= _MAX_KNOWN:
+            self._mods.clear()
+        self._mods[wanted] = recorded
+        found = self._sums.of_mod(data)
+        if found != recorded:
+            self._set_aside(wanted, path, f"it has {found} where {recorded} was saved")
+            raise _damaged(wanted, path)
+
+    async def _judge_zip(self, wanted: ModuleVersion, path: Path, descriptor: int, status: os.stat_result) -> None:
+        async with self._reading:
+            if self._zips.get(wanted) == _identity(status):  # another request has judged it meanwhile
+                return
+            with storage_errors(f"read the zip of {wanted}"):
+                reason = await asyncio.to_thread(self._zip_damage, wanted, descriptor, status.st_size)
+                if reason and _is_still(path, status):
+                    self._set_aside(wanted, path, reason)
+        if reason:
+            raise _damaged(wanted, path)
+        self._know(wanted, status)
+
+    def _zip_damage(self, wanted: ModuleVersion, descriptor: int, size_bytes: int) -> str:
+        if not is_whole(descriptor, size_bytes):
+            return "it is cut off"
+        opened = Path(f"/proc/self/fd/{descriptor}")  # the very file that will be served, whatever its name holds now
+        return zip_damage(opened, wanted, recorded_h1=self._recorded(wanted)[0], sums=self._sums)
+
+    def _know(self, wanted: ModuleVersion, status: os.stat_result) -> None:
+        if len(self._zips) >= _MAX_KNOWN:
+            del self._zips[next(iter(self._zips))]
+        self._zips[wanted] = _identity(status)
+
+    def _recorded(self, wanted: ModuleVersion) -> tuple[str, str]:
+        try:
+            return recorded_sums((self._root / layout.RECORDS_DIR / layout.h1_record(wanted)).read_bytes())
+        except OSError:
+            return "", ""
+
+    def _set_aside(self, wanted: ModuleVersion, path: Path, reason: str) -> None:
+        """Take a damaged file out of the version, but not off the disk: it counts as evicted and is fetched again."""
+        aside = self._root / layout.RECORDS_DIR / layout.damaged_file(wanted, path.name, uuid.uuid4().hex[:8])
+        with storage_errors(f"set the damaged {path.name} of {wanted} aside"):
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(aside)
+        _LOG.warning(
+            "the stored %s of %s is damaged: %s; it was moved to %s and will be fetched again",
+            path.name,
+            wanted,
+            reason,
+            aside,
+        )
+
+
+def _damaged(wanted: ModuleVersion, path: Path) -> ModuleNotFound:
+    return ModuleNotFound(f"not found: the stored {path.name} of {wanted} was damaged")
+
+
+def _is_still(path: Path, judged: os.stat_result) -> bool:
+    """Whether the name still stands for the file that was judged: a save may have put a good one there."""
+    try:
+        return _identity(path.stat()) == _identity(judged)
+    except FileNotFoundError:
+        return False
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
