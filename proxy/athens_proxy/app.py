@@ -83,8 +83,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
 
         index = await open_index(config)
         closing.push_async_callback(index.close)
-        layers = _stasher(config, storage, index, outside.fetcher, metrics)
-        stasher = await closing.enter_async_context(layers)
+        stasher = await closing.enter_async_context(_stasher(config, storage, index, outside.fetcher, metrics))
         cached = CachedLister(
             outside.lister,
             at_most=config.upstream.protocol_workers,
@@ -94,8 +93,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
         background = BackgroundStash(stasher, workers=config.upstream.fetch_workers)
         closing.push_async_callback(partial(background.drain, within_s=DRAIN_S))
 
-        rules = Rules(policy, FirstSeen(storage))
-        sources = Sources(storage, stasher, lister, background, rules, early=outside.fetcher)
+        sources = Sources(storage, stasher, lister, background, Rules(policy, FirstSeen(storage)), outside.fetcher)
         guarded, admitted = partial(_guarded, sources, metrics), admission(config, environ, session)
         services = Services(
             modules=admitted(guarded(NetworkMode(config.upstream.network_mode))),
