@@ -38,6 +38,11 @@ class DiskZip:
         """Size of the whole zip."""
         return self._size_bytes
 
+    @property
+    def descriptor(self) -> int:
+        """The open file, for those who can send it without reading it."""
+        return self._descriptor
+
     async def chunks(self, *, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         """The bytes of a range in chunks of at most `CHUNK_BYTES`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 from athens_proxy.errors import (
     AccessDenied,
@@ -29,6 +31,7 @@ from athens_proxy.errors import (
     UpstreamTimeout,
 )
 from athens_proxy.storage.storage import StoredZip
+from athens_proxy.web.file_sending import is_file, send_file, takes_files
 
 STATUS: Final[Mapping[type[ProxyError], int]] = {
     ModuleNotFound: 404,
@@ -209,14 +212,29 @@ async def _streamed(
     request: web.BaseRequest, stored: StoredZip, part: _Part, headers: Mapping[str, str]
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=part.status, headers={**headers, **signature(request)})
-    await response.prepare(request)
+    writer = await response.prepare(request)
+    transport = request.transport
     try:
-        async for chunk in stored.chunks(offset=part.start, length=part.end - part.start):
-            await response.write(chunk)
+        if transport is not None and writer is not None and is_file(stored) and takes_files(transport):
+            await _head_sent(transport, writer)
+            await send_file(transport, stored.descriptor, offset=part.start, size_bytes=part.end - part.start)
+        else:
+            async for chunk in stored.chunks(offset=part.start, length=part.end - part.start):
+                await response.write(chunk)
     except StorageError:
         # The status is on its way: only a cut connection can still tell the client that this is not the zip.
-        if request.transport is not None:
-            request.transport.abort()
+        if transport is not None:
+            transport.abort()
         raise
     await response.write_eof()
     return response
+
+
+async def _head_sent(transport: asyncio.Transport, writer: AbstractStreamWriter) -> None:
+    """Return when nothing that was written waits in this process any more."""
+    transport.set_write_buffer_limits(high=0)
+    try:
+        writer.send_headers()
+        await writer.drain()
+    finally:
+        transport.set_write_buffer_limits()
