@@ -115,9 +115,11 @@ class WaitingBackground:
 
     def __init__(self) -> None:
         self.added: list[str] = []
+        self.is_full = False
 
-    def add(self, wanted: ModuleVersion, *, upstream: str = "") -> None:
+    def add(self, wanted: ModuleVersion, *, upstream: str = "") -> bool:
         self.added.append(str(wanted))
+        return not self.is_full
 
 
 def policy(text: str = "sync", *, download_url: str = "") -> EnforcedPolicy:

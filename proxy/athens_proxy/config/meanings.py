@@ -73,6 +73,9 @@ MEANINGS: Final[Mapping[str, str]] = {
     "GoBinary": "name or path of the go command, which fetches from origins (`direct`)",
     "GoBinaryEnvVars": "variables of the go command between `;`; its `GOPROXY` is the chain of upstreams",
     "GoGetDir": "existing folder for temporary files of fetches; empty: beside the store",
+    "MaxPendingFetches": (
+        "how many fetches, and as many lists and queries, may be under way or wait; the next is 503 with `Retry-After`"
+    ),
     "GoGetWorkers": "how many fetches from origins may run at once",
     "ProtocolWorkers": "how many lists and queries may be asked upstream at once",
     "Timeout": "seconds for a list or query at an origin",

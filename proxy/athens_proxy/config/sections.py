@@ -205,6 +205,7 @@ class UpstreamSection(Section):
     go_get_dir: Annotated[Text, Key("GoGetDir", "ATHENS_GOGET_DIR")] = ""
     fetch_workers: Annotated[Count, Key("GoGetWorkers", "ATHENS_GOGET_WORKERS", go_int)] = 10
     protocol_workers: Annotated[Count, Key("ProtocolWorkers", "ATHENS_PROTOCOL_WORKERS", go_int)] = 30
+    max_pending: Annotated[Count, Key("MaxPendingFetches", "ATHENS_MAX_PENDING_FETCHES", go_int)] = 10_000
     timeout_s: Annotated[Seconds, Key("Timeout", "ATHENS_TIMEOUT", go_int)] = 300
     stash_timeout_s: Annotated[Seconds, Key("StashTimeout", "ATHENS_STASH_TIMEOUT", go_int)] = 600
     network_mode: Annotated[

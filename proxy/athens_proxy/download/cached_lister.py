@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast
 
 from athens_proxy.errors import ModuleNotFound
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
-from athens_proxy.stash.flights import Flights
+from athens_proxy.stash.flights import MAX_FLIGHTS, Flights
 from athens_proxy.upstream.fetcher import VersionLister
 
 FRESH_S: Final = 60.0
@@ -42,15 +42,23 @@ class CachedLister:
     Args:
         inner: asks upstream.
         at_most: how many questions may be in flight upstream.
+        at_most_waiting: how many may be in flight or wait; more are refused.
         clock: seconds that only grow.
     """
 
-    def __init__(self, inner: VersionLister, *, at_most: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        inner: VersionLister,
+        *,
+        at_most: int,
+        at_most_waiting: int = MAX_FLIGHTS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._inner = inner
         self._clock = clock
         self._slots = asyncio.Semaphore(at_most)
         self._answers: OrderedDict[_Key, _Answer] = OrderedDict()
-        self._flights: Flights[_Key, Any] = Flights()
+        self._flights: Flights[_Key, Any] = Flights(at_most=at_most_waiting)
 
     async def versions(self, path: ModulePath, *, upstream: str = "") -> list[str]:
         """The list, at most `STALE_S` old; see `VersionLister.versions`."""

@@ -43,8 +43,8 @@ class Early(Protocol):
 class Background(Protocol):
     """Takes fetches that nobody waits for."""
 
-    def add(self, wanted: ModuleVersion, *, upstream: str = "") -> None:
-        """Queue a fetch; never blocks."""
+    def add(self, wanted: ModuleVersion, *, upstream: str = "") -> bool:
+        """Queue a fetch; never blocks. False when there is no room for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +161,9 @@ class StoredOrFetched:
                     return None
                 return await _first(stash, self._sources.early.small_files(wanted, upstream=decision.upstream))
             case FetchAsync():
-                self._fetch_later(wanted, decision.upstream)
-                raise NotServed(f"not found: {wanted} is being fetched in the background; try again later")
+                is_queued = self._fetch_later(wanted, decision.upstream)
+                what = "being fetched in the background" if is_queued else "not stored, and too many fetches wait"
+                raise NotServed(f"not found: {wanted} is {what}; try again later")
             case ModeNone(reason=why):
                 why = why or "the download mode does not fetch it"
                 raise NotServed(f"not found: {wanted} is not stored, and {why}")
@@ -175,9 +176,9 @@ class StoredOrFetched:
             case _ as never:
                 assert_never(never)
 
-    def _fetch_later(self, wanted: ModuleVersion, upstream: str) -> None:
+    def _fetch_later(self, wanted: ModuleVersion, upstream: str) -> bool:
         self._refuse_unaskable(wanted.path, f"{wanted} is not stored")
-        self._sources.background.add(wanted, upstream=upstream)
+        return self._sources.background.add(wanted, upstream=upstream)
 
     async def _upstream_versions(self, path: ModulePath) -> list[str] | ProxyError:
         try:

@@ -29,17 +29,18 @@ class BackgroundStash:
         self._waiting: set[tuple[ModuleVersion, str]] = set()
         self._workers = [asyncio.create_task(self._work(), name=f"background-stash-{n}") for n in range(workers)]
 
-    def add(self, wanted: ModuleVersion, *, upstream: str = "") -> None:
-        """Queue a version unless it waits already; never blocks."""
+    def add(self, wanted: ModuleVersion, *, upstream: str = "") -> bool:
+        """Queue a version unless it waits already; never blocks. False when the queue is full."""
         item = (wanted, upstream)
         if item in self._waiting:
-            return
+            return True
         try:
             self._queue.put_nowait(item)
         except asyncio.QueueFull:
             _LOG.warning("background fetch dropped: the queue is full", extra={"wanted": str(wanted)})
-            return
+            return False
         self._waiting.add(item)
+        return True
 
     async def drain(self, *, within_s: float) -> None:
         """Finish what is queued, for at most `within_s` seconds, then stop the workers."""

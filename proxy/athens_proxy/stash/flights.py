@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from contextlib import suppress
+from typing import Final, Generic, TypeVar
 
+from athens_proxy.errors import Overloaded
+
+MAX_FLIGHTS: Final = 10_000
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
@@ -13,19 +17,29 @@ T = TypeVar("T")
 class Flights(Generic[K, T]):
     """Running work by key.
 
-    A waiter that leaves does not cancel the work; a failure reaches everybody who waits and is then forgotten.
+    A waiter that leaves does not cancel the work; a failure reaches everybody who waits and is then forgotten. Since
+    work outlives those who asked for it, there is an end to how much of it is begun.
+
+    Args:
+        at_most: how much work may be in flight; whoever would begin more is refused.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_most: int = MAX_FLIGHTS) -> None:
+        self._at_most = at_most
         self._flights: dict[K, asyncio.Future[T]] = {}
 
     async def join(self, key: K, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of the work in flight for this key, started now if there is none."""
+        """The result of the work in flight for this key, started now if there is none.
+
+        Raises:
+            Overloaded: none is in flight for this key, and no more may be begun.
+        """
         return await asyncio.shield(self._flight(key, work))
 
     def begin(self, key: K, work: Callable[[], Awaitable[T]]) -> None:
-        """Start the work for this key unless it is in flight, without waiting for it."""
-        _ = self._flight(key, work)
+        """Start the work for this key unless it is in flight or no more may be begun, without waiting for it."""
+        with suppress(Overloaded):
+            self._flight(key, work)
 
     async def aclose(self) -> None:
         """Cancel what is in flight and wait until it has cleaned up."""
@@ -37,6 +51,11 @@ class Flights(Generic[K, T]):
     def _flight(self, key: K, work: Callable[[], Awaitable[T]]) -> asyncio.Future[T]:
         flight = self._flights.get(key)
         if flight is None:
+            if len(self._flights) >= self._at_most:
+                raise Overloaded(
+                    f"{self._at_most} questions to upstreams are under way or wait, and no more are taken;"
+                    " ask again in some seconds; MaxPendingFetches sets the limit"
+                )
             flight = asyncio.ensure_future(work())
             self._flights[key] = flight
             flight.add_done_callback(lambda done: self._landed(key, done))

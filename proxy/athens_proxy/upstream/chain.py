@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -23,6 +22,7 @@ from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import Show, show_nobody
 from athens_proxy.upstream.hops import ChainLink, DirectHop, Hop, OffHop, parse_chain
+from athens_proxy.upstream.transport import scratch_failure, scratch_folder
 
 _T = TypeVar("_T")
 # The go command knows these hosts: a repository of theirs has two elements after the host.
@@ -74,12 +74,15 @@ class UpstreamChain:
         self, wanted: ModuleVersion, *, upstream: str = "", show: Show = show_nobody
     ) -> AsyncIterator[FetchedModule]:
         """One version from the first hop that has it; its files vanish when the context ends; see `Fetcher.fetch`."""
-        scratch = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="athens-fetch-", dir=self._scratch_root))
+        scratch = await scratch_folder(self._scratch_root, "athens-fetch-")
         attempts = itertools.count()
 
         async def fetch_from(source: Source) -> FetchedModule:
             own = scratch / str(next(attempts))
-            own.mkdir()
+            try:
+                own.mkdir()
+            except OSError as error:
+                raise scratch_failure(error, own) from error
             return await source.fetch(wanted, own, show=show)
 
         try:

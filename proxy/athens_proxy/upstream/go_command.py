@@ -12,7 +12,6 @@ import asyncio
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from athens_proxy.upstream.go_environment import VCS_FOLDER, go_environment
 from athens_proxy.upstream.go_errors import classified
 from athens_proxy.upstream.goproxy import listable_versions
 from athens_proxy.upstream.process import Finished, run
-from athens_proxy.upstream.transport import scratch_failure
+from athens_proxy.upstream.transport import scratch_failure, scratch_folder
 from athens_proxy.upstream.vcs_cache import VcsCache
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 
@@ -110,7 +109,7 @@ class GoCommand:
     async def _list(self, wanted: ModuleVersion, *flags: str) -> dict[str, Any]:
         _refuse_unsafe(wanted)
         attempt = f"asking the origin of {wanted.path} for {wanted.version}"
-        work = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="athens-list-", dir=self._settings.scratch_root))
+        work = await scratch_folder(self._settings.scratch_root, "athens-list-")
         try:
             argv = ["list", "-m", *flags, "-json", "--", str(wanted)]
             done = await self._go(argv, work / "go", self._settings.list_timeout_s, attempt)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import tempfile
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -34,6 +36,18 @@ class ProxyTransport(Protocol):
         Raises:
             BadUpstreamAnswer: it is larger than `at_most_bytes`, or shorter than announced.
         """
+
+
+async def scratch_folder(root: Path, prefix: str) -> Path:
+    """A new folder for temporary files, which the caller removes.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    try:
+        return Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=prefix, dir=root))
+    except OSError as error:
+        raise scratch_failure(error, root / prefix) from error
 
 
 def scratch_failure(error: OSError, into: Path) -> StorageError:

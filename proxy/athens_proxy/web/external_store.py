@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import tempfile
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.errors import ChecksumMismatch, InvalidModuleZip, ModuleNotFound, StorageError, StorageFull
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.storage.storage import CHUNK_BYTES, FetchedModule, Storage
+from athens_proxy.upstream.transport import scratch_folder
 from athens_proxy.upstream.zipcheck import MAX_ZIP_BYTES, checked_zip_h1
 from athens_proxy.web.responses import JSON, TEXT, Responses
 
@@ -102,8 +103,11 @@ class ExternalStore:
             return self._responses.line(200, "written")
         wanted, extension = _version(*_split(rest))
         if (request.method, extension) == ("POST", "save"):
-            with tempfile.TemporaryDirectory(dir=self._scratch, prefix="upload-") as folder:
-                await self._storage.save(await self._uploaded(request, wanted, Path(folder) / "mod.zip"))
+            folder = await scratch_folder(self._scratch, "upload-")
+            try:
+                await self._storage.save(await self._uploaded(request, wanted, folder / "mod.zip"))
+            finally:
+                await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
             return self._responses.line(200, "saved")
         if (request.method, extension) == ("DELETE", "delete"):
             await self._storage.delete(wanted)

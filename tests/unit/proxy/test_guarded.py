@@ -146,6 +146,13 @@ async def test_async_modes_answer_not_yet_and_fetch_later(proxy: Proxy, upstream
     assert not upstream.asked
 
 
+async def test_an_async_mode_does_not_claim_to_fetch_what_its_queue_has_no_room_for(proxy: Proxy) -> None:
+    proxy.policy, proxy.background.is_full = policy("async"), True
+
+    with pytest.raises(NotServed, match="not stored, and too many fetches wait; try again later"):
+        await proxy.modules().mod(M.wanted)
+
+
 async def test_a_redirect_without_any_address_is_not_found(proxy: Proxy) -> None:
     proxy.policy = policy("redirect")
 

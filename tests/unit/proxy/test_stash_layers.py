@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from athens_proxy.errors import ModuleNotFound, StorageFull, UpstreamError
+from athens_proxy.errors import ModuleNotFound, Overloaded, StorageFull, UpstreamError
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.stash.background import BackgroundStash
 from athens_proxy.stash.fetch_and_save import FetchAndSave
@@ -113,6 +113,21 @@ async def test_closing_cancels_what_is_in_flight() -> None:
         await caller
 
 
+async def test_more_fetches_than_may_be_in_flight_are_refused_and_those_in_flight_are_joined() -> None:
+    slow = SlowStasher()
+    stasher = Singleflight(slow, flights=StashFlights(at_most=2))
+    callers = [asyncio.create_task(stasher.stash(version(number))) for number in (1, 2, 2)]
+    for _ in range(2):
+        await slow.entered.acquire()
+
+    with pytest.raises(Overloaded, match="ask again in some seconds"):
+        await stasher.stash(version(3))
+    slow.go_on.set()
+
+    assert await asyncio.gather(*callers) == [version(1), version(2), version(2)]
+    assert await stasher.stash(version(3)) == version(3)
+
+
 async def test_no_more_fetches_run_at_once_than_allowed() -> None:
     slow = SlowStasher()
     stasher = layered(partial(Limited, at_most=3), core=slow)
@@ -183,11 +198,11 @@ async def test_a_version_that_waits_already_is_not_queued_twice() -> None:
 async def test_a_full_queue_drops_instead_of_blocking(caplog: pytest.LogCaptureFixture) -> None:
     slow = SlowStasher()
     background = BackgroundStash(slow, workers=1, queue_length=2)
-    for number in range(5):
-        background.add(version(number))
+    taken = [background.add(version(number)) for number in range(5)]
     slow.go_on.set()
     await background.drain(within_s=10)
 
+    assert taken == [True, True, False, False, False]
     assert len(slow.calls) == 2
     assert "the queue is full" in caplog.text
 
