@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.athens_requests import Exchange
+from support.athens_exchange import Exchange
 from support.exchange import Answer
 
 TABLE = Path(__file__).parents[1] / "integration" / "conformance" / "athens_differences.toml"

@@ -7,11 +7,12 @@ setting the order matters: both proxies see the same requests in the same order 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import product
+from collections.abc import Iterator
+from itertools import chain, product
 from pathlib import Path
 
+from support.athens_admission import Admission, filtered, hooked
+from support.athens_exchange import STORED_ONLY, Exchange, files, lists
 from support.exchange import basic_auth
 from support.module_tree import ModuleTree, go_package, info_bytes, zip_bytes
 from support.proxy_process import Settings
@@ -19,7 +20,6 @@ from support.sample_modules import CHECK_V1_PSEUDO, PSEUDO, UNTAGGED_PSEUDO, Rep
 
 DOWN = "http://127.0.0.1:9"
 REDIRECT_BASE = "https://goproxy.example.com/base/"
-STORED_ONLY = ("v0.9.0", "v1.0.0", PSEUDO)
 NO_SUM = "github.com/private/*,github.com/exact/repo@v0.0.1,gitlab.example.com/*/*,corp.example.com/repo*"
 POLICY = """\
 mode = "none"
@@ -40,24 +40,7 @@ download "github.com/*/x" {
 """
 
 
-@dataclass(frozen=True)
-class Exchange:
-    """One request to both proxies, under the setting called `setting`."""
-
-    setting: str
-    target: str
-    method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """A readable test id, unique within a setting unless the request is repeated."""
-        credentials = " as " + self.headers.get("Authorization", "") if "Authorization" in self.headers else ""
-        span = " " + self.headers["Range"] if "Range" in self.headers else ""
-        return f"{self.setting} {self.method} {self.target}{credentials}{span}"
-
-
-def settings(tree: ModuleTree, repositories: Repositories) -> dict[str, Settings]:
+def settings(tree: ModuleTree, repositories: Repositories, admission: Admission) -> dict[str, Settings]:
     """How both proxies are configured under each setting name."""
     url = {"ATHENS_DOWNLOAD_URL": REDIRECT_BASE}
     nowhere = (tree.root / "nothing-is-here").as_uri()
@@ -92,6 +75,11 @@ def settings(tree: ModuleTree, repositories: Repositories) -> dict[str, Settings
         "auth": over(tree.url, BASIC_AUTH_USER="user", BASIC_AUTH_PASS="secret"),
         "no-sum": over(tree.url, ATHENS_GONOSUM_PATTERNS=NO_SUM, ATHENS_SUM_DBS="https://sums.example.com"),
         "no-sum-all": over(tree.url, ATHENS_GONOSUM_PATTERNS="*", ATHENS_SUM_DBS="https://sums.example.com"),
+        "filter-union": over(tree.url, **admission.filter("filter")),
+        "filter-all": over(tree.url, **admission.filter("filter-all")),
+        "filter-prefix": over(tree.url, **admission.filter("filter"), ATHENS_PATH_PREFIX="/pre/fix"),
+        "hook-union": over(tree.url, ATHENS_PROXY_VALIDATOR=admission.hook),
+        "hook-down": over(tree.url, ATHENS_PROXY_VALIDATOR=f"{DOWN}/hook"),
     }
 
 
@@ -112,7 +100,19 @@ def fill_store(setting: str, store: Path) -> None:
 
 def exchanges() -> tuple[Exchange, ...]:
     """Every request, in the order they are sent."""
-    return (*_sync(), *_malformed(), *_git(), *_modes(), *_network(), *_stored(), *_services(), *_sums())
+    asked = (
+        _sync(),
+        _malformed(),
+        _git(),
+        _modes(),
+        _network(),
+        _stored(),
+        _services(),
+        _sums(),
+        filtered(),
+        hooked(),
+    )
+    return tuple(chain.from_iterable(asked))
 
 
 MODULES = {
@@ -136,40 +136,29 @@ MODULES = {
     "example.com/nope": ("v1.0.0", "main"),
     "example.com": ("v1.0.0",),
 }
-FILES = (".info", ".mod", ".zip")
-
-
-def _files(setting: str, module: str, version: str, *methods: str) -> Iterator[Exchange]:
-    for suffix, method in product(FILES, methods or ("GET",)):
-        yield Exchange(setting, f"/{module}/@v/{version}{suffix}", method)
-
-
-def _lists(setting: str, module: str, *methods: str) -> Iterator[Exchange]:
-    for name, method in product(("@v/list", "@latest"), methods or ("GET",)):
-        yield Exchange(setting, f"/{module}/{name}", method)
 
 
 def _sync() -> Iterator[Exchange]:
     for module, versions in MODULES.items():
-        yield from _lists("sync", module, "GET", "HEAD", "POST")
+        yield from lists("sync", module, "GET", "HEAD", "POST")
         for version in versions:
-            yield from _files("sync", module, version, "GET", "HEAD")
+            yield from files("sync", module, version, "GET", "HEAD")
     for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
-        yield from _files("sync", "example.com/foo", "v1.0.0", method)
+        yield from files("sync", "example.com/foo", "v1.0.0", method)
         yield Exchange("sync", "/example.com/foo/@v/list", method)
     for span in ("bytes=0-9", "bytes=9999999999-"):
         yield Exchange("sync", "/example.com/foo/@v/v1.0.0.zip", headers={"Range": span})
     yield Exchange("sync", "/example.com/foo/@v/list?go-get=1")
     yield Exchange("sync", "/example.com/foo/@v/v1.0.0.info?x=y")
     for module in ("example.com/foo", "example.com/!upper", "example.com/pseudo", "example.com/nope"):
-        yield from _lists("memory", module)
+        yield from lists("memory", module)
     for module, version in (
         ("example.com/foo", "v1.0.0"),
         ("example.com/!upper", "v1.0.0"),
         ("example.com/inc", "v2.0.0+incompatible"),
     ):
-        yield from _files("memory", module, version)
-        yield from _files("memory", module, version)
+        yield from files("memory", module, version)
+        yield from files("memory", module, version)
     yield Exchange("memory", "/catalog")
 
 
@@ -180,10 +169,10 @@ def _malformed() -> Iterator[Exchange]:
         "x.y/aux.foo", "x.y/%C3%A9", "example.com/a%20b", "example.com/%2521upper",
     )  # fmt: skip
     for module in modules:
-        yield from _lists("sync", module)
-        yield from _files("sync", module, "v1.0.0")
+        yield from lists("sync", module)
+        yield from files("sync", module, "v1.0.0")
     for version in ("!!v1.0.0", "V1.0.0", "v1.0.0!", "feature/x", "feature%2Fx", "a%20b", "..", "%2A", "-x", "--x=y"):
-        yield from _files("sync", "example.com/foo", version)
+        yield from files("sync", "example.com/foo", version)
     for target in (
         "//example.com/foo/@v/list", "/example.com//foo/@v/list", "/example.com/a/../foo/@v/list",
         "/example.com/./foo/@v/list", "/example.com/a/%2e%2e/foo/@v/list", "/example.com%2Ffoo/@v/list",
@@ -207,9 +196,9 @@ def _git() -> Iterator[Exchange]:
         "empty": ("v1.0.0", "main"),
     }
     for module, wanted in versions.items():
-        yield from _lists("git", f"github.com/acme/{module}")
+        yield from lists("git", f"github.com/acme/{module}")
         for version in wanted:
-            yield from _files("git", f"github.com/acme/{module}", version)
+            yield from files("git", f"github.com/acme/{module}", version)
 
 
 def _modes() -> Iterator[Exchange]:
@@ -224,11 +213,11 @@ def _modes() -> Iterator[Exchange]:
             # A fetch in the background makes a second request for the same version a matter of time.
             in_background = setting.startswith("async") or (setting, module) == ("policy", "example.com/m")
             if not in_background:
-                yield from _files(setting, module, version)
+                yield from files(setting, module, version)
             else:
                 yield Exchange(setting, f"/{module}/@v/{version}.info")
-        yield from _lists(setting, "example.com/foo")
-        yield from _lists(setting, "example.com/nope")
+        yield from lists(setting, "example.com/foo")
+        yield from lists(setting, "example.com/nope")
     yield Exchange("redirect", "/example.com/inc/@v/v2.0.0+incompatible.info")
     yield Exchange("redirect", "/example.com/foo/@v/v1.1.0.info?x=y")
     yield Exchange("redirect", "/example.com/foo/@v/v1.1.0.zip", "HEAD")
@@ -242,20 +231,20 @@ def _network() -> Iterator[Exchange]:
             ("example.com/pseudo", "master"),
             ("example.com/nope", "v1.0.0"),
         ):
-            yield from _lists(setting, module)
-            yield from _files(setting, module, version)
-            yield from _lists(setting, module)
+            yield from lists(setting, module)
+            yield from files(setting, module, version)
+            yield from lists(setting, module)
 
 
 def _stored() -> Iterator[Exchange]:
     kinds = ("offline", "fallback", "strict", "none", "redirect", "strict-down", "fallback-down", "notfound-down")
     for setting in (*(f"{kind}-stored" for kind in kinds), "strict-union"):
         for module in ("example.com/foo", "example.com/!upper"):
-            yield from _lists(setting, module)
+            yield from lists(setting, module)
         for version in ("v0.9.0", "v1.0.0", PSEUDO):
-            yield from _files(setting, "example.com/foo", version)
-        yield from _files(setting, "example.com/!upper", "v1.0.0")
-        yield from _files(setting, "example.com/foo", "v1.9.9")
+            yield from files(setting, "example.com/foo", version)
+        yield from files(setting, "example.com/!upper", "v1.0.0")
+        yield from files(setting, "example.com/foo", "v1.9.9")
         yield from (
             Exchange(setting, f"/catalog{query}") for query in ("", "?pagesize=2", "?pagesize=0", "?pagesize=x")
         )
@@ -268,10 +257,10 @@ def _services() -> Iterator[Exchange]:
         yield Exchange("prefix", f"/pre/fix{target}", method)
         yield Exchange("sync", target, method)
     for module in ("example.com/foo", "pre/fix/example.com/foo"):
-        yield from _lists("prefix", module)
-        yield from _files("prefix", module, "v1.0.0")
-    yield from _files("prefix-redirect", "pre/fix/example.com/foo", "v1.0.0")
-    yield from _files("prefix-redirect", "pre/fix/example.com/!upper", "v1.0.0")
+        yield from lists("prefix", module)
+        yield from files("prefix", module, "v1.0.0")
+    yield from files("prefix-redirect", "pre/fix/example.com/foo", "v1.0.0")
+    yield from files("prefix-redirect", "pre/fix/example.com/!upper", "v1.0.0")
     for query in ("limit=0", "limit=-1", "limit=x", "since=x", "limit=1", "since=2020-01-02T03:04:05Z"):
         yield Exchange("memory", f"/index?{query}")
     right, wrong_user, wrong_password = basic_auth("user", "secret"), basic_auth("x", "secret"), basic_auth("user", "x")

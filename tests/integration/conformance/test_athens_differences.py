@@ -9,9 +9,11 @@ from itertools import groupby
 
 import pytest
 
-from support import athens, proxy_process
+from support import athens, athens_hook, proxy_process
+from support.athens_admission import Admission
 from support.athens_differences import accepted_differences, differences, page
-from support.athens_requests import Exchange, exchanges, fill_store, settings
+from support.athens_exchange import Exchange
+from support.athens_requests import exchanges, fill_store, settings
 from support.exchange import Answer, ask
 from support.module_tree import ModuleTree
 from support.sample_modules import Repositories
@@ -45,18 +47,19 @@ def answers(
     module_tree: ModuleTree, repositories: Repositories, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Pair]:
     """Both answers to every exchange, by its id: each setting on two new processes with equal stores."""
-    known = settings(module_tree, repositories)
     by_setting = groupby(sorted(zip(IDS, EXCHANGES, strict=True), key=_setting), key=_setting)
     found: dict[str, Pair] = {}
-    for setting, group in by_setting:
-        asked = list(group)
-        runs = []
-        for name, run, answer in (("athens", athens.running, _athens), ("ours", proxy_process.running, _answer)):
-            folder = tmp_path_factory.mktemp(f"{setting}-{name}")
-            fill_store(setting, folder / "store")
-            with run(folder, known[setting]) as proxy:
-                runs.append([answer(proxy.address, exchange) for _, exchange in asked])
-        found |= {name: pair for (name, _), pair in zip(asked, zip(*runs, strict=True), strict=True)}
+    with athens_hook.running() as hook:
+        known = settings(module_tree, repositories, Admission(tmp_path_factory.mktemp("admission"), hook))
+        for setting, group in by_setting:
+            asked = list(group)
+            runs = []
+            for name, run, answer in (("athens", athens.running, _athens), ("ours", proxy_process.running, _answer)):
+                folder = tmp_path_factory.mktemp(f"{setting}-{name}")
+                fill_store(setting, folder / "store")
+                with run(folder, known[setting]) as proxy:
+                    runs.append([answer(proxy.address, exchange) for _, exchange in asked])
+            found |= {name: pair for (name, _), pair in zip(asked, zip(*runs, strict=True), strict=True)}
     return found
 
 
