@@ -102,7 +102,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
             index=index,
             checksums=outside.checksums,
             policy=policy,
-            readiness=Readiness(storage),
+            readiness=await closing.enter_async_context(aclosing(Readiness(storage))),
             render_metrics=_metrics_renderer(config, metrics, policy),
             version=version,
             robots_file=Path(config.server.robots_file),
