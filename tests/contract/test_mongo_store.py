@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import warnings
 from collections.abc import AsyncIterator
@@ -19,7 +20,7 @@ from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, StorageError
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.mongo import MongoSettings, MongoStorage, open_mongo_storage
 from support.modules_fixture import SampleModule
-from support.mongo_server import MongoServer
+from support.mongo_server import MongoServer, ferretdb
 from support.object_stores import SUMS
 
 M = SampleModule()
@@ -173,21 +174,23 @@ async def test_a_missing_zip_is_put_back_by_the_next_save(
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 async def test_a_zip_that_lacks_a_chunk_is_absent_and_replaced_under_its_sum_only(
-    mongo: MongoStorage, database: Database, tmp_path: Path, number: int
+    settings: MongoSettings, mongo: MongoStorage, database: Database, tmp_path: Path, number: int
 ) -> None:
     module = SampleModule(files={"noise.bin": os.urandom(600_000)})
     await mongo.save(module.fetched(tmp_path))
     removed = await database["fs.chunks"].delete_one({"n": number})
     assert removed.deleted_count == 1
+    later = await open_mongo_storage(settings, sums=SUMS)  # not the process that saved it
 
     with pytest.raises(ModuleNotFound, match=r"the stored zip of example.com/m@v1.0.0 is damaged"):
-        await mongo.open_zip(module.wanted)
+        await later.open_zip(module.wanted)
     with pytest.raises(ChecksumMismatch):
-        await mongo.save(M.fetched(tmp_path))
-    await mongo.save(module.fetched(tmp_path))
+        await later.save(M.fetched(tmp_path))
+    await later.save(module.fetched(tmp_path))
 
-    assert await zip_of(mongo, module.wanted) == module.zip
+    assert await zip_of(later, module.wanted) == module.zip
     assert await database["fs.files"].count_documents({}) == 1
+    await later.close()
 
 
 async def test_a_zip_that_was_cut_off_is_replaced_too(mongo: MongoStorage, database: Database, tmp_path: Path) -> None:
@@ -202,7 +205,7 @@ async def test_a_zip_that_was_cut_off_is_replaced_too(mongo: MongoStorage, datab
     assert await zip_of(mongo, M.wanted) == whole
 
 
-async def test_a_chunk_that_goes_while_the_zip_is_read_ends_it_with_an_error(
+async def test_a_chunk_that_goes_while_the_zip_is_read_ends_it_with_an_error_and_the_zip_comes_back(
     mongo: MongoStorage, database: Database, tmp_path: Path
 ) -> None:
     module = SampleModule(files={"noise.bin": os.urandom(600_000)})
@@ -210,8 +213,47 @@ async def test_a_chunk_that_goes_while_the_zip_is_read_ends_it_with_an_error(
 
     async with await mongo.open_zip(module.wanted) as stored:
         await database["fs.chunks"].delete_one({"n": 1})
-        with pytest.raises(StorageError, match=r"chunks of example.com_m_v1.0.0.zip are missing.*delete the version"):
+        with pytest.raises(StorageError, match=r"chunks of example.com_m_v1.0.0.zip are missing.*ask again"):
             [chunk async for chunk in stored.chunks()]
+
+    with pytest.raises(ModuleNotFound, match="damaged"):
+        await mongo.open_zip(module.wanted)
+    await mongo.save(module.fetched(tmp_path))
+    assert await zip_of(mongo, module.wanted) == module.zip
+
+
+async def test_a_reader_goes_on_after_its_server_restarted(tmp_path: Path) -> None:
+    module = SampleModule(files={"noise.bin": os.urandom(4_000_000)})
+    with ferretdb(tmp_path) as server:
+        port = server.port
+        settings = server.new_settings()
+        storage = await open_mongo_storage(settings, sums=SUMS)
+        await storage.save(module.fetched(tmp_path))
+        stored = await storage.open_zip(module.wanted)
+        chunks = stored.chunks()
+        received = [await anext(chunks)]
+        server.process.child.kill()
+
+    with ferretdb(tmp_path, port=port):
+        async with stored:
+            received += [chunk async for chunk in chunks]
+
+    assert b"".join(received) == module.zip
+    await storage.close()
+
+
+async def test_a_reader_that_leaves_early_is_forgotten_by_the_server(
+    mongo: MongoStorage, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    module = SampleModule(files={"noise.bin": os.urandom(4_000_000)})
+    await mongo.save(module.fetched(tmp_path))
+
+    with caplog.at_level(logging.DEBUG, "pymongo.command"):
+        async with await mongo.open_zip(module.wanted) as stored:
+            chunks = stored.chunks()
+            await anext(chunks)
+
+    assert "cursorsKilled" in caplog.text
 
 
 async def test_a_field_of_another_type_is_an_error_that_names_it(mongo: MongoStorage, database: Database) -> None:

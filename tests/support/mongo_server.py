@@ -28,6 +28,11 @@ class MongoServer:
     url: str
     process: RunningProcess
 
+    @property
+    def port(self) -> int:
+        """Where it listens on the loopback address."""
+        return int(self.url.rstrip("/").rpartition(":")[2])
+
     def new_settings(self) -> MongoSettings:
         """A database that no test has used."""
         return MongoSettings(self.url, f"athens_{uuid.uuid4().hex[:12]}")
@@ -38,11 +43,16 @@ class MongoServer:
 
 
 @contextmanager
-def ferretdb(folder: Path) -> Iterator[MongoServer]:
-    """A server that accepts connections; stopped when the context ends."""
-    port = free_port()
+def ferretdb(folder: Path, *, port: int = 0) -> Iterator[MongoServer]:
+    """A server that accepts connections; stopped when the context ends.
+
+    Args:
+        folder: for its data, which another server may have left.
+        port: where it listens; a free one if 0.
+    """
+    port = port or free_port()
     data = folder / "data"
-    data.mkdir(parents=True)
+    data.mkdir(parents=True, exist_ok=True)
     argv: list[str | Path] = [binaries.ensure("ferretdb"), f"127.0.0.1:{port}", data]
     with started("ferretdb", argv, env=inherited("PATH"), cwd=folder, log=folder / "ferretdb.log") as process:
         process.wait_until(lambda: accepts_connections(port), what="listening", deadline_s=READY_DEADLINE_S)

@@ -4,7 +4,8 @@ A name is the module path with `_` for `/`, so the zips of `a/b_c` and `a_b/c` s
 one for both. Here a zip belongs to a version if it has the `_id` of the version's document (what we write), if its
 metadata says so, or if its first entry does (what Athens wrote).
 
-Chunks travel in small batches: the driver's own GridFS buffers 48 MB of each upload.
+Chunks travel in small batches: the driver's own GridFS buffers 48 MB of each upload. A zip is read by one query, since
+servers that use no index here (FerretDB) look at every chunk of the database to answer one.
 
 Source: github.com/gomods/athens pkg/storage/mongo;
 https://github.com/mongodb/specifications/blob/master/source/gridfs/gridfs-spec.md
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +24,9 @@ from typing import Any, Final
 
 from bson import Int64, ObjectId
 from pymongo import ASCENDING, DESCENDING
+from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import AutoReconnect, CursorNotFound
 
 from athens_proxy.errors import StorageError
 from athens_proxy.modules import ModuleVersion
@@ -95,7 +99,7 @@ class GridFiles:
         return [file for file in await self._named(wanted) if await self._belongs(file, wanted)]
 
     async def upload(self, fetched: FetchedModule, file_id: ObjectId) -> None:
-        """Write a zip; it has a name once it is whole.
+        """Write a zip; it has a name once it is whole, and this process does not ask whether it is.
 
         Raises:
             StorageError: the server fails, or the local file is not as long as announced.
@@ -113,15 +117,12 @@ class GridFiles:
                 "metadata": {"module": fetched.wanted.path.text, "version": fetched.wanted.version},
             }
         )
+        self._remember_whole(file_id)
 
     async def remove(self, file_id: object) -> None:
         """Remove a zip or what there is of it, its name first."""
         await self._files.delete_one({"_id": file_id})
         await self._chunks.delete_many({"files_id": file_id})
-
-    async def open(self, file: GridFile, wanted: ModuleVersion) -> GridZip:
-        """A zip for reading, its first chunk at hand."""
-        return GridZip(self, file, wanted, await self.batch(file, 0, 1))
 
     async def is_whole(self, file: GridFile) -> bool:
         """Whether every chunk is there and the last one ends as a zip does; what was found whole is not asked again."""
@@ -135,33 +136,57 @@ class GridFiles:
         tail_bytes = file.size_bytes - max(0, last - 1) * file.chunk_bytes
         if count != last + 1 or len(tail) != tail_bytes or not ends_as_zip(tail[-LONG_END_BYTES:], file.size_bytes):
             return False
-        if len(self._whole) >= _MAX_KNOWN:
-            del self._whole[next(iter(self._whole))]
-        self._whole[file.id] = None
+        self._remember_whole(file.id)
         return True
+
+    async def chunks(self, file: GridFile, first: int, last: int) -> AsyncGenerator[bytes]:
+        """The chunks numbered from `first` to `last`; ends before a missing one.
+
+        What the server forgets of a slow reader, and what breaks when it restarts, is asked again from there on.
+
+        Raises:
+            StorageError: the server failed twice at one place.
+        """
+        number = first
+        with mongo_errors(self._where, "read a zip"):
+            while number <= last:
+                begun_at = number
+                try:
+                    async with self._find_chunks(file, number, last) as cursor:
+                        async for document in cursor:
+                            if document["n"] != number:
+                                return
+                            yield bytes(document["data"])
+                            number += 1
+                    return
+                except (CursorNotFound, AutoReconnect):
+                    if number == begun_at:
+                        raise
 
     async def batch(self, file: GridFile, first: int, count: int) -> list[bytes]:
         """Consecutive chunks from the one numbered `first`; fewer only if chunks are missing."""
-        cursor = self._chunks.find(
-            {"files_id": file.id, "n": {"$gte": first, "$lt": first + count}},
-            {"n": 1, "data": 1},
-            sort=[("n", ASCENDING)],
-        )
-        with mongo_errors(self._where, "read a zip"):
-            documents = await cursor.to_list(count)
-        chunks = []
-        for number, document in enumerate(documents, first):
-            if document["n"] != number:
-                break
-            chunks.append(bytes(document["data"]))
-        return chunks
+        return [chunk async for chunk in self.chunks(file, first, first + count - 1)]
 
-    def damaged(self, wanted: ModuleVersion) -> StorageError:
-        """The error for a zip that is not whole."""
+    def damaged(self, file: GridFile, wanted: ModuleVersion) -> StorageError:
+        """The error for a zip that turned out not to be whole; from now on it counts as absent."""
+        self._whole.pop(file.id, None)
         return StorageError(
             f"{self._where}: read the zip of {wanted}: chunks of {file_name(wanted)} are missing or cut off;"
-            " delete the version so that it is fetched again"
+            " ask again so that it is fetched again"
         )
+
+    def _find_chunks(self, file: GridFile, first: int, last: int) -> AsyncCursor[Document]:
+        return self._chunks.find(
+            {"files_id": file.id, "n": {"$gte": first, "$lte": last}},
+            {"n": 1, "data": 1},
+            sort=[("n", ASCENDING)],
+            batch_size=BATCH,
+        )
+
+    def _remember_whole(self, file_id: object) -> None:
+        if len(self._whole) >= _MAX_KNOWN:
+            del self._whole[next(iter(self._whole))]
+        self._whole[file_id] = None
 
     async def _named(self, wanted: ModuleVersion) -> list[GridFile]:
         cursor = self._files.find({"filename": file_name(wanted)}, sort=[("uploadDate", DESCENDING)])
@@ -188,13 +213,13 @@ class GridFiles:
 
 
 class GridZip:
-    """An open zip; nothing is held on the server, so an abandoned reader costs it nothing."""
+    """An open zip, to be read once at a time."""
 
-    def __init__(self, files: GridFiles, file: GridFile, wanted: ModuleVersion, first: list[bytes]) -> None:
+    def __init__(self, files: GridFiles, file: GridFile, wanted: ModuleVersion) -> None:
         self._files = files
         self._file = file
         self._wanted = wanted
-        self._first = first
+        self._reading: AsyncGenerator[bytes] | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -208,33 +233,30 @@ class GridZip:
             StorageError: the server failed, or the zip is not whole.
         """
         end = self.size_bytes if length is None else min(self.size_bytes, offset + length)
-        at = offset
-        while at < end:
-            for data in await self._batch_at(at, end):
-                number, skip = divmod(at, self._file.chunk_bytes)
-                if len(data) != min(self._file.chunk_bytes, self.size_bytes - number * self._file.chunk_bytes):
-                    raise self._files.damaged(self._wanted)
+        if offset >= end:
+            return
+        at, size = offset, self._file.chunk_bytes
+        self._reading = self._files.chunks(self._file, at // size, (end - 1) // size)
+        async with aclosing(self._reading) as stored:
+            async for data in stored:
+                number, skip = divmod(at, size)
+                if len(data) != min(size, self.size_bytes - number * size):
+                    break
                 part = memoryview(data)[skip : skip + end - at]
                 for start in range(0, len(part), CHUNK_BYTES):
                     yield bytes(part[start : start + CHUNK_BYTES])
                 at += len(part)
-
-    async def _batch_at(self, at: int, end: int) -> list[bytes]:
-        first, last = at // self._file.chunk_bytes, (end - 1) // self._file.chunk_bytes
-        if first == 0 and self._first:
-            batch, self._first = self._first, []
-        else:
-            batch = await self._files.batch(self._file, first, min(BATCH, last - first + 1))
-        if not batch:
-            raise self._files.damaged(self._wanted)
-        return batch
+        if at < end:
+            raise self._files.damaged(self._file, self._wanted)
 
     async def __aenter__(self) -> GridZip:
         """Return itself."""
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        """Nothing is open."""
+        """Let the server forget a reader that left early."""
+        if self._reading is not None:
+            await self._reading.aclose()
 
 
 def _grid_file(document: Document) -> GridFile:

@@ -21,7 +21,7 @@ from pymongo.errors import DuplicateKeyError
 from athens_proxy.errors import ChecksumMismatch, InvalidModuleZip, StorageError
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage import layout
-from athens_proxy.storage.mongo_files import Document, GridFile, GridFiles
+from athens_proxy.storage.mongo_files import Document, GridFile, GridFiles, GridZip
 from athens_proxy.storage.storage import LEFTOVER_AGE_S, FetchedModule
 from athens_proxy.storage.sums import Sums
 
@@ -149,7 +149,7 @@ class MongoSaver:
         with tempfile.TemporaryDirectory(dir=fetched.zip_path.parent) as folder:
             copy = Path(folder) / "stored.zip"
             with copy.open("wb") as target:
-                async for chunk in (await self._files.open(file, fetched.wanted)).chunks():
+                async for chunk in GridZip(self._files, file, fetched.wanted).chunks():
                     target.write(chunk)
             try:
                 return await asyncio.to_thread(self._sums.of_zip, copy, fetched.wanted)
