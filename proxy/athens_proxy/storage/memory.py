@@ -65,6 +65,7 @@ class MemoryStorage:
         self._held_bytes = 0
         self._versions: OrderedDict[ModuleVersion, _Stored] = OrderedDict()
         self._records: dict[str, bytes] = {}
+        self._turn = asyncio.Lock()
         _LOG.warning(
             "memory storage: everything is lost at the end of the process",
             extra={"max_bytes": max_bytes},
@@ -93,18 +94,19 @@ class MemoryStorage:
         Raises:
             StorageFull: it is larger than the whole store.
         """
-        held = self._versions.get(fetched.wanted)
-        if held is not None:
-            _refuse_other_bytes(fetched, held)
-            return
         size_bytes = len(fetched.info) + len(fetched.mod) + fetched.zip_size_bytes
         if size_bytes > self._max_bytes:
             raise StorageFull(
                 f"save {fetched.wanted} in memory: {size_bytes} bytes are more than the store's {self._max_bytes}; "
                 "use StorageType disk"
             )
-        data = await asyncio.to_thread(fetched.zip_path.read_bytes)
-        self._keep(fetched.wanted, _Stored(fetched.info, fetched.mod, data, fetched.zip_h1, fetched.mod_h1))
+        async with self._turn:  # zips that are read at once would be held beyond the bound
+            held = self._versions.get(fetched.wanted)
+            if held is not None:
+                _refuse_other_bytes(fetched, held)
+                return
+            data = await asyncio.to_thread(fetched.zip_path.read_bytes)
+            self._keep(fetched.wanted, _Stored(fetched.info, fetched.mod, data, fetched.zip_h1, fetched.mod_h1))
 
     async def delete(self, wanted: ModuleVersion) -> None:
         """Forget a version; see `Storage.delete`."""
