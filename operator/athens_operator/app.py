@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 
 import aiohttp
@@ -17,27 +17,20 @@ from aiohttp import web
 
 from athens_operator.anti_entropy import AntiEntropy
 from athens_operator.cache import Cache
-from athens_operator.children import Children
 from athens_operator.cluster import Cluster, Forbidden
 from athens_operator.errors import ClusterError
-from athens_operator.events import Announcer
 from athens_operator.fanout import Fanout
-from athens_operator.gather import Gatherer
 from athens_operator.health import Health, health_app
 from athens_operator.lease import Lease
 from athens_operator.manifests import Manifest
 from athens_operator.metrics import Metrics
-from athens_operator.policy_reconcile import PolicyReconciler
-from athens_operator.propagation import Propagation
-from athens_operator.publish import Publisher
 from athens_operator.queue import WorkQueue
 from athens_operator.readback import ANSWER_TIMEOUT_S, HttpPodReader, Listener
-from athens_operator.reconcile import ProxyReconciler, Steps
 from athens_operator.resources import DISPENSABLE, POLICY_KINDS, PROXIES, Key, Resource, watched
-from athens_operator.secrets import SecretReader
-from athens_operator.settings import SecretAccess, Settings
+from athens_operator.settings import Settings
 from athens_operator.watch import EndlessBackoff, Login, Watch
-from athens_operator.workers import Reconcile, Workers
+from athens_operator.wiring import Surroundings, crew
+from athens_operator.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -98,12 +91,17 @@ class Operator:
             connector = aiohttp.TCPConnector(ssl=False, limit=64, force_close=True)
             session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout, connector=connector))
             self._listener = Listener(HttpPodReader(session))
-            workers = Workers(self._queue, self._reconcilers(self._listener), self._metrics)
+            workers = crew(self._around(), self._listener)
             try:
                 await _until(stop, self._health.tick(), self._watch.run(), self._learn(), self._lead(workers))
             finally:
                 await workers.finish(FINISH_WITHIN_S if self._lease.held else 0.0)
                 await self._lease.release()
+
+    def _around(self) -> Surroundings:
+        return Surroundings(
+            self._settings, self._cluster, self._cache, self._fanout, self._queue, self._metrics, self._refused
+        )
 
     async def _learn(self) -> None:
         """List every kind once, then compare with the cluster now and then."""
@@ -182,25 +180,6 @@ class Operator:
         if self._lease.held:
             for key in self._fanout.concerned(before, after):
                 self._queue.add(key)
-
-    def _reconcilers(self, listener: Listener) -> Mapping[str, Reconcile]:
-        settings, cluster, cache = self._settings, self._cluster, self._cache
-        secrets = SecretReader(
-            cluster, namespace=settings.namespace, allowed=settings.secret_access is SecretAccess.GET
-        )
-        publisher = Publisher(cluster, cache, Announcer(cluster, instance=settings.identity))
-        steps = Steps(
-            gatherer=Gatherer(cluster, cache, secrets, settings),
-            children=Children(cluster, cache, self._metrics),
-            propagation=Propagation(cluster, listener, self._metrics),
-            publisher=publisher,
-            fanout=self._fanout,
-        )
-        proxies = ProxyReconciler(
-            cache, steps, settings, self._metrics, later=self._queue.add_after, unseen=self._refused
-        )
-        policies = PolicyReconciler(cache, self._fanout, publisher)
-        return {PROXIES.kind: proxies.reconcile, **{each.kind: policies.reconcile for each in POLICY_KINDS}}
 
     async def _serve_health(self, stack: AsyncExitStack) -> None:
         runner = web.AppRunner(health_app(self._health, self._metrics, self._refresh), access_log=None)

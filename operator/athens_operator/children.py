@@ -12,23 +12,20 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from athens_operator.adoption import Foreign, takes_over
 from athens_operator.cache import Cache, uid_of, version_of
 from athens_operator.cluster import Cluster, Conflict, Forbidden, Invalid, NamespaceTerminating, NotFound
 from athens_operator.drift import Drift, Fight, Fights, drift_of
 from athens_operator.errors import ClusterError
-from athens_operator.manifests import Manifest, Ref, may_write, ref_of
+from athens_operator.manifests import Manifest, Ref, ref_of
 from athens_operator.metrics import Metrics
-from athens_operator.resources import PROXIES, SERVICE_ACCOUNTS, SERVICES
+from athens_operator.resources import SERVICES
 from athens_operator.spec import AthensProxy
 from athens_operator.spec.proxy import RECONCILE_ANNOTATION
 from athens_operator.status_observed import ApplyFailure, FailureReason
 
 logger = logging.getLogger(__name__)
 
-ADVICE_ON_CONFLICT = {
-    SERVICE_ACCOUNTS.kind: "set spec.serviceAccount.create to false to use it, or rename the AthensProxy",
-    SERVICES.kind: "set spec.service.name, rename the AthensProxy or remove that object",
-}
 VOLATILE = ("resourceVersion", "managedFields", "generation", "creationTimestamp")
 
 
@@ -55,12 +52,14 @@ class Applied:
         drifts: children that somebody else had changed and that are as desired again.
         fights: children that somebody keeps changing, and that are left alone for a while.
         errors: what was raised for the failures, to decide when to try again.
+        adopted: objects that were not ours before this pass, handed over or kept from an earlier proxy.
     """
 
     failures: tuple[ApplyFailure, ...] = ()
     drifts: tuple[Drift, ...] = ()
     fights: tuple[Fight, ...] = ()
     errors: tuple[ClusterError, ...] = ()
+    adopted: tuple[Ref, ...] = ()
 
     def __add__(self, other: Applied) -> Applied:
         return Applied(
@@ -68,6 +67,7 @@ class Applied:
             self.drifts + other.drifts,
             self.fights + other.fights,
             self.errors + other.errors,
+            self.adopted + other.adopted,
         )
 
 
@@ -97,16 +97,16 @@ class Children:
         for manifest in wanted:
             ref = ref_of(manifest)
             try:
-                drift = await self._apply_one(proxy, manifest)
+                done = await self._apply_one(proxy, manifest)
             except NamespaceTerminating:
                 raise
             except ClusterError as error:
                 outcome += _failed(ref, error)
                 continue
-            if drift is not None:
+            outcome += done
+            for drift in done.drifts:
                 self._metrics.drift.labels(kind=ref.kind).inc()
                 self._metrics.field_fights.inc(self._fights.note(drift))
-                outcome += Applied(drifts=(drift,))
             fight = self._fights.going_on(ref)
             if fight is not None:
                 outcome += Applied(fights=(fight,))
@@ -132,22 +132,22 @@ class Children:
             del self._applied[ref]
             self._fights.forget(ref)
 
-    async def _apply_one(self, proxy: AthensProxy, manifest: Manifest) -> Drift | None:
+    async def _apply_one(self, proxy: AthensProxy, manifest: Manifest) -> Applied:
         ref = ref_of(manifest)
         live = self._cache.get(ref) or await self._unseen(ref)
         wanted = _hash(manifest)
         last = self._applied.get(ref)
         if last is not None and last.owner != proxy.uid:
             last = None
-        if live is not None:
-            _refuse_foreign(proxy, ref, live)
-            if _is_paused(live) or (last is not None and last.stands(wanted, live)):
-                return None
+        adopts = live is not None and takes_over(proxy, ref, live)
+        if live is not None and (is_paused(live) or (last is not None and last.stands(wanted, live))):
+            return Applied()
         if last is not None and last.desired == wanted and self._fights.is_backing_off(ref):
-            return None
+            return Applied()
         after = await self._write(manifest, live)
         self._applied[ref] = _Applied(proxy.uid, wanted, fingerprint(after), version_of(after))
-        return drift_of(manifest, live, after) if last is not None and last.desired == wanted else None
+        drift = drift_of(manifest, live, after) if last is not None and last.desired == wanted else None
+        return Applied(drifts=(drift,) if drift else (), adopted=(ref,) if adopts else ())
 
     async def _write(self, manifest: Manifest, live: Manifest | None) -> Manifest:
         ref = ref_of(manifest)
@@ -196,15 +196,9 @@ def _hash(value: Manifest) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _is_paused(live: Manifest) -> bool:
+def is_paused(live: Manifest) -> bool:
+    """Whether somebody froze this child with the annotation."""
     return (live["metadata"].get("annotations") or {}).get(RECONCILE_ANNOTATION) == "disabled"
-
-
-class _Foreign(ClusterError):
-    """An object under our name belongs to somebody else."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, transient=False)
 
 
 def _failed(ref: Ref, error: ClusterError) -> Applied:
@@ -212,27 +206,9 @@ def _failed(ref: Ref, error: ClusterError) -> Applied:
     return Applied(failures=(ApplyFailure(ref, _reason(error), str(error)),), errors=(error,))
 
 
-def _refuse_foreign(proxy: AthensProxy, ref: Ref, live: Manifest) -> None:
-    if may_write(live, uid=proxy.uid, name=proxy.name):
-        return
-    metadata = live["metadata"]
-    owners = metadata.get("ownerReferences") or ()
-    if any(owner.get("kind") == "AthensProxy" and owner.get("name") == proxy.name for owner in owners):
-        raise Conflict(f"{ref} still belongs to an earlier {proxy.name} and is being deleted; waiting for that")
-    siblings = [owner["name"] for owner in owners if owner.get("kind") == PROXIES.kind and owner.get("controller")]
-    if siblings:
-        raise _Foreign(f"{ref} belongs to AthensProxy {siblings[0]}; choose another name in one of the two specs")
-    managers = sorted(
-        {str(entry.get("manager")) for entry in metadata.get("managedFields") or () if entry.get("manager")}
-    )
-    names = ", ".join(managers) or "an unknown manager"
-    advice = ADVICE_ON_CONFLICT.get(ref.kind, "rename the AthensProxy or remove that object")
-    raise _Foreign(f"{ref} exists and is not ours (managed by {names}); {advice}")
-
-
 def _reason(error: ClusterError) -> FailureReason:
     match error:
-        case _Foreign():
+        case Foreign():
             return FailureReason.CHILD_CONFLICT
         case Invalid():
             return FailureReason.INVALID_CHILD

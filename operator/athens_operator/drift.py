@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from athens_operator.cache import version_of
@@ -13,6 +13,7 @@ from athens_operator.cluster import FIELD_MANAGER
 from athens_operator.manifests import Manifest, Ref, ref_of
 
 PATHS_AT_MOST = 5
+DELETED = ""  # stands for the whole object among the paths
 FIGHT_COUNT = 5
 FIGHT_WINDOW_S = 600.0
 FIGHT_PAUSE_S = 300.0
@@ -105,27 +106,27 @@ class Fight:
 
 
 class Fights:
-    """Counts corrections per child; too many in a while mean that somebody else insists, and we pause.
+    """Counts corrections per field; too many in a while mean that somebody else insists, and we leave the child alone.
 
     After a pause the child is corrected; a further change within `CALM_S` starts the next pause at once, so that the
     status does not say every five minutes that all is well.
     """
 
     def __init__(self) -> None:
-        self._corrections: dict[Ref, deque[float]] = {}
+        self._corrections: dict[Ref, dict[str, deque[float]]] = {}
         self._fights: dict[Ref, Fight] = {}
 
     def note(self, drift: Drift) -> bool:
         """Count one correction; True when it starts a pause."""
         now = asyncio.get_running_loop().time()
-        recent = self._corrections.setdefault(drift.ref, deque())
-        recent.append(now)
-        while recent and now - recent[0] > FIGHT_WINDOW_S:
-            recent.popleft()
-        if len(recent) <= (FIGHT_COUNT if self.going_on(drift.ref) is None else 1):
+        allowed = FIGHT_COUNT if self.going_on(drift.ref) is None else 1
+        counted = self._corrections.setdefault(drift.ref, {})
+        contested = [path for path in drift.paths or (DELETED,) if _count(counted, path, now) > allowed]
+        if not contested:
             return False
-        recent.clear()
-        self._fights[drift.ref] = Fight(drift, now + FIGHT_PAUSE_S)
+        counted.clear()
+        paths = tuple(path for path in contested if path != DELETED)
+        self._fights[drift.ref] = Fight(replace(drift, paths=paths), now + FIGHT_PAUSE_S)
         return True
 
     def going_on(self, ref: Ref) -> Fight | None:
@@ -145,3 +146,12 @@ class Fights:
         """The child belongs to a proxy that is gone."""
         self._corrections.pop(ref, None)
         self._fights.pop(ref, None)
+
+
+def _count(counted: dict[str, deque[float]], path: str, now: float) -> int:
+    """Corrections of one field within the window, with the present one."""
+    recent = counted.setdefault(path, deque())
+    recent.append(now)
+    while now - recent[0] > FIGHT_WINDOW_S:
+        recent.popleft()
+    return len(recent)

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from athens_operator.cluster import Cluster
 from athens_operator.errors import ClusterError
-from athens_operator.manifests import Manifest
+from athens_operator.manifests import Manifest, Ref
 from athens_operator.resources import EVENTS
 from athens_operator.spec import AthensProxy
+from athens_operator.status_programmed import POLICY_PROGRAMMED, REJECTED
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ QUIET_REASONS = frozenset(
 )
 """Reasons of a False condition that belong to a normal start or roll-out."""
 EVENT_OF_REASON = {
-    "RejectedByProxy": "PolicyRejectedByProxy",
+    REJECTED: "PolicyRejectedByProxy",
     "SecretNotFound": "SecretMissing",
     "SecretKeyMissing": "SecretMissing",
 }
@@ -53,6 +54,7 @@ EVENT_OF_STALLED = {
     "QuotaExceeded": "RolloutStuck",
     "Unschedulable": "RolloutStuck",
     "FieldFight": "FieldFight",
+    "InternalError": "InternalError",
 }
 """A rollout that was given up is told even while older pods still serve; then no other condition says so."""
 
@@ -80,6 +82,30 @@ def of_new_spec(proxy: AthensProxy) -> list[Announcement]:
     return [Announcement("AuthWithoutTLS", note, warning=True)]
 
 
+def of_rejection(proxy: AthensProxy, after: Mapping[str, Any]) -> Announcement | None:
+    """What the policies of a proxy should hear when its pods begin to refuse the file."""
+    was, now = (_conditions(status).get(POLICY_PROGRAMMED, {}) for status in (proxy.identity.status, after))
+    if now.get("reason") != REJECTED or was.get("reason") == REJECTED:
+        return None
+    note = f"AthensProxy {proxy.namespace}/{proxy.name}: {now.get('message', '')}"
+    return Announcement(EVENT_OF_REASON[REJECTED], note, warning=True)
+
+
+def of_adoption(adopted: Iterable[Ref]) -> list[Announcement]:
+    """What is worth telling about objects that were not ours before."""
+    return [Announcement("Adopted", f"{ref} is managed by this AthensProxy from now on") for ref in adopted]
+
+
+def of_kept_claim(claim: Manifest, proxy_name: str) -> Announcement:
+    """What the claim of a deleted proxy says of itself."""
+    metadata = claim["metadata"]
+    note = (
+        f"claim {metadata['name']} is kept although AthensProxy {proxy_name} was deleted; a new AthensProxy of that "
+        "name takes it over, delete the claim to give its volume back"
+    )
+    return Announcement("Retained", note)
+
+
 def announcements(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Announcement]:
     """What the change from one status to the next is worth telling. Both as in `.status`; empty before the first."""
     old, new = _conditions(before), _conditions(after)
@@ -90,6 +116,7 @@ def announcements(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[A
             found += _of_condition(kind, condition, first=not was)
     found += _ended(old, new)
     found += _of_storage(before.get("storage") or {}, after.get("storage") or {})
+    found += _of_conflicts(before.get("policy") or {}, after.get("policy") or {})
     return found + _of_policy(before, after, new)
 
 
@@ -135,6 +162,17 @@ def _of_storage(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Ann
     if same and had and has and had != has:
         return [Announcement("Resized", f"the volume of claim {after.get('claimName')} has {has} now, {had} before")]
     return []
+
+
+def _of_conflicts(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Announcement]:
+    """Rules of a proxy's file that lose; told again when others do."""
+    conflicts = after.get("conflicts") or ()
+    if not conflicts or conflicts == before.get("conflicts"):
+        return []
+    first = conflicts[0]
+    one = f"{first.get('rule')} loses to {first.get('by')} on {first.get('pattern')} ({first.get('class')})"
+    more = f", and {len(conflicts) - 1} more in status.policy.conflicts" if len(conflicts) > 1 else ""
+    return [Announcement("PolicyConflict", one + more, warning=True)]
 
 
 def _of_policy(

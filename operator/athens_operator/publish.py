@@ -60,6 +60,10 @@ class Publisher:
             await self._announcer.tell(body, announcement)
         return True
 
+    async def tell(self, body: Manifest, announcement: Announcement) -> None:
+        """Write one Event about an object, if it was not told lately."""
+        await self._announcer.tell(body, announcement)
+
     def forget(self, uid: str) -> None:
         """The object is gone."""
         self._sent.pop(uid, None)

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from athens_operator.adoption import is_kept_claim
 from athens_operator.cache import Cache
 from athens_operator.children import Applied, Children
 from athens_operator.desired import desired_objects
 from athens_operator.desired.names import policy_name
 from athens_operator.errors import SpecError
-from athens_operator.events import Announcement, of_new_spec
+from athens_operator.events import Announcement, of_adoption, of_kept_claim, of_new_spec, of_rejection
 from athens_operator.fanout import Fanout
 from athens_operator.gather import Gathered, Gatherer
 from athens_operator.manifests import Manifest, Ref, is_config, is_owned_by, mounted_config_maps, surplus
@@ -32,6 +33,7 @@ from athens_operator.resources import (
     DEPLOYMENTS,
     DISPENSABLE,
     PODS,
+    POLICY_KINDS,
     PROXIES,
     REPLICA_SETS,
     Key,
@@ -51,6 +53,7 @@ SECRET_MISSING_EVERY_S = 3.0  # Secrets are not watched, and somebody waits
 UNSETTLED_EVERY_S = 15.0
 STUCK_EVERY_S = 60.0
 POLICIES_AFTER_S = 2.0
+POLICY_RESOURCES = {resource.kind: resource for resource in POLICY_KINDS}
 OURS = frozenset(resource.kind for resource in CHILDREN)
 
 
@@ -103,7 +106,7 @@ class ProxyReconciler:
         """
         body = self._cache.get(PROXIES.ref(key.namespace, key.name))
         if body is None:
-            self._forget(key)
+            await self._farewell(key)
             return None
         proxy = self._cache.parsed(key)
         if isinstance(proxy, SpecError):
@@ -122,12 +125,15 @@ class ProxyReconciler:
         observed = self._observe(key, proxy, gathered, applied, answers)
         status = status_of(proxy, observed, datetime.now(UTC))
         told = of_new_spec(proxy)
+        told += of_adoption(applied.adopted)
         told += [Announcement("DriftCorrected", str(drift)) for drift in applied.drifts]
         if gathered.rotates_secrets and proxy.suspension is None:
             self._metrics.secret_rotations.inc()
             told.append(Announcement("SecretRotated", "a referenced Secret changed; the pods are replaced"))
         await self._steps.publisher.publish(body, status, also=told)
-        self._report(key, (Key(*policy.key) for policy in gathered.attachment.policies))
+        policies = [Key(*policy.key) for policy in gathered.attachment.policies]
+        self._report(key, policies)
+        await self._tell_policies(policies, of_rejection(proxy, status))
         transient = [error for error in applied.errors if error.transient]
         if transient:
             raise transient[0]
@@ -137,6 +143,14 @@ class ProxyReconciler:
         """Have the status of every policy that is or was attached follow, a little later and all at once."""
         for policy in self._steps.fanout.remember(key, policies):
             self._later(policy, POLICIES_AFTER_S)
+
+    async def _tell_policies(self, policies: Iterable[Key], told: Announcement | None) -> None:
+        if told is None:
+            return
+        for key in policies:
+            body = self._cache.get(POLICY_RESOURCES[key.kind].ref(key.namespace, key.name))
+            if body is not None:
+                await self._steps.publisher.tell(body, told)
 
     async def _write(self, key: Key, proxy: AthensProxy, gathered: Gathered) -> Applied:
         """Apply what is wanted and delete what is not, unless the proxy is paused."""
@@ -209,8 +223,12 @@ class ProxyReconciler:
         pods_s = self._steps.propagation.next_look_s(proxy)
         return look_s if pods_s is None else min(look_s, pods_s)
 
-    def _forget(self, key: Key) -> None:
+    async def _farewell(self, key: Key) -> None:
+        """The proxy is gone: say what is kept of it, and forget the rest."""
         uid = self._uids.pop(key, "")
+        claim = self._cache.get(CLAIMS.ref(key.namespace, f"{key.name}-data"))
+        if claim is not None and is_kept_claim(claim, uid):
+            await self._steps.publisher.tell(claim, of_kept_claim(claim, key.name))
         self._steps.gatherer.forget(uid)
         self._steps.propagation.forget(uid)
         self._steps.children.forget(uid)

@@ -17,7 +17,13 @@ from athens_operator.desired.names import claim_name, selector, service_name, se
 from athens_operator.desired.workload import CONTAINER
 from athens_operator.errors import SpecError
 from athens_operator.manifests import Manifest, Ref
-from athens_operator.spec.proxy import REQUESTED_AT_ANNOTATION, AthensProxy, Identity
+from athens_operator.spec.proxy import (
+    RECONCILE_ANNOTATION,
+    REQUESTED_AT_ANNOTATION,
+    AthensProxy,
+    Identity,
+    Suspension,
+)
 from athens_operator.status_checks import (
     CONFIGURATION_VALID,
     available,
@@ -35,7 +41,9 @@ from athens_operator.status_programmed import enforcement_of, is_late, policy_bl
 from athens_operator.status_progress import (
     FLASH,
     READY,
+    RECONCILING,
     STALLED,
+    Phase,
     Progress,
     gave_up,
     overall,
@@ -43,6 +51,9 @@ from athens_operator.status_progress import (
     rollout_of,
     suspended,
 )
+
+CRASH_VERDICTS = ((READY, Verdict.FALSE), (STALLED, Verdict.TRUE))
+CRASH_REPLACES = (READY, RECONCILING, STALLED)
 
 
 def status_of(proxy: AthensProxy, observed: Observed, now: datetime) -> dict[str, Any]:
@@ -62,7 +73,7 @@ def status_of(proxy: AthensProxy, observed: Observed, now: datetime) -> dict[str
     if observed.policy.text is not None and observed.readback_enabled:
         running = f"{enforcement.summary} pods enforce policy {revision_of(observed.policy.digest)}"
     verdicts = overall(_progress(proxy, observed, checks, now), running=running)
-    conditions = (verdicts[0], *checks, *verdicts[1:], highly_available(proxy, observed))
+    conditions = (verdicts[0], *checks, *verdicts[1:], *_frozen(observed), highly_available(proxy, observed))
     if proxy.suspension is not None:
         conditions = (verdicts[0], *checks, suspended(proxy.suspension), highly_available(proxy, observed))
     return {
@@ -107,6 +118,39 @@ def status_of_invalid(
         "phase": phase_of(conditions, started=deployment is not None, deleting=identity.deleting).value,
         "conditions": merged(old.get("conditions") or (), conditions, generation=identity.generation, now=now),
     }
+
+
+def status_of_crash(identity: Identity, now: datetime) -> dict[str, Any]:
+    """The status of an object of any of our kinds at which the operator itself failed.
+
+    What was known of it stays, so that the next good pass finds its old judgements; the error itself is for the log.
+
+    Args:
+        identity: the object; its old status is built upon.
+        now: the moment of the pass, with a time zone.
+    """
+    said = (
+        "the operator failed at this object for a reason of its own, leaves what runs as it is and tries again; if "
+        "this stays, report the operator's log lines about this object, and restart the operator"
+    )
+    old = [entry for entry in identity.status.get("conditions") or () if entry.get("type") not in CRASH_REPLACES]
+    verdicts = [Condition(kind, verdict, "InternalError", said) for kind, verdict in CRASH_VERDICTS]
+    fresh = merged(identity.status.get("conditions") or (), verdicts, generation=identity.generation, now=now)
+    phase = {"phase": Phase.DEGRADED.value} if "phase" in identity.status else {}  # policies have none
+    return {**identity.status, **phase, "conditions": [fresh[0], *old, *fresh[1:]]}
+
+
+def _frozen(observed: Observed) -> tuple[Condition, ...]:
+    """Suspended, if somebody froze single children."""
+    frozen = [
+        f"{ref.kind} {ref.name}"
+        for ref, live in sorted(observed.children.items())
+        if (live["metadata"].get("annotations") or {}).get(RECONCILE_ANNOTATION) == "disabled"
+    ]
+    if not frozen:
+        return ()
+    message = f"left as they are: {', '.join(frozen)}; remove the annotation {RECONCILE_ANNOTATION} there to resume"
+    return (suspended(Suspension("ChildAnnotation", message)),)
 
 
 def _checks(proxy: AthensProxy, observed: Observed, now: datetime) -> tuple[Condition, ...]:

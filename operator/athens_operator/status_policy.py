@@ -14,7 +14,7 @@ from typing import Any
 from athens_operator.conditions import Condition, Verdict, is_true, merged
 from athens_operator.policies import Policy, policy_rule
 from athens_operator.status_observed import FailureReason
-from athens_operator.status_programmed import POLICY_PROGRAMMED, revision_of
+from athens_operator.status_programmed import POLICY_PROGRAMMED, REJECTED, revision_of
 from athens_operator.status_progress import READY, RECONCILING, STALLED
 from athens_policy.decide import digest
 from athens_policy.merge import MergeError, PolicySource, Tier, merge
@@ -120,6 +120,8 @@ def _state(policy: Policy, block: Mapping[str, Any], conditions: Sequence[Mappin
 
 def _holds_the_file(condition: Mapping[str, Any]) -> bool:
     """Whether the condition keeps the last good file in force; a refused child of another kind does not."""
+    if condition.get("type") == POLICY_PROGRAMMED:
+        return condition.get("status") == "False" and condition.get("reason") == REJECTED
     return (
         condition.get("type") in HELD_BY
         and condition.get("status") == "False"

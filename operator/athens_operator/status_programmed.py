@@ -15,6 +15,7 @@ from athens_operator.status_pods import is_serving
 from athens_policy.merge import MergedPolicy
 
 POLICY_PROGRAMMED = "PolicyProgrammed"
+REJECTED = "RejectedByProxy"
 LAG_AFTER = timedelta(minutes=2)
 MAX_LAGGING, MAX_SOURCES, MAX_CONFLICTS = 10, 64, 50
 
@@ -141,7 +142,7 @@ def _rejection(digest: str, enforcement: Enforcement) -> Condition | None:
     for name, answer in enforcement.behind.items():
         if answer.digest and answer.error and answer.refused in ("", digest):
             return _false(
-                "RejectedByProxy",
+                REJECTED,
                 f"pod {name} refuses the file: {answer.error}; its image does not fit this operator, correct "
                 "spec.image or spec.version",
             )

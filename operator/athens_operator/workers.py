@@ -30,12 +30,20 @@ class Workers:
         queue: what to do.
         reconcilers: how, by the key's kind; each returns the seconds until the next pass or None for never.
         metrics: counts passes and measures them.
+        crashed: tells the object's owner that a pass failed through a fault of ours.
     """
 
-    def __init__(self, queue: WorkQueue[Key], reconcilers: Mapping[str, Reconcile], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        queue: WorkQueue[Key],
+        reconcilers: Mapping[str, Reconcile],
+        metrics: Metrics,
+        crashed: Callable[[Key], Awaitable[None]],
+    ) -> None:
         self._queue = queue
         self._reconcilers = reconcilers
         self._metrics = metrics
+        self._crashed = crashed
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -83,11 +91,18 @@ class Workers:
         except Exception:
             logger.exception("a pass failed in an unexpected way")
             self._queue.retry(key)
+            await self._tell(key)
             return "crashed"
         self._queue.forget(key)
         if again_s is not None:
             self._queue.add_after(key, again_s)
         return "ok"
+
+    async def _tell(self, key: Key) -> None:
+        try:
+            await self._crashed(key)
+        except Exception:  # what broke the pass may break its report as well
+            logger.exception("the failed pass could not be reported")
 
     def _failed(self, key: Key, error: ClusterError) -> str:
         if not error.transient:

@@ -79,6 +79,7 @@ def test_the_digest_is_that_of_the_policys_own_rules() -> None:
         (seen(), State.PROGRAMMED),
         (seen(generation=2), State.PROPAGATING),
         (seen(readback={"go-0": Readback(OLD_DIGEST)}), State.PROPAGATING),
+        (seen(readback={"go-0": Readback(OLD_DIGEST, "line 3: unknown mode")}), State.HELD),
         (seen(readback={"go-0": Readback("")}), State.UNKNOWN),
         (
             seen(policy=policy_state(merged=None, kept_last_good=True, failure=PolicyFailure("Oversize", "x"))),

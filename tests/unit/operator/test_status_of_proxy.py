@@ -315,6 +315,22 @@ def test_what_stands_in_the_way_of_high_availability(spec: dict[str, Any], reaso
     assert judged(status(spec), "HighlyAvailable") == f"False/{reason}"
 
 
+def test_a_child_that_somebody_froze_is_said_beside_what_is_judged() -> None:
+    frozen = {
+        ref: {**body, "metadata": {**body["metadata"], "annotations": {"athensproxy.dev/reconcile": "disabled"}}}
+        if ref.kind == "Service"
+        else body
+        for ref, body in observed(proxy_value()).children.items()
+    }
+
+    found = status(children=frozen)
+
+    assert condition_of(found, "Suspended")["reason"] == "ChildAnnotation"
+    assert "Service go" in message(found, "Suspended")
+    assert condition_of(found, "Ready")["status"] == "True"
+    assert found["phase"] == "Suspended"
+
+
 def test_an_object_on_its_way_out_says_so() -> None:
     proxy = proxy_value()
     leaving = replace(proxy, identity=replace(proxy.identity, deleting=True))

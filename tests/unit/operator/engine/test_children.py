@@ -195,6 +195,29 @@ def test_an_edit_of_the_spec_reaches_a_child_that_is_fought_over() -> None:
     in_virtual_time(main())
 
 
+def test_changes_of_different_fields_are_no_fight() -> None:
+    """Several people who each correct something once are not one who insists."""
+
+    async def main() -> None:
+        bench = Bench()
+        wanted = child(**{f"field{at}": "ours" for at in range(3)})
+        await bench.children.apply(owner(), [wanted])
+
+        for number in range(3 * FIGHT_COUNT):
+            bench.cluster.put({**wanted, "spec": {**wanted["spec"], f"field{number % 3}": f"theirs {number}"}})
+            bench.watch()
+            outcome = await bench.children.apply(owner(), [wanted])
+            assert outcome.fights == ()
+
+        bench.cluster.put({**wanted, "spec": {**wanted["spec"], "field1": "theirs"}})
+        bench.watch()
+        outcome = await bench.children.apply(owner(), [wanted])
+
+        assert [fight.drift.paths for fight in outcome.fights] == [("spec.field1",)]
+
+    in_virtual_time(main())
+
+
 def test_a_foreign_object_is_reported_and_not_written() -> None:
     async def main() -> None:
         bench = Bench()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from athens_operator.cluster import Forbidden
-from athens_operator.events import Announcement, Announcer, announcements, event, of_new_spec
+from athens_operator.events import Announcement, Announcer, announcements, event, of_new_spec, of_rejection
 from athens_operator.manifests import Manifest
 from support.fake_cluster import FakeCluster
 from support.operator_values import proxy_value
@@ -49,6 +49,40 @@ def test_trouble_is_told_once_as_a_warning_under_its_documented_name() -> None:
 
     assert reasons(well, ill) == [("SecretMissing", True), ("ImagePullFailed", True)]
     assert reasons(ill, well) == []
+
+
+def test_the_policies_of_a_proxy_hear_when_its_pods_begin_to_refuse_the_file() -> None:
+    refused = status(("PolicyProgrammed", "False", "RejectedByProxy"))
+    before = proxy_value(status=status(("PolicyProgrammed", "False", "Propagating")))
+
+    told = of_rejection(before, refused)
+
+    assert told == Announcement("PolicyRejectedByProxy", "AthensProxy team-a/go: m", warning=True)
+    assert of_rejection(proxy_value(status=refused), refused) is None
+    assert of_rejection(before, dict(before.identity.status)) is None
+
+
+def test_a_pod_that_stays_behind_is_told_once() -> None:
+    on_its_way = status(("PolicyProgrammed", "False", "Propagating"))
+    lagging = status(("PolicyProgrammed", "False", "PodLagging"))
+
+    assert reasons(on_its_way, lagging) == [("PodLagging", True)]
+    assert reasons(lagging, lagging) == []
+
+
+def test_rules_that_lose_are_told_on_the_proxy_when_they_begin_to_or_others_do() -> None:
+    one = {"class": "Conflict", "rule": "team-a/base#x", "pattern": "example.com/x", "by": "guard#x"}
+    before, after = status(), status()
+    after["policy"]["conflicts"] = [one, {**one, "rule": "team-a/base#y"}]
+
+    told = announcements(before, after)
+
+    assert [(found.reason, found.warning) for found in told] == [("PolicyConflict", True)]
+    assert told[0].note == (
+        "team-a/base#x loses to guard#x on example.com/x (Conflict), and 1 more in status.policy.conflicts"
+    )
+    assert announcements(after, after) == []
+    assert announcements(after, before) == []
 
 
 def test_a_rollout_that_is_given_up_is_told_although_older_pods_still_serve() -> None:

@@ -17,6 +17,10 @@ from support.virtual_time import in_virtual_time
 KEY = Key("AthensProxy", "a", "go")
 
 
+async def nobody(key: Key) -> None:
+    """Reports no crash to anybody."""
+
+
 async def runs_within(seconds: float, outcome: Exception | float | None) -> list[float]:
     """When passes began that all end in the same way."""
     queue: WorkQueue[Key] = WorkQueue()
@@ -29,7 +33,7 @@ async def runs_within(seconds: float, outcome: Exception | float | None) -> list
             raise outcome
         return outcome
 
-    crew = asyncio.create_task(Workers(queue, {KEY.kind: reconcile}, Metrics()).run())
+    crew = asyncio.create_task(Workers(queue, {KEY.kind: reconcile}, Metrics(), nobody).run())
     queue.add(KEY)
     await asyncio.sleep(seconds)
     crew.cancel()
@@ -67,6 +71,29 @@ def test_an_unexpected_error_costs_nothing_but_that_pass() -> None:
     assert len(in_virtual_time(runs_within(10, ZeroDivisionError()))) > 3
 
 
+def test_a_crash_is_reported_and_a_report_that_fails_costs_nothing_either() -> None:
+    async def main() -> list[Key]:
+        queue: WorkQueue[Key] = WorkQueue()
+        told: list[Key] = []
+
+        async def reconcile(key: Key) -> None:
+            raise ZeroDivisionError
+
+        async def report(key: Key) -> None:
+            told.append(key)
+            raise ZeroDivisionError
+
+        crew = asyncio.create_task(Workers(queue, {KEY.kind: reconcile}, Metrics(), report).run())
+        queue.add(KEY)
+        await asyncio.sleep(10)
+        crew.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await crew
+        return told
+
+    assert len(in_virtual_time(main())) > 3
+
+
 def test_a_pass_that_has_begun_is_finished_at_the_end_but_not_waited_for_for_ever() -> None:
     async def main() -> tuple[list[str], float]:
         queue: WorkQueue[Key] = WorkQueue()
@@ -76,7 +103,7 @@ def test_a_pass_that_has_begun_is_finished_at_the_end_but_not_waited_for_for_eve
             await asyncio.sleep(5 if key.name == "short" else 500)
             ended.append(key.name)
 
-        workers = Workers(queue, {KEY.kind: reconcile}, Metrics())
+        workers = Workers(queue, {KEY.kind: reconcile}, Metrics(), nobody)
         crew = asyncio.create_task(workers.run())
         for name in ("short", "long"):
             queue.add(Key(KEY.kind, "a", name))
