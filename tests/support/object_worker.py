@@ -1,82 +1,97 @@
-"""A process that saves and reads one large zip in a store, to be measured and to be killed.
+"""A process of its own that saves large zips, to be killed or to be measured; `object_trials` speaks with it.
 
-Usage: python -m support.object_worker BACKEND URL PLACE ZIP PASSES
-URL and PLACE are the server and the bucket; the folder of a disk store is the PLACE.
-It writes `ready`, waits for a line, and then writes one line per pass: its peak of resident memory in MiB.
+`python -m support.object_worker kill`: reads lines of JSON `[place, zip, after_s]`. For each it forks a child that
+opens the store and saves the zip, kills it -9 after that time unless it has ended, and writes the outcome and how long
+it took. Nothing but a fork is cheap enough to be done a hundred times.
+
+`python -m support.object_worker measure`: reads lines `[place, zips]`. For each it saves the zips at once, reads
+them and deletes them, and writes its peak of resident memory in MiB; the first line is that of an idle one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import select
+import signal
 import sys
-import uuid
+import time
 from pathlib import Path
 
-from athens_proxy.modules import ModulePath, ModuleVersion
-from athens_proxy.storage.disk import open_disk_storage
-from athens_proxy.storage.storage import FetchedModule, Storage
-from support.object_stores import SUMS, object_storage
-
-MOD = b"module example.com/big\n"
+from athens_proxy.storage.storage import Storage
+from support.large_zips import LargeZip
+from support.object_places import Place
 
 
-def linked(zip_path: Path) -> Path:
-    """Another name of a zip, for a store that moves what it is given."""
-    link = zip_path.with_name(f"{uuid.uuid4().hex}.zip")
-    link.hardlink_to(zip_path)
-    return link
+def peak_mib(process: int | str = "self") -> int:
+    """The peak of a process's resident memory since the last call."""
+    status = Path(f"/proc/{process}/status").read_text()
+    Path(f"/proc/{process}/clear_refs").write_text("5")
+    return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
-def big_module(zip_path: Path, *, version: str) -> FetchedModule:
-    """A version whose zip is this file; stores do not look into it unless two versions of it differ."""
-    return FetchedModule(
-        wanted=ModuleVersion(ModulePath.parse("example.com/big"), version),
-        info=f'{{"Version":"{version}"}}'.encode(),
-        mod=MOD,
-        zip_path=zip_path,
-        zip_size_bytes=zip_path.stat().st_size,
-        zip_h1="h1:zip-of-the-test",
-        mod_h1="h1:mod-of-the-test",
-    )
+def kill_saves() -> None:
+    """Answer tasks of the first kind."""
+    for line in sys.stdin:
+        place, saved, after_s = json.loads(line)
+        begun = time.monotonic()
+        child = os.fork()
+        if not child:
+            asyncio.run(_save(Place(**place), LargeZip(**saved)))
+            os._exit(0)
+        outcome = _ended(child, after_s)
+        print(json.dumps([outcome, time.monotonic() - begun]), flush=True)
 
 
-async def open_store(backend: str, url: str, place: str) -> Storage:
-    """A store of any kind."""
-    match backend:
-        case "disk":
-            return open_disk_storage(Path(place), sums=SUMS, create=True)
-        case _:
-            return await object_storage(backend, url, place)
-
-
-def peak_mib() -> int:
-    """The peak of resident memory since the last call."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    Path("/proc/self/clear_refs").write_text("5")
-    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM:"))
-
-
-async def main(backend: str, url: str, place: str, zip_file: str, passes: int) -> None:
-    """Save and read a version in each pass, and delete it if another pass may follow."""
-    storage = await open_store(backend, url, place)
-    await storage.check()
+async def measure_passes() -> None:
+    """Answer tasks of the second kind."""
+    storage: Storage | None = None
     peak_mib()
-    print("ready", peak_mib(), flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
-    for _ in range(passes):
-        fetched = big_module(linked(Path(zip_file)), version="v1.0.0")
-        await storage.save(fetched)
-        async with await storage.open_zip(fetched.wanted) as stored:
-            received = 0
-            async for chunk in stored.chunks():
-                received += len(chunk)
-        assert received == fetched.zip_size_bytes
-        fetched.zip_path.unlink(missing_ok=True)
-        if passes > 1:
-            await storage.delete(fetched.wanted)
-        print(peak_mib(), flush=True)
+    for line in sys.stdin:
+        place, zips = json.loads(line)
+        if storage is None:
+            storage = await Place(**place).open()
+            await storage.check()
+            print(json.dumps(peak_mib()), flush=True)
+        await asyncio.gather(*(_in_and_out(storage, LargeZip(**saved)) for saved in zips))
+        print(json.dumps(peak_mib()), flush=True)
+    if storage is not None:
+        await storage.close()
+
+
+async def _in_and_out(storage: Storage, saved: LargeZip) -> None:
+    fetched = saved.fetched()
+    await storage.save(fetched)
+    async with await storage.open_zip(fetched.wanted) as stored:
+        received = 0
+        async for chunk in stored.chunks():
+            received += len(chunk)
+    assert received == fetched.zip_size_bytes
+    fetched.zip_path.unlink(missing_ok=True)
+    await storage.delete(fetched.wanted)
+
+
+async def _save(place: Place, saved: LargeZip) -> None:
+    storage = await place.open()
+    await storage.save(saved.fetched())
     await storage.close()
 
 
+def _ended(child: int, after_s: float) -> str:
+    handle = os.pidfd_open(child)
+    try:
+        select.select([handle], [], [], after_s)
+        # An ended child keeps its number until it is waited for, so that this strikes nobody else.
+        os.kill(child, signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    finally:
+        os.close(handle)
+    return {0: "saved", -signal.SIGKILL: "killed"}.get(code, "failed")
+
+
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5])))
+    if sys.argv[1] == "kill":
+        kill_saves()
+    else:
+        asyncio.run(measure_passes())
