@@ -62,13 +62,31 @@ CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims", label
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments", labelled=True)
 REPLICA_SETS = Resource("apps/v1", "ReplicaSet", "replicasets", labelled=True)
 SERVICES = Resource("v1", "Service", "services", labelled=True)
+AUTOSCALERS = Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", labelled=True)
+DISRUPTION_BUDGETS = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", labelled=True)
+INGRESSES = Resource("networking.k8s.io/v1", "Ingress", "ingresses", labelled=True)
+NETWORK_POLICIES = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", labelled=True)
+HTTP_ROUTES = Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes", labelled=True)
+SERVICE_MONITORS = Resource("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", labelled=True)
 PODS = Resource("v1", "Pod", "pods", labelled=True)
 SECRETS = Resource("v1", "Secret", "secrets")
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
 EVENTS = Resource("events.k8s.io/v1", "Event", "events")
 
 POLICY_KINDS = (POLICIES, CLUSTER_POLICIES)
-CHILDREN = (SERVICE_ACCOUNTS, CONFIG_MAPS, CLAIMS, DEPLOYMENTS, SERVICES)
+CHILDREN = (
+    SERVICE_ACCOUNTS,
+    CONFIG_MAPS,
+    CLAIMS,
+    DEPLOYMENTS,
+    SERVICES,
+    AUTOSCALERS,
+    DISRUPTION_BUDGETS,
+    INGRESSES,
+    NETWORK_POLICIES,
+)
+OPTIONAL_CHILDREN = (HTTP_ROUTES, SERVICE_MONITORS)
+"""Children of kinds that a cluster may lack, may get later and may lose again; they are listed, not watched."""
 OWNED = (*CHILDREN, REPLICA_SETS, PODS)
 """Objects that carry the label of a proxy: what we write, and what Kubernetes makes of it."""
 DISPENSABLE = {
@@ -81,7 +99,7 @@ Without the policies or the namespaces it waits instead: a file without them wou
 """
 KNOWN = {
     (resource.api_version, resource.kind): resource
-    for resource in (PROXIES, *POLICY_KINDS, NAMESPACES, *OWNED, SECRETS, LEASES, EVENTS)
+    for resource in (PROXIES, *POLICY_KINDS, NAMESPACES, *OWNED, *OPTIONAL_CHILDREN, SECRETS, LEASES, EVENTS)
 }
 
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 
 from athens_operator.cluster import Cluster, Conflict, Forbidden, NotFound
 from athens_operator.manifests import Manifest
-from athens_operator.resources import SECRETS
+from athens_operator.resources import CONFIG_MAPS, SECRETS
 from athens_operator.spec import AthensProxy, SecretReference
-from athens_operator.spec.proxy import BASIC_AUTH_SECRET
+from athens_operator.spec.references import BASIC_AUTH_SECRET
 from athens_operator.status_observed import MissingSecret
 
 logger = logging.getLogger(__name__)
@@ -85,14 +85,15 @@ class SecretReader:
         seal = hmac.new(key_of_hash, digestmod=hashlib.sha256)
         for reference in references:
             try:
-                data = (await self._cluster.get(SECRETS.ref(namespace, reference.name))).get("data") or {}
+                resource = CONFIG_MAPS if reference.kind == CONFIG_MAPS.kind else SECRETS
+                data = (await self._cluster.get(resource.ref(namespace, reference.name))).get("data") or {}
             except NotFound:
                 missing.append(MissingSecret(reference))
                 continue
             missing += [MissingSecret(reference, key) for key in reference.keys if key not in data]
             if reference.path == BASIC_AUTH_SECRET:
                 login = _login(data, reference)
-            for key in reference.keys or sorted(data):
+            for key in () if reference.hot else reference.keys or sorted(data):
                 seal.update(f"{reference.name}\0{key}\0{data.get(key, '')}\0".encode())
         known = key_of_hash and not missing
         return SecretFacts(tuple(missing), hash=seal.hexdigest()[:32] if known else "", login=login)

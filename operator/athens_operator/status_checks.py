@@ -194,9 +194,9 @@ def _resizing(claim: Manifest, name: str) -> Condition | None:
 def _missing_secret(proxy: AthensProxy, found: MissingSecret) -> str:
     reference = found.reference
     if found.key:
-        return f"Secret {reference.name} has no key {found.key}; add it or correct {reference.path}"
+        return f"{reference.kind} {reference.name} has no key {found.key}; add it or correct {reference.path}"
     return (
-        f"Secret {reference.name} does not exist in namespace {proxy.namespace}; create it with the keys "
+        f"{reference.kind} {reference.name} does not exist in namespace {proxy.namespace}; create it with the keys "
         f"{' and '.join(reference.keys)}, or correct {reference.path}"
     )
 

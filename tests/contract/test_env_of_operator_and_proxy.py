@@ -12,7 +12,11 @@ from athens_operator.desired.configuration import config_map
 from athens_operator.desired.workload import deployment
 from athens_operator.manifests import Manifest
 from athens_operator.spec import AthensProxy
+from athens_proxy.config.credential_section import CredentialSection
 from athens_proxy.config.load import ConfigFile, load
+from athens_proxy.config.object_section import ObjectSection
+from athens_proxy.config.remote_section import RemoteSection
+from athens_proxy.config.replica_section import IndexSection, LockSection
 from athens_proxy.config.sections import (
     Config,
     Key,
@@ -27,7 +31,18 @@ from athens_proxy.config.sources import prefixed_env
 from support.crd_schema import nodes, schema
 from support.operator_values import INPUTS, MEMORY, proxy_value
 
-SECTIONS: tuple[type[Section], ...] = (ServerSection, LogSection, StorageSection, UpstreamSection, PolicySection)
+SECTIONS: tuple[type[Section], ...] = (
+    ServerSection,
+    LogSection,
+    StorageSection,
+    UpstreamSection,
+    PolicySection,
+    ObjectSection,
+    RemoteSection,
+    LockSection,
+    IndexSection,
+    CredentialSection,
+)
 KEYS = [
     item
     for section in SECTIONS
@@ -37,15 +52,27 @@ KEYS = [
 ]
 # Keys that no field of AthensProxy reaches yet; users set them by `extraEnv`.
 OPEN = {
-    "TLSCertFile",
-    "TLSKeyFile",
-    "ForceSSL",
     "RobotsFile",
     "HomeTemplatePath",
     "ValidatorHook",
     "Processes",
     "CloudRuntime",
     "GoBinary",
+    "MaxPendingFetches",
+    "Storage.Serve",
+    "Storage.S3.CredentialsEndpoint",
+    "Storage.S3.AwsContainerCredentialsRelativeURI",
+    "Storage.GCP.JSONKey",
+    "Storage.AzureBlob.Endpoint",
+    "SingleFlight.Redis.LockConfig.TTL",
+    "SingleFlight.Redis.LockConfig.Timeout",
+    "SingleFlight.Redis.LockConfig.MaxRetries",
+    "SingleFlight.RedisSentinel.LockConfig.TTL",
+    "SingleFlight.RedisSentinel.LockConfig.Timeout",
+    "SingleFlight.RedisSentinel.LockConfig.MaxRetries",
+    "SingleFlight.GCP.StaleThreshold",
+    "HGRCPath",
+    "GithubToken",
 }
 
 
@@ -109,6 +136,128 @@ def test_the_proxy_reads_every_field_as_it_was_meant() -> None:
     assert (config.server.upstream_errors, config.upstream.network_mode) == ("notfound", "offline")
     assert (config.log.level, config.log.stats_exporter) == ("warn", "")
     assert config.server.basic_auth_user == "from-a-secret"
+
+
+CREDENTIALS = {"name": "key", "sessionTokenKey": "token"}
+REFERENCE = {"name": "a-secret"}
+BUCKET = {"bucket": "modules", "prefix": "team-a"}
+# member of storage -> its settings, and what the proxy must make of them
+STORES: dict[str, tuple[dict[str, Any], str, dict[str, object]]] = {
+    "s3": (
+        {**BUCKET, "region": "eu", "endpoint": "https://s3.example.com", "credentialsSecretRef": CREDENTIALS},
+        "s3",
+        {"s3_bucket": "modules", "s3_prefix": "team-a", "s3_region": "eu", "s3_key": "from-a-secret"},
+    ),
+    "minio": (
+        {**BUCKET, "endpoint": "minio:9000", "credentialsSecretRef": REFERENCE},
+        "minio",
+        {"minio_bucket": "modules", "minio_endpoint": "minio:9000", "minio_tls": True, "minio_key": "from-a-secret"},
+    ),
+    "gcs": (
+        {**BUCKET, "projectID": "p", "credentialsSecretRef": REFERENCE},
+        "gcp",
+        {"gcs_bucket": "modules", "gcs_project": "p", "gcs_prefix": "team-a"},
+    ),
+    "azureBlob": (
+        {
+            "accountName": "acc",
+            "containerName": "modules",
+            "managedIdentity": {"resourceID": "/subscriptions/x"},
+        },
+        "azureblob",
+        {"azure_account": "acc", "azure_container": "modules", "azure_identity": "/subscriptions/x"},
+    ),
+    "mongo": (
+        {"connectionSecretRef": REFERENCE, "database": "d", "collection": "c", "caRef": {"secretRef": REFERENCE}},
+        "mongo",
+        {"mongo_database": "d", "mongo_collection": "c", "mongo_ca_file": "/etc/athens/mongo/ca.crt"},
+    ),
+    "external": ({"url": "https://store.example.com"}, "external", {}),
+}
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_the_proxy_reads_every_store_as_it_was_meant(kind: str) -> None:
+    member, name, meant = STORES[kind]
+    config = loaded(proxy_value({"storage": {"type": kind, kind: member}}))
+    read = {**config.objects.model_dump(), **config.remotes.model_dump()}
+
+    assert config.warnings == ()
+    assert config.storage.type == name
+    assert {key: read[key] for key in meant} == meant
+
+
+def test_without_credentials_a_bucket_asks_the_default_chain_and_no_key_is_sent() -> None:
+    proxy = proxy_value({"storage": {"type": "s3", "s3": {"bucket": "modules", "region": "eu"}}})
+
+    assert loaded(proxy).objects.s3_default_chain is True
+    assert [entry["name"] for entry in environment(proxy) if entry["name"].startswith("AWS_")] == []
+
+
+def test_a_password_of_sentinels_that_nobody_set_is_empty() -> None:
+    """Athens' default is a password of its own."""
+    lock = {"type": "redisSentinel", "redisSentinel": {"endpoints": ["a:1", "b:2"], "masterName": "main"}}
+    config = loaded(proxy_value({"singleFlight": lock}))
+
+    assert config.warnings == ()
+    assert (config.lock.type, config.lock.sentinel_endpoints) == ("redis-sentinel", ("a:1", "b:2"))
+    assert not config.lock.sentinel_password
+
+
+@pytest.mark.parametrize(
+    ("storage", "asked", "lock"),
+    [
+        ({"type": "gcs", "gcs": {"bucket": "b"}}, None, "gcp"),
+        ({"type": "azureBlob", "azureBlob": {"accountName": "acc", "containerName": "con"}}, None, "azureblob"),
+        (MEMORY, None, "memory"),
+        ({"type": "gcs", "gcs": {"bucket": "b"}}, {"type": "memory"}, "memory"),
+        (MEMORY, {"type": "etcd", "etcd": {"endpoints": ["a:1", "b:2"]}}, "etcd"),
+        (MEMORY, {"type": "redis", "redis": {"endpoint": "rediss://redis:6379"}}, "redis"),
+    ],
+)
+def test_the_lock_is_the_one_asked_for_or_that_of_the_store(
+    storage: dict[str, Any], asked: dict[str, Any] | None, lock: str
+) -> None:
+    config = loaded(proxy_value({"storage": storage, **({"singleFlight": asked} if asked else {})}))
+
+    assert config.warnings == ()
+    assert config.lock.type == lock
+
+
+@pytest.mark.parametrize(("kind", "port"), [("mysql", 3306), ("postgres", 5432)])
+def test_the_proxy_reads_the_index_as_it_was_meant(kind: str, port: int) -> None:
+    database = {"host": "db", "user": "me", "params": {"timeout": "5s"}, "passwordSecretRef": REFERENCE}
+    index = loaded(proxy_value({"index": {"type": kind, kind: database}})).index.model_dump()
+
+    assert (index["type"], index[f"{kind}_host"], index[f"{kind}_port"]) == (kind, "db", port)
+    assert index[f"{kind}_params"]["timeout"] == "5s"
+
+
+def test_the_proxy_serves_https_and_shows_credentials_from_the_files_that_are_mounted() -> None:
+    proxy = proxy_value(
+        {
+            "tls": {"secretRef": {"name": "certificate"}},
+            "server": {"forceSSL": True},
+            "credentials": [
+                {"name": "login", "type": "netrc", "secretRef": REFERENCE},
+                {"name": "git", "type": "gitConfig", "secretRef": REFERENCE},
+            ],
+            "trustedCA": [{"secretRef": REFERENCE}],
+        }
+    )
+    config = loaded(proxy)
+    folders = {
+        mount["mountPath"]
+        for mount in deployment(proxy, config_map(proxy, INPUTS), INPUTS)["spec"]["template"]["spec"]["containers"][0][
+            "volumeMounts"
+        ]
+    }
+    named = [config.server.tls_cert_file, config.server.tls_key_file, config.credentials.netrc_path]
+    go = {str(item.name): item.value for item in config.upstream.go_env_vars}
+
+    assert config.warnings == ()
+    assert config.server.force_ssl
+    assert {name.rpartition("/")[0] for name in [*named, go["GIT_CONFIG_GLOBAL"], go["GIT_SSL_CAINFO"]]} <= folders
 
 
 def words(path: str) -> list[Any]:

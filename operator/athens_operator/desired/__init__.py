@@ -8,7 +8,10 @@ from __future__ import annotations
 from athens_operator.desired.configuration import config_map, policy_config_map
 from athens_operator.desired.identity import service_account
 from athens_operator.desired.inputs import Inputs
-from athens_operator.desired.network import service
+from athens_operator.desired.monitoring import service_monitor
+from athens_operator.desired.network import http_route, ingress, service
+from athens_operator.desired.network_policy import network_policy
+from athens_operator.desired.scaling import horizontal_pod_autoscaler, pod_disruption_budget
 from athens_operator.desired.volume import persistent_volume_claim
 from athens_operator.desired.workload import deployment
 from athens_operator.manifests import Manifest
@@ -38,5 +41,11 @@ def desired_objects(
         persistent_volume_claim(proxy, inputs),
         deployment(proxy, config, inputs) if policy_text is not None and start_pods else None,
         service(proxy, inputs),
+        horizontal_pod_autoscaler(proxy, inputs),
+        pod_disruption_budget(proxy, inputs),
+        ingress(proxy, inputs),
+        http_route(proxy, inputs),
+        network_policy(proxy, inputs),
+        service_monitor(proxy, inputs),
     ]
     return tuple(child for child in children if child is not None)

@@ -12,9 +12,12 @@ import json
 from athens_operator.desired import toml
 from athens_operator.desired.inputs import Inputs
 from athens_operator.desired.names import metadata, policy_name
+from athens_operator.desired.sharing import sharing_tables
+from athens_operator.desired.stores import storage_table, storage_type
 from athens_operator.manifests import Manifest
+from athens_operator.spec.fields import CredentialType
 from athens_operator.spec.proxy import ANNOTATION_PREFIX, AthensProxy
-from athens_operator.spec.storage import StorageType
+from athens_operator.spec.references import CREDENTIAL_FILES, CREDENTIALS_FOLDER, TLS_FOLDER
 
 CONFIG_HASH = ANNOTATION_PREFIX + "config-hash"
 CONFIG_FOLDER = "/etc/athens/config"
@@ -22,6 +25,7 @@ POLICY_FOLDER = "/etc/athens/policy"
 DOWNLOAD_MODE = f"file:{POLICY_FOLDER}/download.hcl"
 PORT = 3000
 SCRATCH_FOLDER = "/scratch"
+BUNDLE_FILE = "/run/ca/bundle.pem"
 DEFAULT_GOPROXY = "https://proxy.golang.org,direct"
 DEFAULT_CHECKSUM_DATABASES = ("https://sum.golang.org",)
 
@@ -67,15 +71,16 @@ def configuration(proxy: AthensProxy) -> toml.Table:
         "StashTimeout": timeouts.stash_s,
         "ShutdownTimeout": timeouts.shutdown_s,
         "Port": f":{PORT}",
-        **({"PathPrefix": spec.server.path_prefix} if spec.server.path_prefix else {}),
+        **_server(proxy),
         "StatsExporter": "prometheus" if spec.metrics.enabled else "",
         "SumDBs": list(DEFAULT_CHECKSUM_DATABASES if spec.checksum_db.urls is None else spec.checksum_db.urls),
         "NoSumPatterns": no_sum_patterns(proxy),
         "DownloadMode": DOWNLOAD_MODE,
         "NetworkMode": spec.network.mode,
         "UpstreamErrors": spec.upstream_errors,
-        "StorageType": spec.storage.type.value,
-        "Storage": {"Owner": f"{proxy.namespace}/{proxy.name}", **_storage(proxy)},
+        "StorageType": storage_type(spec.storage),
+        **sharing_tables(spec),
+        "Storage": {"Owner": f"{proxy.namespace}/{proxy.name}", **storage_table(spec.storage)},
     }
 
 
@@ -85,8 +90,17 @@ def go_environment(proxy: AthensProxy) -> list[str]:
     return [
         f"GOPROXY={proxy.spec.upstream.goproxy or DEFAULT_GOPROXY}",
         *([f"GOPRIVATE={','.join(private)}"] if private else []),
+        *(f"{name}={BUNDLE_FILE}" for name in ("SSL_CERT_FILE", "GIT_SSL_CAINFO") if proxy.spec.trusted_ca),
+        *(f"GIT_CONFIG_GLOBAL={path}" for path in credential_files(proxy, CredentialType.GIT_CONFIG)),
         *(f"{name}={value}" for name, value in sorted(proxy.spec.upstream.go_env.items())),
     ]
+
+
+def credential_files(proxy: AthensProxy, wanted: CredentialType) -> list[str]:
+    """Where the files of credentials of one type are mounted."""
+    name, _ = CREDENTIAL_FILES[wanted]
+    found = [credential.name for credential in proxy.spec.credentials if credential.type is wanted]
+    return [f"{CREDENTIALS_FOLDER}/{credential}/{name}" for credential in found]
 
 
 def no_sum_patterns(proxy: AthensProxy) -> list[str]:
@@ -94,10 +108,13 @@ def no_sum_patterns(proxy: AthensProxy) -> list[str]:
     return list(dict.fromkeys((*proxy.spec.private_modules, *proxy.spec.checksum_db.no_sum_patterns)))
 
 
-def _storage(proxy: AthensProxy) -> toml.Table:
-    storage = proxy.spec.storage
-    match storage.type:
-        case StorageType.DISK:
-            return {"Disk": {"RootPath": storage.disk.path}} if storage.disk else {}
-        case StorageType.MEMORY:
-            return {}
+def _server(proxy: AthensProxy) -> toml.Table:
+    """What the server needs only where it is asked for."""
+    spec = proxy.spec
+    netrc = credential_files(proxy, CredentialType.NETRC)
+    return {
+        **({"PathPrefix": spec.server.path_prefix} if spec.server.path_prefix else {}),
+        **({"ForceSSL": True} if spec.server.force_ssl else {}),
+        **({"TLSCertFile": f"{TLS_FOLDER}/tls.crt", "TLSKeyFile": f"{TLS_FOLDER}/tls.key"} if spec.tls else {}),
+        **({"NETRCPath": netrc[0]} if netrc else {}),
+    }

@@ -56,11 +56,13 @@ def metadata(
     annotations: Mapping[str, str] | None = None,
 ) -> Manifest:
     """The metadata of an owned child; our own labels beat extra ones."""
+    inherited = proxy.spec.inherited_metadata
+    noted = {**inherited.annotations, **(annotations or {})}
     return {
         "name": name,
         "namespace": proxy.namespace,
-        "labels": {**(extra_labels or {}), **labels(proxy, inputs)},
-        **({"annotations": dict(annotations)} if annotations else {}),
+        "labels": {**inherited.labels, **(extra_labels or {}), **labels(proxy, inputs)},
+        **({"annotations": noted} if noted else {}),
         "ownerReferences": [owner_reference(proxy)],
     }
 
@@ -87,8 +89,37 @@ def service_name(proxy: AthensProxy) -> str:
     return proxy.spec.service.name or proxy.name
 
 
+def scheme(proxy: AthensProxy) -> str:
+    """What the pods speak; also the name of their port."""
+    return "https" if proxy.spec.tls else "http"
+
+
+def service_port(proxy: AthensProxy) -> int:
+    """The port of the Service."""
+    return proxy.spec.service.port or (443 if proxy.spec.tls else 80)
+
+
+def url(proxy: AthensProxy, host: str) -> str:
+    """The address of the proxy on a host that leads to the Service's port, as a client writes it into GOPROXY."""
+    usual = 443 if proxy.spec.tls else 80
+    port = "" if service_port(proxy) == usual else f":{service_port(proxy)}"
+    return f"{scheme(proxy)}://{host}{port}{proxy.spec.server.path_prefix}"
+
+
+def service_host(proxy: AthensProxy, inputs: Inputs) -> str:
+    """The full name of the Service inside the cluster."""
+    return f"{service_name(proxy)}.{proxy.namespace}.svc.{inputs.cluster_domain}"
+
+
 def service_url(proxy: AthensProxy, inputs: Inputs) -> str:
     """The address of the proxy inside the cluster, as a client writes it into GOPROXY."""
-    host = f"{service_name(proxy)}.{proxy.namespace}.svc.{inputs.cluster_domain}"
-    port = "" if proxy.spec.service.port == 80 else f":{proxy.spec.service.port}"
-    return f"http://{host}{port}{proxy.spec.server.path_prefix}"
+    return url(proxy, service_host(proxy, inputs))
+
+
+def ingress_urls(proxy: AthensProxy) -> list[str]:
+    """The addresses of the proxy at an ingress controller; those of a gateway depend on its listeners."""
+    ingress = proxy.spec.ingress
+    if ingress is None:
+        return []
+    before = "https" if ingress.tls else "http"
+    return [f"{before}://{host}{proxy.spec.server.path_prefix}" for host in ingress.hosts]

@@ -24,7 +24,7 @@ def persistent_volume_claim(proxy: AthensProxy, inputs: Inputs) -> Manifest | No
     described = metadata(proxy, inputs, name=claim_name(proxy))
     if proxy.spec.deletion_policy.storage is StorageDeletion.RETAIN:
         del described["ownerReferences"]
-        described["annotations"] = {RETAINED_FROM: proxy.uid}
+        described["annotations"] = {**proxy.spec.inherited_metadata.annotations, RETAINED_FROM: proxy.uid}
     storage_class = {} if claim.storage_class_name is None else {"storageClassName": claim.storage_class_name}
     return {
         "apiVersion": "v1",

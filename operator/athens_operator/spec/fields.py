@@ -11,19 +11,34 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from athens_operator.spec.exposure import (
+    TLS,
+    Auth,
+    HTTPRoute,
+    Ingress,
+    Metrics,
+    NetworkPolicy,
+    PodDisruptionBudget,
+    Service,
+)
+from athens_operator.spec.replicas import Index, SingleFlight
 from athens_operator.spec.storage import Storage
-from athens_operator.spec.values import IntOrPercent, Labels, ObjectName, Quantity, Seconds, Spec
+from athens_operator.spec.values import FileReference, KeyReference, Labels, ObjectName, Seconds, Spec
+from athens_operator.spec.workload import (
+    Autoscaling,
+    EnvSource,
+    EnvVar,
+    ExtraMetadata,
+    NamedReference,
+    Rollout,
+    Scheduling,
+    Scratch,
+    Security,
+    ServiceAccount,
+)
 from athens_policy.model import Mode
-
-
-class RolloutStrategy(StrEnum):
-    """How a Deployment replaces its pods; Auto decides by the claim's access modes."""
-
-    AUTO = "Auto"
-    ROLLING_UPDATE = "RollingUpdate"
-    RECREATE = "Recreate"
 
 
 class StorageDeletion(StrEnum):
@@ -31,69 +46,6 @@ class StorageDeletion(StrEnum):
 
     RETAIN = "Retain"
     DELETE = "Delete"
-
-
-class NamedReference(Spec):
-    """An object in the proxy's own namespace."""
-
-    name: ObjectName
-
-
-class Scratch(Spec):
-    """Room for fetches in flight."""
-
-    size_limit: Quantity | None = None
-    medium: str = ""
-
-
-class Scheduling(Spec):
-    """Where pods may run."""
-
-    node_selector: Labels = Field(default_factory=dict)
-    tolerations: tuple[Mapping[str, Any], ...] = ()
-    priority_class_name: str = ""
-
-
-class ServiceAccount(Spec):
-    """The identity of the pods."""
-
-    create: bool = True
-    name: ObjectName = ""
-    labels: Labels = Field(default_factory=dict)
-    annotations: Labels = Field(default_factory=dict)
-
-
-class PodMetadata(Spec):
-    """Extra labels and annotations of the pods."""
-
-    labels: Labels = Field(default_factory=dict)
-    annotations: Labels = Field(default_factory=dict)
-
-
-class SecretKey(Spec):
-    """A key of a Secret in the proxy's own namespace, as a container refers to it."""
-
-    model_config = ConfigDict(extra="allow")
-
-    name: ObjectName
-    key: str
-    optional: bool = False
-
-
-class ValueFrom(Spec):
-    """Where a variable takes its value from; what is not known here is passed on as it is."""
-
-    model_config = ConfigDict(extra="allow")
-
-    secret_key_ref: SecretKey | None = None
-
-
-class EnvVar(Spec):
-    """One extra environment variable, as in a container."""
-
-    name: str
-    value: str | None = None
-    value_from: ValueFrom | None = None
 
 
 class DeletionPolicy(Spec):
@@ -156,6 +108,21 @@ class Workers(Spec):
     protocol: int = 30
 
 
+class CredentialType(StrEnum):
+    """What a credential is: a file that git or the go command reads."""
+
+    NETRC = "netrc"
+    GIT_CONFIG = "gitConfig"
+
+
+class Credential(Spec):
+    """What is shown to origins."""
+
+    name: ObjectName
+    type: CredentialType
+    secret_ref: KeyReference
+
+
 class Timeouts(Spec):
     """Deadlines, in seconds once parsed."""
 
@@ -171,54 +138,7 @@ class Server(Spec):
     log_format: str = "json"
     timeouts: Timeouts = Timeouts()
     path_prefix: str = ""
-
-
-class BasicAuthSecret(Spec):
-    """A Secret with a user name and a password."""
-
-    name: ObjectName
-    username_key: str = "username"
-    password_key: str = "password"  # noqa: S105 - the name of a key
-
-
-class BasicAuth(Spec):
-    """One user name and password for all clients."""
-
-    secret_ref: BasicAuthSecret
-
-
-class Auth(Spec):
-    """Who may use the proxy."""
-
-    basic: BasicAuth | None = None
-
-
-class Service(Spec):
-    """The Service in front of the pods."""
-
-    name: ObjectName = ""
-    type: str = "ClusterIP"
-    port: int = 80
-    node_port: int | None = None
-    labels: Labels = Field(default_factory=dict)
-    annotations: Labels = Field(default_factory=dict)
-
-
-class Rollout(Spec):
-    """How pods are replaced."""
-
-    strategy: RolloutStrategy = RolloutStrategy.AUTO
-    max_surge: IntOrPercent = 1
-    max_unavailable: IntOrPercent = 0
-    min_ready_seconds: int = 5
-    progress_deadline_seconds: int = 600
-    revision_history_limit: int = 3
-
-
-class Metrics(Spec):
-    """What the proxy tells a monitoring system."""
-
-    enabled: bool = True
+    force_ssl: bool = Field(default=False, alias="forceSSL")
 
 
 class ProxySpec(Spec):
@@ -229,15 +149,23 @@ class ProxySpec(Spec):
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[NamedReference, ...] = ()
     replicas: int = 1
+    autoscaling: Autoscaling | None = None
     resources: Mapping[str, Any] | None = None
     scratch: Scratch = Scratch()
     scheduling: Scheduling = Scheduling()
+    security: Security = Security()
     service_account: ServiceAccount = ServiceAccount()
-    pod_metadata: PodMetadata = PodMetadata()
+    pod_metadata: ExtraMetadata = ExtraMetadata()
+    inherited_metadata: ExtraMetadata = ExtraMetadata()
     extra_env: tuple[EnvVar, ...] = ()
+    extra_env_from: tuple[EnvSource, ...] = ()
+    extra_volumes: tuple[Mapping[str, Any], ...] = ()
+    extra_volume_mounts: tuple[Mapping[str, Any], ...] = ()
     suspend: bool = False
     deletion_policy: DeletionPolicy = DeletionPolicy()
     storage: Storage
+    single_flight: SingleFlight = SingleFlight()
+    index: Index = Index()
     download: Download | None = None
     policy_refs: tuple[PolicyRef, ...] = ()
     accept_selected_policies: bool = True
@@ -247,16 +175,39 @@ class ProxySpec(Spec):
     upstream_errors: str = "strict"
     network: Network = Network()
     workers: Workers = Workers()
+    credentials: tuple[Credential, ...] = ()
+    trusted_ca: tuple[FileReference, ...] = Field(default=(), alias="trustedCA")
     server: Server = Server()
     auth: Auth = Auth()
+    tls: TLS | None = None
     service: Service = Service()
+    ingress: Ingress | None = None
+    http_route: HTTPRoute | None = Field(default=None, alias="httpRoute")
+    network_policy: NetworkPolicy = NetworkPolicy()
+    pod_disruption_budget: PodDisruptionBudget = PodDisruptionBudget()
     rollout: Rollout = Rollout()
     metrics: Metrics = Metrics()
 
     @model_validator(mode="after")
-    def _unique_environment(self) -> Self:
+    def _unique_names(self) -> Self:
         """The API server answers a duplicate name with a 500 that looks as if trying again could help."""
-        names = [variable.name for variable in self.extra_env]
-        if len(set(names)) != len(names):
-            raise ValueError("extraEnv names a variable twice; keep one of them")
+        lists: dict[str, list[object]] = {
+            "extraEnv names a variable": [variable.name for variable in self.extra_env],
+            "extraVolumes names a volume": [volume.get("name") for volume in self.extra_volumes],
+            "extraVolumeMounts names a path": [mount.get("mountPath") for mount in self.extra_volume_mounts],
+            "credentials names an entry": [credential.name for credential in self.credentials],
+        }
+        for what, names in lists.items():
+            if len(set(names)) != len(names):
+                raise ValueError(f"{what} twice; keep one of them")
         return self
+
+    @property
+    def least_replicas(self) -> int:
+        """How many pods run at least."""
+        return self.autoscaling.least if self.autoscaling else self.replicas
+
+    @property
+    def most_replicas(self) -> int:
+        """How many pods may run."""
+        return self.autoscaling.max_replicas if self.autoscaling else self.replicas

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from athens_operator.spec.fields import ProxySpec
+from athens_operator.spec.references import mounted_files, secret_variables, trusted_certificates
 from athens_operator.spec.storage import Claim
 from athens_operator.spec.values import parsed
 
 ANNOTATION_PREFIX = "athensproxy.dev/"
-BASIC_AUTH_SECRET = "spec.auth.basic.secretRef"  # noqa: S105 - the path of a field
 RECONCILE_ANNOTATION = ANNOTATION_PREFIX + "reconcile"
 REQUESTED_AT_ANNOTATION = ANNOTATION_PREFIX + "requestedAt"
 RESTARTED_AT_ANNOTATION = ANNOTATION_PREFIX + "restartedAt"
@@ -54,16 +54,20 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class SecretReference:
-    """A Secret that the spec names, in the proxy's own namespace.
+    """A Secret or ConfigMap that the spec names, in the proxy's own namespace.
 
     Args:
         path: the field that names it, for messages.
         keys: the keys that must exist; empty when any content will do.
+        kind: Secret or ConfigMap.
+        hot: running pods take up a new content by themselves.
     """
 
     path: str
     name: str
     keys: tuple[str, ...]
+    kind: str = "Secret"
+    hot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +136,8 @@ class AthensProxy:
 
     @property
     def secret_references(self) -> tuple[SecretReference, ...]:
-        """Every Secret that the pods need, for the operator to look up by name."""
-        return (*self._basic_auth_secret(), *self._environment_secrets())
+        """Every Secret and ConfigMap that the pods need, for the operator to look up by name."""
+        return (*self._variable_secrets(), *self._environment_secrets(), *self._mounted())
 
     @property
     def suspension(self) -> Suspension | None:
@@ -144,16 +148,29 @@ class AthensProxy:
             return Suspension("Annotation", f"remove the annotation {RECONCILE_ANNOTATION} to resume")
         return None
 
-    def _basic_auth_secret(self) -> Iterator[SecretReference]:
-        if self.spec.auth.basic is not None:
-            secret = self.spec.auth.basic.secret_ref
-            keys = (secret.username_key, secret.password_key)
-            yield SecretReference(BASIC_AUTH_SECRET, secret.name, keys)
+    def _variable_secrets(self) -> Iterator[SecretReference]:
+        """One reference per field, with all keys that variables take from it."""
+        by_field: dict[tuple[str, str], list[str]] = {}
+        for variable in secret_variables(self.spec):
+            by_field.setdefault((variable.path, variable.secret), []).append(variable.key)
+        for (path, name), keys in by_field.items():
+            yield SecretReference(path, name, tuple(keys))
+
+    def _mounted(self) -> Iterator[SecretReference]:
+        for mount in (*mounted_files(self.spec), *trusted_certificates(self.spec)):
+            keys = tuple(key for key, _ in mount.files)
+            yield SecretReference(mount.path, mount.name, keys, kind=mount.kind, hot=mount.hot)
 
     def _environment_secrets(self) -> Iterator[SecretReference]:
-        """Those of `extraEnv` without which a pod does not start; optional ones may be missing."""
+        """Those of `extraEnv` and `extraEnvFrom` without which a pod does not start; optional ones may be missing."""
         for variable in self.spec.extra_env:
             secret = variable.value_from.secret_key_ref if variable.value_from else None
             if secret is not None and not secret.optional:
                 path = f"spec.extraEnv[{variable.name}].valueFrom.secretKeyRef"
                 yield SecretReference(path, secret.name, (secret.key,))
+        for number, source in enumerate(self.spec.extra_env_from):
+            path = f"spec.extraEnvFrom[{number}]"
+            if source.secret_ref is not None and not source.secret_ref.optional:
+                yield SecretReference(f"{path}.secretRef", source.secret_ref.name, ())
+            if source.config_map_ref is not None and not source.config_map_ref.optional:
+                yield SecretReference(f"{path}.configMapRef", source.config_map_ref.name, (), kind="ConfigMap")

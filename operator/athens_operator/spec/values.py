@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from athens_operator.errors import Problem, SpecError
@@ -57,6 +57,48 @@ class Spec(BaseModel):
     """A part of a custom resource: camelCase outside, snake_case inside, frozen, unknown fields ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, hide_input_in_errors=True)
+
+
+class KeyReference(Spec):
+    """A key of a Secret or ConfigMap in the proxy's own namespace; without `key` the one that the field names."""
+
+    name: ObjectName
+    key: str = ""
+
+
+class FileReference(Spec):
+    """A file in a ConfigMap or in a Secret, exactly one of them."""
+
+    config_map_ref: KeyReference | None = None
+    secret_ref: KeyReference | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.config_map_ref is None) is (self.secret_ref is None):
+            raise ValueError("set exactly one of configMapRef and secretRef")
+        return self
+
+
+def require_member(union: Spec, chosen: str, members: Iterable[str]) -> None:
+    """Hold a union to its discriminator.
+
+    Args:
+        union: has one field per member that needs settings.
+        chosen: the member that its discriminator names.
+        members: the fields by the names that users write; those that the union lacks need no settings.
+
+    Raises:
+        ValueError: another member is set, or the chosen one is not.
+    """
+    fields = {field.alias or name: name for name, field in type(union).model_fields.items()}
+    known = [str(member) for member in members if str(member) in fields]
+    set_ = [member for member in known if getattr(union, fields[member]) is not None]
+    if set_ != [member for member in known if member == chosen]:
+        raise ValueError(
+            f"type {chosen} needs the member {chosen} and no other"
+            if chosen in known
+            else f"type {chosen} takes no settings; remove {' and '.join(set_)}"
+        )
 
 
 S = TypeVar("S", bound=Spec)

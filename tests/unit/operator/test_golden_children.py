@@ -28,8 +28,11 @@ FULL: dict[str, Any] = {
     "replicas": 3,
     "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
     "scratch": {"sizeLimit": "8Gi", "medium": "Memory"},
+    "inheritedMetadata": {"labels": {"cost": "shared"}, "annotations": {"example.com/owner": "platform"}},
     "scheduling": {
         "nodeSelector": {"disk": "fast"},
+        "topologySpreadConstraints": [],
+        "runtimeClassName": "sandboxed",
         "tolerations": [{"key": "builds", "operator": "Exists", "effect": "NoSchedule"}],
         "priorityClassName": "high",
     },
@@ -85,6 +88,71 @@ FULL: dict[str, Any] = {
     },
     "metrics": {"enabled": False},
 }
+EXPOSED: dict[str, Any] = {
+    "storage": {
+        "type": "s3",
+        "s3": {
+            "bucket": "go-modules",
+            "region": "eu-central-1",
+            "prefix": "team-a",
+            "credentialsSecretRef": {"name": "s3"},
+        },
+    },
+    "singleFlight": {
+        "type": "redis",
+        "redis": {"endpoint": "redis.infra.svc:6379", "passwordSecretRef": {"name": "redis"}},
+    },
+    "index": {
+        "type": "postgres",
+        "postgres": {
+            "host": "db.infra.svc",
+            "user": "athens",
+            "params": {"sslmode": "require"},
+            "passwordSecretRef": {"name": "db"},
+        },
+    },
+    "autoscaling": {"maxReplicas": 6},
+    "security": {"profile": "PlatformAssigned"},
+    "extraEnvFrom": [{"configMapRef": {"name": "settings", "optional": True}}],
+    "extraVolumes": [{"name": "extra", "configMap": {"name": "extra"}}],
+    "extraVolumeMounts": [{"name": "extra", "mountPath": "/srv/extra", "readOnly": True}],
+    "credentials": [{"name": "login", "type": "netrc", "secretRef": {"name": "origins"}}],
+    "trustedCA": [{"configMapRef": {"name": "corporate-ca"}}],
+    "server": {"forceSSL": True, "pathPrefix": "/go"},
+    "auth": {"basic": {"secretRef": {"name": "users"}}},
+    "tls": {"secretRef": {"name": "certificate"}},
+    "ingress": {"className": "nginx", "hosts": ["goproxy.example.com"], "tls": {"clusterIssuer": "public"}},
+    "httpRoute": {"parentRefs": [{"name": "edge", "namespace": "gateways"}], "timeout": "10m"},
+    "networkPolicy": {
+        "enabled": True,
+        "allowMetricsFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+        "egress": "Restricted",
+        "egressTo": [{"ipBlock": {"cidr": "192.0.2.0/24"}}],
+    },
+    "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+}
+SERVICES: dict[str, Any] = {
+    "storage": {
+        "type": "mongo",
+        "mongo": {"connectionSecretRef": {"name": "db"}, "caRef": {"secretRef": {"name": "db-ca"}}},
+    },
+    "singleFlight": {
+        "type": "redisSentinel",
+        "redisSentinel": {
+            "endpoints": ["a.infra.svc:26379", "b.infra.svc:26379"],
+            "masterName": "main",
+            "passwordSecretRef": {"name": "redis"},
+        },
+    },
+    "index": {
+        "type": "mysql",
+        "mysql": {"host": "db.infra.svc", "user": "athens", "passwordSecretRef": {"name": "db"}},
+    },
+}
+GOOGLE: dict[str, Any] = {
+    "storage": {"type": "gcs", "gcs": {"bucket": "go-modules", "credentialsSecretRef": {"name": "gcs"}}},
+    "replicas": 2,
+}
 
 CASES: dict[str, tuple[AthensProxy, str | None, Inputs]] = {
     "minimal": (proxy_value(), POLICY, INPUTS),
@@ -98,6 +166,18 @@ CASES: dict[str, tuple[AthensProxy, str | None, Inputs]] = {
         ),
     ),
     "memory-before-its-policy": (proxy_value({"storage": MEMORY}), None, INPUTS),
+    "s3-exposed": (
+        proxy_value(EXPOSED),
+        POLICY,
+        Inputs(
+            default_image="registry.example.com/athens/proxy:v0.1.0",
+            operator_namespace="athens-operator",
+            served=frozenset({"HTTPRoute", "ServiceMonitor"}),
+            secrets_hash="a1b2c3",
+        ),
+    ),
+    "mongo-sentinel-mysql": (proxy_value(SERVICES), POLICY, INPUTS),
+    "gcs-two-replicas": (proxy_value(GOOGLE), POLICY, INPUTS),
     "existing-claim-rolling": (
         proxy_value(
             {

@@ -31,7 +31,7 @@ def test_values_are_frozen() -> None:
 
 def test_every_problem_is_listed_with_its_field_path() -> None:
     body = proxy_body(
-        {"storage": {"type": "s3"}, "replicas": "many", "download": {"rules": [{"name": "x", "mode": "sync"}]}}
+        {"storage": {"type": "floppy"}, "replicas": "many", "download": {"rules": [{"name": "x", "mode": "sync"}]}}
     )
 
     with pytest.raises(SpecError) as caught:
@@ -50,6 +50,34 @@ def test_every_problem_is_listed_with_its_field_path() -> None:
         ({"storage": {"type": "disk", "disk": {}}}, "spec.storage.disk: set exactly one of"),
         ({"storage": {"type": "memory"}}, "spec.storage: type memory needs the member memory and no other"),
         ({"storage": {**MEMORY, "disk": {"ephemeral": {}}}}, "spec.storage: type memory needs"),
+        ({"storage": {"type": "s3"}}, "spec.storage: type s3 needs the member s3 and no other"),
+        ({"storage": {"type": "s3", "s3": {"bucket": "b"}}}, "spec.storage.s3.region: Field required"),
+        (
+            {
+                "storage": {
+                    "type": "azureBlob",
+                    "azureBlob": {
+                        "accountName": "a",
+                        "containerName": "c",
+                        "accountKeySecretRef": {"name": "a"},
+                        "managedIdentity": {"resourceID": "/x"},
+                    },
+                }
+            },
+            "spec.storage.azureBlob: set accountKeySecretRef or managedIdentity, not both",
+        ),
+        (
+            {"storage": {"type": "mongo", "mongo": {"connectionSecretRef": {"name": "a"}, "caRef": {}}}},
+            "spec.storage.mongo.caRef: set exactly one of configMapRef and secretRef",
+        ),
+        ({"singleFlight": {"type": "etcd"}}, "spec.singleFlight: type etcd needs the member etcd and no other"),
+        (
+            {"singleFlight": {"etcd": {"endpoints": ["a:1"]}}},
+            "spec.singleFlight: type Auto takes no settings; remove etcd",
+        ),
+        ({"index": {"mysql": {"host": "a", "user": "b"}}}, "spec.index: type none takes no settings; remove mysql"),
+        ({"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}, "spec.autoscaling: minReplicas must not be larger"),
+        ({"extraVolumes": [{"name": "a"}, {"name": "a"}]}, "spec: extraVolumes names a volume twice"),
         ({"extraEnv": [{"name": "A"}, {"name": "A"}]}, "spec: extraEnv names a variable twice"),
         ({"server": {"timeouts": {"stash": "5"}}}, "spec.server.timeouts.stash: not a duration"),
         ({"scratch": {"sizeLimit": []}}, "spec.scratch.sizeLimit: not a quantity"),
@@ -114,6 +142,30 @@ def test_secrets_are_named_with_the_keys_that_pods_need() -> None:
     assert [(found.path, found.name, found.keys) for found in proxy.secret_references] == [
         ("spec.auth.basic.secretRef", "users", ("username", "pw")),
         ("spec.extraEnv[TOKEN].valueFrom.secretKeyRef", "token", ("value",)),
+    ]
+
+
+def test_everything_that_pods_take_from_secrets_and_config_maps_is_looked_up() -> None:
+    proxy = proxy_value(
+        {
+            "storage": {
+                "type": "mongo",
+                "mongo": {"connectionSecretRef": {"name": "db"}, "caRef": {"configMapRef": {"name": "ca"}}},
+            },
+            "tls": {"secretRef": {"name": "certificate"}},
+            "trustedCA": [{"secretRef": {"name": "root", "key": "pem"}}],
+            "credentials": [{"name": "git", "type": "gitConfig", "secretRef": {"name": "git"}}],
+            "extraEnvFrom": [{"secretRef": {"name": "more"}}, {"configMapRef": {"name": "no", "optional": True}}],
+        }
+    )
+
+    assert [(found.kind, found.name, found.keys, found.hot) for found in proxy.secret_references] == [
+        ("Secret", "db", ("url",), False),
+        ("Secret", "more", (), False),
+        ("ConfigMap", "ca", ("ca.crt",), False),
+        ("Secret", "certificate", ("tls.crt", "tls.key"), True),
+        ("Secret", "git", ("gitconfig",), True),
+        ("Secret", "root", ("pem",), False),
     ]
 
 

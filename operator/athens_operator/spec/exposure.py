@@ -1,0 +1,114 @@
+"""The parts of `AthensProxy.spec` that say who reaches the proxy, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from athens_operator.spec.values import IntOrPercent, Labels, ObjectName, Seconds, Spec
+
+
+class BasicAuthSecret(Spec):
+    """A Secret with a user name and a password."""
+
+    name: ObjectName
+    username_key: str = "username"
+    password_key: str = "password"  # noqa: S105 - the name of a key
+
+
+class BasicAuth(Spec):
+    """One user name and password for all clients."""
+
+    secret_ref: BasicAuthSecret
+
+
+class Auth(Spec):
+    """Who may use the proxy."""
+
+    basic: BasicAuth | None = None
+
+
+class TLSSecret(Spec):
+    """A Secret of type kubernetes.io/tls."""
+
+    name: ObjectName
+
+
+class TLS(Spec):
+    """The certificate with which the pods serve https."""
+
+    secret_ref: TLSSecret
+
+
+class Service(Spec):
+    """The Service in front of the pods."""
+
+    name: ObjectName = ""
+    type: str = "ClusterIP"
+    port: int | None = None
+    node_port: int | None = None
+    labels: Labels = Field(default_factory=dict)
+    annotations: Labels = Field(default_factory=dict)
+
+
+class IngressTLS(Spec):
+    """Https at the ingress controller."""
+
+    secret_name: ObjectName = ""
+    cluster_issuer: str = ""
+    issuer: str = ""
+
+
+class Ingress(Spec):
+    """Names under which an ingress controller serves the proxy."""
+
+    class_name: str | None = None
+    hosts: tuple[str, ...]
+    path: str = "/"
+    path_type: str = "Prefix"
+    annotations: Labels = Field(default_factory=dict)
+    tls: IngressTLS | None = None
+
+
+class HTTPRoute(Spec):
+    """The gateways that route to the proxy, and for which names."""
+
+    parent_refs: tuple[Mapping[str, Any], ...]
+    hostnames: tuple[str, ...] = ()
+    annotations: Labels = Field(default_factory=dict)
+    timeout_s: Seconds | None = Field(default=None, alias="timeout")
+
+
+class NetworkPolicy(Spec):
+    """Who may open connections to the pods, and where they may open them to."""
+
+    enabled: bool = False
+    allow_from: tuple[Mapping[str, Any], ...] | None = None
+    allow_metrics_from: tuple[Mapping[str, Any], ...] = ()
+    egress: str = "Open"
+    egress_to: tuple[Mapping[str, Any], ...] = ()
+
+
+class PodDisruptionBudget(Spec):
+    """How many pods a drain may take at once."""
+
+    disabled: bool = False
+    min_available: IntOrPercent | None = None
+    max_unavailable: IntOrPercent | None = None
+
+
+class ServiceMonitor(Spec):
+    """How a Prometheus operator scrapes the pods."""
+
+    enabled: bool = False
+    interval_s: Seconds = Field(default=30, alias="interval")
+    labels: Labels = Field(default_factory=dict)
+
+
+class Metrics(Spec):
+    """What the proxy tells a monitoring system."""
+
+    enabled: bool = True
+    service_monitor: ServiceMonitor = ServiceMonitor()
