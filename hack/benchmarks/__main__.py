@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import cluster_slice, stalled, store_trials, warm
+from benchmarks import cluster_slice, policy_rules, stalled, store_trials, warm
 from benchmarks.report import Result, publish
 from demonstration.console import Say, Steps
 from demonstration.errors import DemoError
@@ -18,6 +18,7 @@ from localcluster.errors import ClusterError
 Scenario = Callable[[Mapping[str, str], Say], Sequence[Result]]
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     cluster_slice.NAME: cluster_slice.measure,
+    policy_rules.NAME: policy_rules.measure,
     stalled.NAME: stalled.measure,
     store_trials.KILL: store_trials.measure_kill,
     store_trials.MEMORY: store_trials.measure_memory,

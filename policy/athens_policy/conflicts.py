@@ -8,16 +8,16 @@ Source: the operator's API reference, section 4.4.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from athens_policy.elements import element
+from athens_policy.index import PatternIndex
 from athens_policy.model import Block
-from athens_policy.patterns import Pattern, element_covers, is_magic
+from athens_policy.patterns import Pattern, is_magic
 from athens_policy.sources import ConflictClass, RuleConflict, SourcedBlock
 
-_WILD: Final = re.compile(r"\[\^?[^\]]+\]|[*?]")
-_HOST: Final = re.compile(r"[a-z0-9.-]*")
 _DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com[1-9]|lpt[1-9])", re.IGNORECASE)
 _SHORT_NAME: Final = re.compile(r".*~[0-9]+")
 
@@ -37,29 +37,18 @@ def without_losers(blocks: Iterable[SourcedBlock]) -> tuple[tuple[SourcedBlock, 
     return tuple(kept), tuple(conflicts)
 
 
-def covers(covering: Pattern, covered: Pattern) -> bool:
-    """Whether the first pattern provably matches every path that the second one matches, element by element."""
-    return len(covering.elements) <= len(covered.elements) and all(
-        map(element_covers, covering.elements, covered.elements)
+def is_unreachable(pattern: Pattern) -> bool:
+    """Whether the pattern provably matches no valid module path. Source: `module.CheckPath`."""
+    return any(map(_is_invalid, pattern.elements)) or not all(
+        element(text).can_match(as_host=index == 0) for index, text in enumerate(pattern.elements)
     )
 
 
-def is_unreachable(pattern: Pattern) -> bool:
-    """Whether the pattern provably matches no valid module path. Source: `module.CheckPath`."""
-    host = pattern.elements[0]
-    spelled = _WILD.sub("", host)
-    if not _HOST.fullmatch(spelled) or host.startswith("-") or (not is_magic(host) and "." not in host):
-        return True
-    return any(map(_is_invalid_element, pattern.elements))
-
-
-def _is_invalid_element(element: str) -> bool:
-    """Whether no element of a module path can match; exact for literal ones, careful with wildcards."""
-    if element.startswith(".") or element.endswith("."):
-        return True
-    if is_magic(element):
+def _is_invalid(text: str) -> bool:
+    """Whether Windows keeps the name for itself; told of literal elements only."""
+    if is_magic(text):
         return False
-    stem = element.partition(".")[0]
+    stem = text.partition(".")[0]
     return bool(_DEVICE.fullmatch(stem) or _SHORT_NAME.fullmatch(stem))
 
 
@@ -68,7 +57,7 @@ class _Earlier:
     """The kept blocks that can make a later one lose, by what they have in common with it."""
 
     same: dict[tuple[str, str], SourcedBlock] = field(default_factory=dict)
-    by_literal_prefix: dict[str, list[tuple[int, SourcedBlock]]] = field(default_factory=dict)
+    unconditional: PatternIndex[tuple[int, SourcedBlock]] = field(default_factory=PatternIndex)
     count: int = 0
 
     def add(self, sourced: SourcedBlock) -> None:
@@ -77,22 +66,13 @@ class _Earlier:
             return
         self.same.setdefault(_identity(block), sourced)
         if block.versions is None:
-            candidates = self.by_literal_prefix.setdefault(block.pattern.literal_prefix, [])
-            candidates.append((self.count, sourced))
+            self.unconditional.add(block.pattern, (self.count, sourced))
             self.count += 1
 
     def covering(self, pattern: Pattern) -> SourcedBlock | None:
         """The first block without `versions` that covers the pattern."""
-        found = [
-            next((candidate for candidate in candidates if covers(candidate[1].block.pattern, pattern)), None)
-            for candidates in self._sharing(pattern)
-        ]
-        return min((candidate for candidate in found if candidate), key=_age, default=(0, None))[1]
-
-    def _sharing(self, pattern: Pattern) -> Iterator[list[tuple[int, SourcedBlock]]]:
-        """Blocks whose literal leading elements the pattern has too; no other one can cover it."""
-        for count in range(len(pattern.elements) + 1):
-            yield self.by_literal_prefix.get("/".join(pattern.elements[:count]), [])
+        first = (found[0] for found in self.unconditional.covering(pattern))
+        return min(first, key=_age, default=(0, None))[1]
 
 
 def _age(candidate: tuple[int, SourcedBlock]) -> int:

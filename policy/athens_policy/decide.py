@@ -15,9 +15,10 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final, TypeAlias
 
+from athens_policy.index import PatternIndex, in_order
 from athens_policy.model import REDIRECT_MODES, Block, DownloadFile, Mode
 
 _REMEMBERED_PATHS: Final = 4_096
@@ -73,7 +74,6 @@ class Denied:
     available_after: datetime | None = None
 
 
-_Index: TypeAlias = dict[str, list[tuple[int, Block]]]
 Effect: TypeAlias = FetchSync | FetchAsync | NotServed | Redirect | Denied
 
 
@@ -110,14 +110,17 @@ class CompiledPolicy:
 def compile_policy(file: DownloadFile) -> CompiledPolicy:
     """The file with its index; a few milliseconds for a file of the largest size.
 
-    Blocks are found by the leading elements that their patterns spell out, so that a question looks only at blocks
-    whose literal part it shares.
+    Blocks are found element by element of the path, so that a question looks at few of them (`athens_policy.index`).
     """
-    index: _Index = {}
+    index: PatternIndex[tuple[int, Block]] = PatternIndex()
     for position, block in enumerate(file.blocks):
-        if not block.pattern.malformed:
-            index.setdefault(block.pattern.literal_prefix, []).append((position, block))
-    return CompiledPolicy(file, lru_cache(_REMEMBERED_PATHS)(partial(_covering, index)))
+        index.add(block.pattern, (position, block))
+
+    @lru_cache(_REMEMBERED_PATHS)
+    def covering(module_path: str) -> tuple[Block, ...]:
+        return in_order(index.matching(module_path))
+
+    return CompiledPolicy(file, covering)
 
 
 def decide(
@@ -191,23 +194,6 @@ def visible(
 def digest(data: bytes) -> str:
     """`sha256:<64 hex digits>` over exactly these bytes: how operator and proxy name a download file."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def _covering(index: _Index, module_path: str) -> tuple[Block, ...]:
-    ends = [position for position, character in enumerate(module_path) if character == "/"] + [len(module_path)]
-    found = [
-        candidate
-        for literal in ("", *(module_path[:end] for end in ends))
-        for candidate in index.get(literal, ())
-        if (count := len(candidate[1].pattern.elements)) <= len(ends)
-        and candidate[1].pattern.matches_elements(module_path[: ends[count - 1]])
-    ]
-    found.sort(key=_position)
-    return tuple(block for _, block in found)
-
-
-def _position(candidate: tuple[int, Block]) -> int:
-    return candidate[0]
 
 
 def _decision(

@@ -12,6 +12,7 @@ Paths are ASCII (module.CheckPath), so characters and bytes are the same thing h
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Final
@@ -39,7 +40,7 @@ class Pattern:
     malformed: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "malformed", is_magic(self.text) and _syntax_problem(self.text) != "")
+        object.__setattr__(self, "malformed", _syntax_problem(self.text) != "")
 
     @staticmethod
     def parse(text: str) -> Pattern:
@@ -63,16 +64,6 @@ class Pattern:
     def elements(self) -> tuple[str, ...]:
         """The parts between the slashes."""
         return tuple(self.text.split("/"))
-
-    @cached_property
-    def literal_prefix(self) -> str:
-        """The leading elements that match only themselves, joined by `/`; "" if the first one has a wildcard."""
-        literal: list[str] = []
-        for element in self.elements:
-            if is_magic(element):
-                break
-            literal.append(element)
-        return "/".join(literal)
 
     def matches(self, module_path: str) -> bool:
         """Whether the pattern covers the module path, given unescaped (`github.com/Azure/…`)."""
@@ -128,19 +119,6 @@ def leading_elements(module_path: str, count: int) -> str | None:
     return module_path[:end]
 
 
-def element_covers(covering: str, covered: str) -> bool:
-    """Whether a pattern's element provably matches whatever another pattern's element matches.
-
-    It does when it is `*`, is equal, or matches the other and that one is literal.
-    """
-    if covering in ("*", covered):
-        return True
-    return is_magic(covering) and not is_magic(covered) and _element(covering).matches_elements(covered)
-
-
-_element = lru_cache(maxsize=8192)(Pattern)  # conflict analysis compares every pair of elements
-
-
 def _shape_problem(text: str) -> str:
     if not text:
         return "is empty; write a module path such as example.com/team/*"
@@ -156,6 +134,8 @@ def _shape_problem(text: str) -> str:
 
 
 def _syntax_problem(text: str) -> str:
+    if "[" not in text and "\\" not in text:
+        return ""
     try:
         _expression(text)
     except InvalidPattern as error:
@@ -185,6 +165,22 @@ def _expression(text: str) -> str:
     if starred and not chunk:
         return "".join(groups) + "[^/]*"
     return "".join(groups) + ("[^/]*?" if starred else "") + chunk
+
+
+def terms(text: str) -> Iterator[str | None]:
+    """The terms of a pattern in order: the expression of what takes one character, None for a `*`.
+
+    Raises:
+        InvalidPattern: Go would report ErrBadPattern.
+    """
+    position = 0
+    while position < len(text):
+        if text[position] == "*":
+            position += 1
+            yield None
+        else:
+            term, position = _term(text, position)
+            yield term
 
 
 def _group(chunk: str, *, starred: bool) -> str:
