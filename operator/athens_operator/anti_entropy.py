@@ -20,6 +20,7 @@ from athens_operator.resources import Resource
 logger = logging.getLogger(__name__)
 
 GRACE_S = 3.0  # events of a healthy watch arrive well within this
+BLIND_AFTER_ROUNDS = 2
 
 Changed = Callable[[Manifest | None, Manifest | None], None]
 
@@ -62,14 +63,14 @@ class AntiEntropy:
             if _is_behind(self._cache.get(ref), doubtful[ref]):
                 found += await self._confirm(ref, resource)
         if found:
-            logger.warning("the watch of %s had missed %d changes", resource.plural, found)
+            logger.warning("the watch of %s had missed %d changes, which are known now", resource.plural, found)
             self._metrics.anti_entropy.labels(kind=resource.kind).inc(found)
         self._rounds_with_finds[resource.kind] = self._rounds_with_finds.get(resource.kind, 0) + 1 if found else 0
         return found
 
     def blind_kinds(self) -> list[str]:
         """Kinds whose watch missed changes in two rounds in a row: the stream is dead and does not know it."""
-        return sorted(kind for kind, rounds in self._rounds_with_finds.items() if rounds >= 2)
+        return sorted(kind for kind, rounds in self._rounds_with_finds.items() if rounds >= BLIND_AFTER_ROUNDS)
 
     async def _confirm(self, ref: Ref, resource: Resource) -> bool:
         try:

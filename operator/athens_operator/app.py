@@ -6,6 +6,7 @@ Life: serve health, watch, list every kind once, take the Lease, work; until tol
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
 from collections import Counter
@@ -34,8 +35,8 @@ from athens_operator.workers import Workers
 
 logger = logging.getLogger(__name__)
 
-COMPARE_EVERY_S = 300.0
 FIRST_COMPARE_S = 20.0
+POLICIES_AS_OFTEN = 5  # a policy that was deleted unseen stays in force until the next list
 FINISH_WITHIN_S = 10.0
 
 
@@ -73,6 +74,7 @@ class Operator:
             self._resources,
             namespaces=settings.watch_namespaces,
             login=login,
+            silence_s=settings.watch_silence_s,
             deliver=self._deliver,
             restarted=self._compare_now.set,
         )
@@ -108,13 +110,16 @@ class Operator:
         await asyncio.gather(*map(self._seed, self._resources))
         self._listened.set()
         logger.info("every kind is listed: %s", ", ".join(resource.plural for resource in self._resources))
-        delay_s = FIRST_COMPARE_S
-        while True:
+        every_s = self._settings.compare_every_s / POLICIES_AS_OFTEN
+        delay_s = min(FIRST_COMPARE_S, every_s)
+        for number in itertools.count():
             await _wait_for(self._compare_now, delay_s * random.uniform(0.8, 1.2))  # noqa: S311 (jitter)
+            delay_s = every_s
+            everything = number % POLICIES_AS_OFTEN == 0 or self._compare_now.is_set()
             self._compare_now.clear()
-            delay_s = COMPARE_EVERY_S
-            for resource in self._resources:
-                await self._compare(resource)
+            for resource in self._resources if everything else POLICY_KINDS:
+                if resource in self._resources:
+                    await self._compare(resource)
 
     async def _compare(self, resource: Resource) -> None:
         try:

@@ -18,7 +18,7 @@ from kubernetes.aio.client.configuration import Configuration
 from athens_operator.cluster import FIELD_MANAGER, Invalid, NotFound, Throttled, Unavailable, refusal
 from athens_operator.manifests import Manifest, Ref, ref_of
 from athens_operator.metrics import Metrics
-from athens_operator.resources import Resource, resource_of
+from athens_operator.resources import LEASES, Resource, resource_of
 from athens_operator.throttle import TokenBucket
 
 REQUEST_TIMEOUT_S = 30
@@ -53,7 +53,7 @@ class KubeCluster:
         ref = ref_of(manifest)
         path = _path_of(ref, subresource)
         query = [("fieldManager", manager), ("force", "true")]
-        await self._bucket.take()
+        await self._turn(ref)
         return await self._call("PATCH", path, query, body=manifest, content_type=APPLY, doing=f"apply {ref}")
 
     async def merge(self, manifest: Manifest) -> Manifest:
@@ -68,7 +68,7 @@ class KubeCluster:
         """See `Cluster.create`."""
         ref = ref_of(manifest)
         path = resource_of(ref).path(namespace=ref.namespace)
-        await self._bucket.take()
+        await self._turn(ref)
         return await self._call("POST", path, [("fieldManager", manager)], body=manifest, doing=f"create {ref}")
 
     async def get(self, ref: Ref) -> Manifest:
@@ -97,6 +97,11 @@ class KubeCluster:
             await self._call("DELETE", path, [], body=body, doing=f"delete {ref}")
         except NotFound:
             return
+
+    async def _turn(self, ref: Ref) -> None:
+        """Wait until a write is due; the Lease never waits, or a pause would cost the right to write."""
+        if ref.kind != LEASES.kind:
+            await self._bucket.take()
 
     async def _pages(self, resource: Resource, namespace: str, *, label: str, metadata_only: bool) -> list[Manifest]:
         query = [("limit", str(PAGE_SIZE))] + ([("labelSelector", label)] if label else [])
@@ -127,15 +132,20 @@ class KubeCluster:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> Manifest:
-        status, answer, headers = await self._send(
-            verb, path, query, body, {"Accept": accept, "Content-Type": content_type}, doing
-        )
-        if 200 <= status < 300:
-            return dict(json.loads(answer))
-        error = refusal(status, answer, headers, doing=doing)
-        if isinstance(error, Throttled):
+        try:
+            status, answer, headers = await self._send(
+                verb, path, query, body, {"Accept": accept, "Content-Type": content_type}, doing
+            )
+            if 200 <= status < 300:
+                self._bucket.succeeded()
+                return dict(json.loads(answer))
+            raise refusal(status, answer, headers, doing=doing)
+        except Throttled as error:
             self._bucket.pause(error.retry_after_s)
-        raise error
+            raise
+        except Unavailable:
+            self._bucket.failed()
+            raise
 
     async def _send(
         self,

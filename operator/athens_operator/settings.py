@@ -12,6 +12,8 @@
 | `ATHENS_OPERATOR_HEALTH_PORT` | `8080` | port of /healthz, /readyz and /metrics; 0 takes a free one |
 | `ATHENS_OPERATOR_READBACK` | `On` | `On` asks every pod which policy it enforces; `Off` leaves that Unknown |
 | `ATHENS_OPERATOR_POD_NAME` | the host name | identity in the Lease and in Events |
+| `ATHENS_OPERATOR_WATCH_SILENCE` | `70` | a watch that says nothing for so many seconds is opened again |
+| `ATHENS_OPERATOR_COMPARE_EVERY` | `300` | seconds between lists that find what watches lost; a fifth for policies |
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from athens_operator.errors import OperatorError
 PREFIX = "ATHENS_OPERATOR_"
 RELEASE = "0.1.0"
 DEFAULT_PROXY_IMAGE = f"athens-operator/proxy:{RELEASE}"
+MAX_SECONDS = 3600
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -61,6 +64,8 @@ class Settings:
     health_port: int = 8080
     readback: Readback = Readback.ON
     identity: str = "athens-operator"
+    watch_silence_s: int = 70
+    compare_every_s: int = 300
 
     @property
     def cluster_wide(self) -> bool:
@@ -86,6 +91,13 @@ class Settings:
                 problems.append(f"{PREFIX}{name}={given!r}: use one of {', '.join(allowed)}")
             return match or default
 
+        def seconds(name: str, default: int) -> int:
+            given = value(name, str(default))
+            if given.isdecimal() and 1 <= int(given) <= MAX_SECONDS:
+                return int(given)
+            problems.append(f"{PREFIX}{name}={given!r}: use whole seconds between 1 and {MAX_SECONDS}")
+            return default
+
         port = value("HEALTH_PORT", "8080")
         if not port.isdecimal() or int(port) > 65535:
             problems.append(f"{PREFIX}HEALTH_PORT={port!r}: use a port between 0 and 65535")
@@ -100,6 +112,8 @@ class Settings:
             health_port=int(port) if not problems else 0,
             readback=Readback(one_of("READBACK", tuple(Readback), "On")),
             identity=value("POD_NAME", socket.gethostname()),
+            watch_silence_s=seconds("WATCH_SILENCE", 70),
+            compare_every_s=seconds("COMPARE_EVERY", 300),
         )
         if problems:
             raise SettingsError("; ".join(problems))

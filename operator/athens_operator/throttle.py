@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 WRITES_PER_S = 300.0  # a shared policy over 500 proxies settles in seconds; priority and fairness guard the rest
 BURST = 600.0
+FAILURES_IN_A_ROW = 5
+BREAK_FIRST_S = 0.5
+BREAK_LAST_S = 8.0  # longer, and a server that comes back would wait for us
 
 
 class TokenBucket:
@@ -23,6 +27,7 @@ class TokenBucket:
         self._filled_at = 0.0
         self._closed_until = 0.0
         self._turn = asyncio.Lock()
+        self._failures = 0
 
     async def take(self) -> None:
         """Wait for a token and for the end of a pause; first come, first served."""
@@ -35,6 +40,17 @@ class TokenBucket:
             self._tokens -= 1
             if self._tokens < 0:
                 await asyncio.sleep(-self._tokens / self._per_s)
+
+    def failed(self) -> None:
+        """The server did not do its part; after several times in a row everybody pauses, longer each time."""
+        self._failures += 1
+        if self._failures >= FAILURES_IN_A_ROW:
+            longest_s = min(BREAK_LAST_S, BREAK_FIRST_S * 2.0 ** min(self._failures - FAILURES_IN_A_ROW, 16))
+            self.pause(longest_s * random.uniform(0.5, 1.0))  # noqa: S311 (jitter, not a secret)
+
+    def succeeded(self) -> None:
+        """The server works."""
+        self._failures = 0
 
     def pause(self, seconds: float) -> None:
         """Let nobody through for that long; a longer pause already in force stays."""

@@ -49,6 +49,7 @@ class Watch:
         resources: what to watch.
         namespaces: where; empty for the whole cluster.
         login: address and credentials, asked again when the server refuses them.
+        silence_s: a stream that says nothing for this long is opened again.
         deliver: called in the event loop of `run` with kind, event type (None while listing) and the object.
         restarted: called when all streams had ended and begin again, since deletions in between were not seen.
     """
@@ -59,12 +60,14 @@ class Watch:
         *,
         namespaces: Sequence[str],
         login: Login,
+        silence_s: float,
         deliver: Deliver,
         restarted: Callable[[], None],
     ) -> None:
         self._resources = resources
         self._namespaces = namespaces
         self._login = login
+        self._silence_s = silence_s
         self._deliver = deliver
         self._restarted = restarted
 
@@ -146,6 +149,7 @@ class Watch:
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
         settings.watching.connect_timeout = 10
+        settings.watching.inactivity_timeout = self._silence_s
         settings.watching.chunk_size = 500
         settings.networking.request_timeout = 30
         settings.networking.connect_timeout = 10

@@ -31,6 +31,7 @@ class OperatorProcess:
         self.port = _free_port()
         self._environ = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the same code as the tests
             "KUBECONFIG": str(kubeconfig),
             **{f"ATHENS_OPERATOR_{name}": value for name, value in environ.items()},
             "ATHENS_OPERATOR_HEALTH_PORT": str(self.port),

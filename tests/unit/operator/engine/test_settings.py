@@ -31,10 +31,14 @@ def test_every_wrong_value_is_named_at_once_with_what_is_allowed() -> None:
                 "ATHENS_OPERATOR_HEALTH_PORT": "eighty",
                 "ATHENS_OPERATOR_SECRET_ACCESS": "Maybe",
                 "ATHENS_OPERATOR_LOG_LEVEL": "loud",
+                "ATHENS_OPERATOR_WATCH_SILENCE": "0",
+                "ATHENS_OPERATOR_COMPARE_EVERY": "5m",
             }
         )
 
     message = str(caught.value)
+    assert "ATHENS_OPERATOR_WATCH_SILENCE='0': use whole seconds between 1 and 3600" in message
+    assert "ATHENS_OPERATOR_COMPARE_EVERY='5m': use whole seconds between 1 and 3600" in message
     assert "ATHENS_OPERATOR_HEALTH_PORT='eighty': use a port between 0 and 65535" in message
     assert "ATHENS_OPERATOR_SECRET_ACCESS='Maybe': use one of Get, None" in message
     assert "ATHENS_OPERATOR_LOG_LEVEL='loud': use one of debug, info, warning, error" in message
