@@ -1,10 +1,11 @@
 """A download file is read as Athens reads it, or refused with the place and what is allowed."""
 
+import json
 import pickle
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from athens_policy.model import MAX_BLOCKS, MAX_BYTES, Block, DownloadFile, Mode
@@ -236,6 +237,28 @@ def test_any_text_is_read_or_refused_with_a_place_inside_it(text: str) -> None:
         assert 1 <= error.column <= len(lines[error.line - 1]) + 1
         assert str(error).isprintable()
         assert not GRAMMAR_WORDS.search(error.message)
+
+
+ATTRIBUTES = st.sampled_from(["mode", "downloadURL", "versions", "name", "reason", "minAge", "upstream", "audit", "x"])
+VALUES = st.text(max_size=8) | st.sampled_from(
+    [">=v1.0.0 <v2.0.0", ">=", "v1", "<v" + "9" * 400, "72h", "h", "-1h", "1e9h", "9" * 400 + "h", "\u0661h", "https://[",
+     "direct,off|x", "sync", "deny", "allow", "true", "1.5d"]
+)  # fmt: skip
+
+
+@example({"mode": "sync", "versions": ">="})
+@example({"mode": "sync", "minAge": "9" * 400 + "h"})
+@example({"mode": "sync", "upstream": "https://["})
+@given(st.dictionaries(ATTRIBUTES, VALUES, max_size=4))
+def test_any_value_of_a_rule_is_read_or_refused_on_its_line(attributes: dict[str, str]) -> None:
+    lines = [f"  {name} = {json.dumps(value)}" for name, value in attributes.items()]
+    text = "\n".join(['mode = "sync"', 'downloadURL = ""', 'download "a.b/*" {', *lines, "}"])
+
+    error = refusal_of(text)
+
+    if error is not None:
+        assert 3 <= error.line <= 4 + len(lines)
+        assert str(error).isprintable()
 
 
 def refusal_of(text: str) -> PolicySyntaxError | None:

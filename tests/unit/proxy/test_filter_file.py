@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from athens_proxy.modules import ModulePath
@@ -85,7 +85,23 @@ def test_a_line_that_is_no_rule_is_named(line: str) -> None:
         FilterFile.parse(f"# first\n{line}")
 
 
-@given(st.text(st.sampled_from("+-D# \t\nab./v12~^<*,"), max_size=60), st.sampled_from(["", "v1.2.3", "main", "v"]))
+SIGNS = st.sampled_from(["+", "-", "D", "+", "#", "x", ""])
+PATHS = st.sampled_from(["a.b/a", "a.b", "a.b/a/b", "/a.b/", "", "..."])
+QUALIFIERS = st.lists(
+    st.tuples(st.sampled_from(["~v", "^v", "<v", "v", "~", ""]), st.text("0123.v*-+~ x\u0661", max_size=6)).map(
+        "".join
+    ),
+    max_size=3,
+).map(",".join)
+LINES = st.tuples(SIGNS, PATHS, QUALIFIERS).map(" ".join)
+TEXTS = st.text("+-D# \t\nab./v12~^<*,", max_size=60) | st.lists(LINES, max_size=4).map("\n".join)
+
+
+@given(
+    TEXTS, st.sampled_from(["", "v1.2.3", "main", "v", "v1.2.3-pre", "v1.2.3+incompatible", "v1." + "9" * 5000 + ".0"])
+)
+@example("- a.b/a/b ~v1.x.3", "v1.2.3")
+@example("- a.b/a/b ^v1.\u0661.3,<v-1.2.3", "v1.2.3")
 def test_every_text_is_a_filter_or_a_named_line(text: str, version: str) -> None:
     with suppress(FilterSyntaxError):
         assert rule(text, "a.b/a/b", version) in FilterRule
