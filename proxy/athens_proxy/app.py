@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
@@ -83,7 +83,9 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
 
         index = await open_index(config)
         closing.push_async_callback(index.close)
-        stasher = await closing.enter_async_context(_stasher(config, storage, index, outside.fetcher, metrics))
+        answers = _answers(config, policy)
+        layers = _stasher(config, storage, index, outside.fetcher, metrics, on_stored=answers.forget_changing)
+        stasher = await closing.enter_async_context(layers)
         cached = CachedLister(
             outside.lister,
             at_most=config.upstream.protocol_workers,
@@ -110,7 +112,8 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
             settings=effective(config),
             store=owners.describe,
         )
-        yield _hot_path(config, policy, metrics, _gate(config, services, metrics, scratch))
+        gate = _gate(config, services, metrics, scratch)
+        yield HotPath(gate, answers, on_hit=metrics.hit, log=hit_log())
 
 
 @asynccontextmanager
@@ -127,9 +130,14 @@ async def _store(config: Config, environ: Mapping[str, str]) -> AsyncIterator[tu
 
 @asynccontextmanager
 async def _stasher(
-    config: Config, storage: Storage, index: Index, fetcher: Fetcher, metrics: Metrics
+    config: Config, storage: Storage, index: Index, fetcher: Fetcher, metrics: Metrics, *, on_stored: Callable[[], None]
 ) -> AsyncIterator[Stasher]:
     """The stash layers, outermost first; what is in flight is ended when the context is."""
+
+    def on_fetch(succeeded: bool, duration_s: float) -> None:
+        on_stored()
+        metrics.fetch(succeeded, duration_s)
+
     async with AsyncExitStack() as leaving:
         indexed = await leaving.enter_async_context(index_layer(index, storage, on_waiting=metrics.index_waiting))
         locked = await leaving.enter_async_context(lock_layer(config, storage, on_lock=metrics.lock))
@@ -140,7 +148,7 @@ async def _stasher(
             locked,  # 2. one fetch per module version among all replicas
             partial(Limited, at_most=FETCHES),  # 3. bounded load
             indexed,  # 4. the feed of stored versions
-            core=FetchAndSave(fetcher, storage, on_fetch=metrics.fetch),  # 5. fetch, check, save
+            core=FetchAndSave(fetcher, storage, on_fetch=on_fetch),  # 5. fetch, check, save
         )
 
 
@@ -176,16 +184,15 @@ def _gate(config: Config, services: Services, metrics: Metrics, scratch: Path) -
     return Gate(Routes(handlers, store=store), responses, access, on_request=metrics.request)
 
 
-def _hot_path(config: Config, policy: EnforcedPolicy, metrics: Metrics, gate: Gate) -> HotPath:
+def _answers(config: Config, policy: EnforcedPolicy) -> FinishedAnswers:
     """Answers from memory, unless every request has to be judged by somebody else or by its transport."""
     is_judged = bool(config.policy.validator_hook) or config.server.force_ssl
-    answers = FinishedAnswers(
+    return FinishedAnswers(
         policy,
         prefix=config.server.path_prefix,
         needs_credentials=bool(config.server.basic_auth_user),
         max_bytes=0 if is_judged else HOT_BYTES,
     )
-    return HotPath(gate, answers, on_hit=metrics.hit, log=hit_log())
 
 
 def _home_page(config: Config, policy: EnforcedPolicy, metrics: Metrics) -> HomePage:

@@ -16,7 +16,7 @@ from json.encoder import encode_basestring as quoted
 from threading import Lock
 from typing import Final, TextIO
 
-HitLine = Callable[[str, int, str, float], str]
+HitLine = Callable[[str, int, str, float, bool], str]
 
 
 class HitLines:
@@ -24,7 +24,7 @@ class HitLines:
 
     Args:
         stream: where they are written.
-        hit_line: makes one of path, bytes, request id and milliseconds.
+        hit_line: makes one of path, bytes, request id, milliseconds, and whether a stored file was asked for.
     """
 
     def __init__(self, stream: TextIO, hit_line: HitLine) -> None:
@@ -33,11 +33,11 @@ class HitLines:
         self._waiting: deque[str] = deque()
         self._writing = Lock()  # other threads log too
 
-    def add(self, path: str, size_bytes: int, request_id: str, duration_s: float) -> None:
+    def add(self, path: str, size_bytes: int, request_id: str, duration_s: float, is_file: bool) -> None:
         """A kept answer was sent; on the event loop only."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._write_and_flush)
-        self._waiting.append(self._hit_line(path, size_bytes, request_id, round(duration_s * 1000, 3)))
+        self._waiting.append(self._hit_line(path, size_bytes, request_id, round(duration_s * 1000, 3), is_file))
 
     def write(self) -> None:
         """Write what waits, in order; a log that cannot be written stops nothing, as with the library."""
@@ -69,28 +69,31 @@ _iso: Final = _Now(lambda now: now.isoformat(timespec="seconds"))
 _clock: Final = _Now(lambda now: f"{now.hour % 12 or 12}:{now:%M%p}")
 
 
-def json_hit(path: str, size_bytes: int, request_id: str, duration_ms: float) -> str:
+def json_hit(path: str, size_bytes: int, request_id: str, duration_ms: float, is_file: bool) -> str:
     """A line as Athens' JSON format has it."""
-    return f'{{"time": "{_iso()}", "level": "INFO", "msg": {_json_fields(path, size_bytes, request_id, duration_ms)}'
+    rest = _json_fields(path, size_bytes, request_id, duration_ms, is_file)
+    return f'{{"time": "{_iso()}", "level": "INFO", "msg": {rest}'
 
 
-def gcp_hit(path: str, size_bytes: int, request_id: str, duration_ms: float) -> str:
+def gcp_hit(path: str, size_bytes: int, request_id: str, duration_ms: float, is_file: bool) -> str:
     """A line for Google Cloud's log agent."""
     now = datetime.now().astimezone().isoformat()
-    fields = _json_fields(path, size_bytes, request_id, duration_ms)
-    return f'{{"timestamp": "{now}", "severity": "INFO", "message": {fields}'
+    rest = _json_fields(path, size_bytes, request_id, duration_ms, is_file)
+    return f'{{"timestamp": "{now}", "severity": "INFO", "message": {rest}'
 
 
-def plain_hit(path: str, size_bytes: int, request_id: str, duration_ms: float) -> str:
+def plain_hit(path: str, size_bytes: int, request_id: str, duration_ms: float, is_file: bool) -> str:
     """A line for people."""
+    cache = "cache=hit " if is_file else ""
     return (
-        f"INFO[{_clock()}]: incoming request\tbytes={size_bytes} cache=hit duration_ms={duration_ms} "
+        f"INFO[{_clock()}]: incoming request\tbytes={size_bytes} {cache}duration_ms={duration_ms} "
         f"http-method=GET http-path={path} http-status=200 request-id={request_id} \n"
     )
 
 
-def _json_fields(path: str, size_bytes: int, request_id: str, duration_ms: float) -> str:
+def _json_fields(path: str, size_bytes: int, request_id: str, duration_ms: float, is_file: bool) -> str:
+    cache = ', "cache": "hit"' if is_file else ""
     return (
         f'"incoming request", "http-method": "GET", "http-path": {quoted(path)}, "http-status": "200", '
-        f'"request-id": {quoted(request_id)}, "duration_ms": {duration_ms}, "bytes": {size_bytes}, "cache": "hit"}}\n'
+        f'"request-id": {quoted(request_id)}, "duration_ms": {duration_ms}, "bytes": {size_bytes}{cache}}}\n'
     )

@@ -65,8 +65,9 @@ class Metrics:
         self._lookups.counts["hit" if hit else "miss", cache_type] += 1
 
     def hit(self, cache_type: str, duration_s: float) -> None:
-        """A stored file was sent whole in answer to a GET; the same as `lookup` and `request`, for less."""
-        self._lookups.counts["hit", cache_type] += 1
+        """A GET was answered 200, and its file ("" for none) was stored: `lookup` and `request` for less."""
+        if cache_type:
+            self._lookups.counts["hit", cache_type] += 1
         self._requests.got.add(duration_s)
 
     def fetch(self, succeeded: bool, duration_s: float) -> None:

@@ -63,10 +63,11 @@ def configure_logging(*, level: str, log_format: str, cloud_runtime: str) -> Non
     logging.getLogger("asyncio").setLevel(max(_LEVELS[level], logging.INFO))
 
 
-def hit_log() -> Callable[[str, int, str, float], None] | None:
+def hit_log() -> Callable[[str, int, str, float, bool], None] | None:
     """Writes the access line of a GET that a kept answer served, as `web/middleware.py` does, for less.
 
-    Takes the path, the bytes of the body, the request id and seconds. None if such lines are below the level.
+    Takes the path, the bytes of the body, the request id, seconds, and whether a stored file was asked for. None if
+    such lines are below the level.
     """
     root = logging.getLogger()
     lines = next((handler.hits for handler in root.handlers if isinstance(handler, _Lines)), None)

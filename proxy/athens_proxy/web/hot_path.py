@@ -26,7 +26,7 @@ _ID_ENDS: Final = tuple(b"%02x" % number for number in range(256))
 _JOINED_BYTES: Final = 65_536  # above, two buffers in one system call are cheaper than a copy
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 OnHit = Callable[[str, float], None]
-AccessLog = Callable[[str, int, str, float], None]
+AccessLog = Callable[[str, int, str, float, bool], None]
 
 
 class Gate(Protocol):
@@ -43,9 +43,10 @@ class HotPath:
     Attributes:
         gate: answers everything that is not finished yet.
         answers: what is finished.
-        on_hit: counts a stored file (info, gomod, zip) that was asked for, and a GET with status 200 that took so
-            long, as the ordinary path does.
-        log: writes the access line of such a GET: target, bytes of its body, request id, seconds; None for no lines.
+        on_hit: counts a stored file (info, gomod, zip, "" for none) that was asked for, and a GET with status 200 that
+            took so long, as the ordinary path does.
+        log: writes the access line of such a GET: path, bytes of its body, request id, seconds, and whether it asked
+            for a stored file; None for no lines.
     """
 
     gate: Gate
@@ -148,7 +149,7 @@ class HotConnection(PatientConnection):
         self._next_keepalive_close_time = begin_s + self._keepalive_timeout
         self._path.on_hit(answer.file, duration_s)
         if self._path.log is not None:
-            self._path.log(answer.target, len(answer.body), request_id.decode("ascii"), duration_s)
+            self._path.log(answer.path, len(answer.body), request_id.decode("ascii"), duration_s, bool(answer.file))
         return True
 
 

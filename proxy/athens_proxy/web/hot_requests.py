@@ -7,6 +7,7 @@ part of RFC 9112: one space, no folding, no bare line feeds, no body, no header 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,6 +71,11 @@ def plain_get(rest: bytes) -> PlainGet | None:
     if b"host" not in fields or not fields.keys() <= _KNOWN:
         return None
     return PlainGet(fields.get(_REQUEST_ID, b"").decode("ascii"), fields.get(_AUTHORIZATION, b"").decode("ascii"))
+
+
+def is_plain_header(names: Iterable[str]) -> bool:
+    """Whether no header of these names can change an answer."""
+    return all(name.lower().encode("utf-8", "replace") in _KNOWN for name in names)
 
 
 def is_whole(data: bytes) -> bool:

@@ -10,9 +10,9 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from athens_proxy.server import Listener, listening
-from athens_proxy.web.hot_answers import HOT_BYTES, KEPT_S, FinishedAnswers
+from athens_proxy.web.hot_answers import CHANGING_S, HOT_BYTES, KEPT_S, FinishedAnswers
 from athens_proxy.web.hot_path import HotPath, HotServer
 from athens_proxy.web.middleware import Access, AccessLine, Gate, is_access_logged, log_access
 from support.exchange import basic_auth
@@ -31,6 +31,7 @@ from support.proxy_parts import Proxy, SampleUpstream, download_file, policy
 
 MODULE: Final = SampleModule("example.com/m", "v1.0.0", {"noise.bin": random.Random(1).randbytes(100_000)})
 FILES: Final = [f"/example.com/m/@v/v1.0.0.{extension}" for extension in ("info", "mod", "zip")]
+CHANGING: Final = ["/example.com/m/@v/list", "/catalog"]
 CLOSE: Final = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 DEADLINE_S: Final = 20.0
 RANDOM_EXCHANGES: Final = 150
@@ -59,13 +60,15 @@ class Twin:
     gate: CountingGate | None = None
 
     async def exchange(self, steps: Sequence[bytes]) -> bytes:
-        """All bytes that come back; a step that is one plain request is answered before the next one is sent."""
+        """All bytes that come back; plain requests are answered before the next one is sent, up to an unusual one."""
         loop = asyncio.get_running_loop()
         transport, client = await loop.create_connection(Client, "127.0.0.1", self.port)
         async with asyncio.timeout(DEADLINE_S):
+            knows_next = True
             for step in steps:
                 transport.write(step)
-                if is_plain(step):
+                knows_next = knows_next and is_plain(step)
+                if knows_next:
                     await client.next_answer(is_head=step.startswith(b"HEAD"))
             transport.write(CLOSE)
             await client.end()
@@ -134,7 +137,13 @@ def is_plain(step: bytes) -> bool:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *, is_hot: bool, rules: str = "sync", access: Access | None = None, max_bytes: int = HOT_BYTES
+    folder: Path,
+    *,
+    is_hot: bool,
+    rules: str = "sync",
+    access: Access | None = None,
+    max_bytes: int = HOT_BYTES,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Twin]:
     (folder / "scratch").mkdir(parents=True)
     (folder / "store").mkdir()
@@ -147,7 +156,7 @@ async def serving(
             yield Twin(proxy, int(address.rpartition(":")[2]))
     else:
         answers = FinishedAnswers(
-            proxy.policy, prefix="", needs_credentials=bool(proxy.access.user), max_bytes=max_bytes
+            proxy.policy, prefix="", needs_credentials=bool(proxy.access.user), max_bytes=max_bytes, clock=clock
         )
         gate = CountingGate(proxy.gate)
         path = HotPath(gate, answers, on_hit=partial(count_hit, proxy), log=log_hit)
@@ -158,18 +167,31 @@ async def serving(
 
 def count_hit(proxy: Proxy, file: str, duration_s: float) -> None:
     """What the ordinary path says to its callbacks."""
-    proxy.lookups.append((file, True))
+    if file:
+        proxy.lookups.append((file, True))
     proxy._on_request("GET", 200, duration_s)
 
 
-def log_hit(path: str, size_bytes: int, request_id: str, duration_s: float) -> None:
+def log_hit(path: str, size_bytes: int, request_id: str, duration_s: float, is_file: bool) -> None:
     """What the ordinary path writes; that the quick lines are the same is told where lines are tested."""
     if is_access_logged():
-        log_access(AccessLine("GET", path, 200, size_bytes, duration_s, "hit"), request_id=request_id)
+        log_access(
+            AccessLine("GET", path, 200, size_bytes, duration_s, "hit" if is_file else ""), request_id=request_id
+        )
 
 
 def ignore_hit(file: str, duration_s: float) -> None:
     """For tests of other things."""
+
+
+@dataclass
+class Stopped:
+    """A clock that a test moves."""
+
+    now_s: float = field(default_factory=time.monotonic)
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
 @dataclass
@@ -235,7 +257,7 @@ async def twins(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterat
 
 
 async def test_second_answer_is_the_first_but_for_date_and_request_id(twins: Twins) -> None:
-    for target in FILES:
+    for target in FILES + CHANGING:
         answer = await twins.agree(get(target), get(target), get(target))
 
         first, second = answer.split(b"HTTP/1.1 200 OK\r\n")[1:3]
@@ -272,6 +294,67 @@ async def test_bytes_that_asked_for_a_file_are_forgotten_with_its_answer(tmp_pat
         assert hot.answers.recognised(get(FILES[0]), now_s=now_s) is None
 
 
+async def test_list_and_catalogue_are_put_together_once_for_many_clients(tmp_path: Path) -> None:
+    async with serving(tmp_path, is_hot=True, clock=Stopped()) as hot:
+        for target in CHANGING:
+            await hot.exchange([get(target)] * 20)
+
+        assert hot.gate is not None
+        assert hot.gate.taken == 2 * len(CHANGING)  # and the requests that close
+
+
+async def test_version_that_was_just_stored_is_listed_at_once(tmp_path: Path) -> None:
+    async with serving(tmp_path, is_hot=True) as hot:
+        await hot.exchange([get(target) for target in CHANGING])
+
+        await hot.proxy.save([SampleModule("example.com/m", "v1.1.0")], tmp_path / "scratch")
+        assert hot.answers is not None
+        hot.answers.forget_changing()
+
+        for target in CHANGING:
+            assert b"v1.1.0" in await hot.exchange([get(target)])
+
+
+async def test_list_that_was_asked_for_before_a_version_was_stored_is_not_kept_after_it(tmp_path: Path) -> None:
+    async with serving(tmp_path, is_hot=True) as hot:
+        answers, gate = hot.answers, hot.proxy.gate
+        assert answers is not None
+        forget = answers.forget_changing
+
+        class StoringMeanwhile:
+            async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+                response = await gate.handle(request)
+                forget()
+                return response
+
+        path = HotPath(StoringMeanwhile(), answers, on_hit=ignore_hit, log=None)
+        listener = Listener("127.0.0.1", 0, shutdown_timeout_s=5.0)
+        async with listening(path.handle, listener, server_class=partial(HotServer, path=path)) as address:
+            await Twin(hot.proxy, int(address.rpartition(":")[2])).exchange([get(CHANGING[0]), get(FILES[0])])
+
+        assert not is_kept(hot, CHANGING[0])
+        assert is_kept(hot, FILES[0])
+
+
+async def test_list_of_what_is_stored_alone_is_kept_for_nobody_else(tmp_path: Path) -> None:
+    async with serving(tmp_path, is_hot=True) as hot:
+        await hot.exchange([get(CHANGING[0], "Disable-Module-Fetch: true")] * 2)
+
+        assert not is_kept(hot, CHANGING[0])
+
+
+async def test_one_client_waits_for_a_newer_list_and_the_others_get_the_last_one_for_a_while(tmp_path: Path) -> None:
+    clock = Stopped()
+    async with serving(tmp_path, is_hot=True, clock=clock) as hot:
+        await hot.exchange([get(CHANGING[0])])
+
+        clock.now_s += CHANGING_S * 1.5
+        assert [is_kept(hot, CHANGING[0]) for _ in range(3)] == [False, True, True]
+
+        clock.now_s += CHANGING_S
+        assert [is_kept(hot, CHANGING[0]) for _ in range(3)] == [False, False, False]
+
+
 async def test_random_requests_get_the_same_bytes_counts_and_lines_on_both_paths(twins: Twins) -> None:
     await twins.agree(*map(get, FILES))
     for seed in range(RANDOM_EXCHANGES):
@@ -281,8 +364,9 @@ async def test_random_requests_get_the_same_bytes_counts_and_lines_on_both_paths
 
 TARGETS: Final = (
     *FILES * 3,
+    *CHANGING * 2,
     "/healthz",
-    "/example.com/m/@v/list",
+    "/catalog?pagesize=1",
     "/example.com/m/@v/v9.9.9.info",
     f"{FILES[0]}?go-get=1",
     FILES[1].replace("m/@v", "%6d/@v"),

@@ -175,17 +175,24 @@ def test_lean_json_lines_are_those_of_the_general_formatter(message: str, fields
     path=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="?")),
     size_bytes=st.integers(0, 1 << 40),
     duration_s=st.floats(0, 1e6),
+    is_file=st.booleans(),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 async def test_lines_of_kept_answers_are_those_of_the_ordinary_path(
-    capsys: pytest.CaptureFixture[str], log_format: str, runtime: str, path: str, size_bytes: int, duration_s: float
+    capsys: pytest.CaptureFixture[str],
+    log_format: str,
+    runtime: str,
+    path: str,
+    size_bytes: int,
+    duration_s: float,
+    is_file: bool,
 ) -> None:
     configure_logging(level="info", log_format=log_format, cloud_runtime=runtime)
     log = hit_log()
     assert log is not None
 
-    log(path, size_bytes, "id-1", duration_s)
-    log_access(AccessLine("GET", path, 200, size_bytes, duration_s, "hit"), request_id="id-1")
+    log(path, size_bytes, "id-1", duration_s, is_file)
+    log_access(AccessLine("GET", path, 200, size_bytes, duration_s, "hit" if is_file else ""), request_id="id-1")
 
     quick, ordinary = capsys.readouterr().out.splitlines()
     assert without_time(quick) == without_time(ordinary)
@@ -202,9 +209,9 @@ async def test_lines_of_kept_answers_keep_their_place_and_leave_when_the_loop_ha
     configure_logging(level="info", log_format="plain", cloud_runtime="none")
     log = hit_log()
     assert log is not None
-    log("/first", 1, "id", 0.0)
+    log("/first", 1, "id", 0.0, True)
     logging.getLogger("athens_proxy.test").warning("second")
-    log("/third", 1, "id", 0.0)
+    log("/third", 1, "id", 0.0, True)
     before = capsys.readouterr().out
 
     await asyncio.sleep(0)
