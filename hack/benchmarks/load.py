@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import statistics
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import astuple, dataclass
 from typing import Final
 
 from benchmarks.peers import Peer
@@ -17,6 +19,10 @@ CONNECTIONS: Final = 32
 PATIENCE_S: Final = 60
 _UNITS_MS: Final = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 _RATE: Final = re.compile(r"Requests/sec:\s+([\d.]+)")
+_TRANSFER: Final = re.compile(r"Transfer/sec:\s+([\d.]+)([KMGT]?)B")
+_BYTES: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_PAUSE_MS: Final = 4  # of every connection of a paced load, on average; wrk counts in whole milliseconds
+_PACE_SCRIPT: Final = f"function delay() return math.random(0, {2 * _PAUSE_MS}) end\n"
 _PERCENTILE: Final = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s|m)\s*$", re.MULTILINE)
 _FAILURES: Final = re.compile(r"Non-2xx.*|Socket errors.*")
 
@@ -30,34 +36,47 @@ class Run:
         p50_ms: Half of the answers were quicker, under full load.
         p99_ms: One in a hundred was slower, under full load.
         cpu_s: CPU seconds of the server per second of load.
+        mib_per_s: What was received, headers and answers that were cut off at the end included.
     """
 
     requests_per_s: float
     p50_ms: float
     p99_ms: float
     cpu_s: float
+    mib_per_s: float
 
 
-def run(peer: Peer, target: str, *, seconds: int, headers: Mapping[str, str] | None = None) -> Run:
-    """Load one server as much as it takes.
+def run(
+    peer: Peer,
+    target: str,
+    *,
+    seconds: int,
+    headers: Mapping[str, str] | None = None,
+    connections: int = CONNECTIONS,
+    requests_per_s: float = 0.0,
+) -> Run:
+    """Load one server as much as it takes, or about as much as is said.
 
     Raises:
         DemoError: Some answers were errors: such figures mean nothing.
     """
     extra = [part for name, value in (headers or {}).items() for part in ("-H", f"{name}: {value}")]
-    command = [
-        "wrk",
-        "-t1",
-        f"-c{CONNECTIONS}",
-        f"-d{seconds}s",
-        "--latency",
-        "--timeout",
-        f"{PATIENCE_S}s",
-        *extra,
-        peer.url + target,
-    ]
+    with ExitStack() as files:
+        if requests_per_s:
+            script = files.enter_context(tempfile.NamedTemporaryFile("w", suffix=".lua"))
+            script.write(_PACE_SCRIPT)
+            script.flush()
+            extra += ["-s", script.name]
+            connections = max(1, round(requests_per_s * _PAUSE_MS / 1000))
+        counts = ["-t1", f"-c{connections}", f"-d{seconds}s"]
+        return _seen(peer, target, ["wrk", *counts, "--latency", "--timeout", f"{PATIENCE_S}s", *extra], seconds)
+
+
+def _seen(peer: Peer, target: str, command: Sequence[str], seconds: int) -> Run:
     before_s = peer.cpu_s
-    ran = subprocess.run(["taskset", "-c", LOAD_CORE, *command], capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        ["taskset", "-c", LOAD_CORE, *command, peer.url + target], capture_output=True, text=True, check=False
+    )
     cpu_s = peer.cpu_s - before_s
     failures = _FAILURES.search(ran.stdout)
     rate = _RATE.search(ran.stdout)
@@ -65,13 +84,11 @@ def run(peer: Peer, target: str, *, seconds: int, headers: Mapping[str, str] | N
         what = failures.group(0) if failures else (ran.stderr or ran.stdout).strip()[-500:]
         raise DemoError(f"{peer.name}: GET {target} under load: {what}")
     latency_ms = {name: float(value) * _UNITS_MS[unit] for name, value, unit in _PERCENTILE.findall(ran.stdout)}
-    return Run(float(rate.group(1)), latency_ms["50"], latency_ms["99"], cpu_s / seconds)
+    transfer = _TRANSFER.search(ran.stdout)
+    mib_per_s = float(transfer.group(1)) * _BYTES[transfer.group(2)] / (1 << 20) if transfer else 0.0
+    return Run(float(rate.group(1)), latency_ms["50"], latency_ms["99"], cpu_s / seconds, mib_per_s)
 
 
 def median(runs: Sequence[Run]) -> Run:
     """The median of every figure by itself."""
-    return Run(*(statistics.median(figures) for figures in zip(*map(_figures, runs), strict=True)))
-
-
-def _figures(one: Run) -> tuple[float, float, float, float]:
-    return one.requests_per_s, one.p50_ms, one.p99_ms, one.cpu_s
+    return Run(*(statistics.median(figures) for figures in zip(*map(astuple, runs), strict=True)))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.sample_modules import BenchModule
 from demonstration.errors import DemoError
 from localcluster import binaries
 from localcluster.packages import find
@@ -55,6 +56,22 @@ class Peer:
         line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) / 1024
 
+    @property
+    def endpoint(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        return host, int(port)
+
+    def fill(self, modules: Sequence[BenchModule], *, headers: Mapping[str, str] | None = None) -> None:
+        """Ask for every file of the modules once.
+
+        Raises:
+            DemoError: An answer is an error.
+        """
+        for module in modules:
+            for extension in ("info", "mod", "zip"):
+                self.ask(module.target(extension), headers=headers)
+
     def ask(self, target: str, *, headers: Mapping[str, str] | None = None) -> bytes:
         """The body of one answer.
 
@@ -84,12 +101,18 @@ class Site:
     modules: Path
     cores: str = SERVER_CORE
 
+    def store(self, name: str) -> Path:
+        """The folder of a disk store that a server of this name will use; an existing folder."""
+        folder = self._folder(name) / "store"
+        folder.mkdir(exist_ok=True)
+        return folder
+
     @contextmanager
-    def nginx(self) -> Iterator[Peer]:
+    def nginx(self, *, access_log: str = "off") -> Iterator[Peer]:
         """The modules as files, with sendfile and an open file cache: the speed of the wire."""
         folder, port = self._folder(NGINX), _free_port()
         config = folder / "nginx.conf"
-        config.write_text(_NGINX_CONFIG.format(folder=folder, port=port, modules=self.modules))
+        config.write_text(_NGINX_CONFIG.format(folder=folder, port=port, modules=self.modules, access_log=access_log))
         argv = [_program("nginx"), "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
         with self._running(NGINX, argv, {}, port) as peer:
             yield peer
@@ -124,12 +147,11 @@ class Site:
     def _speaking_athens(
         self, name: str, argv: Sequence[str | Path], upstream: str, settings: Mapping[str, str]
     ) -> Iterator[Peer]:
-        store, port = self._folder(name) / "store", _free_port()
-        store.mkdir(exist_ok=True)
+        port = _free_port()
         environment = {
             "ATHENS_PORT": f"127.0.0.1:{port}",
             "ATHENS_STORAGE_TYPE": "disk",
-            "ATHENS_DISK_STORAGE_ROOT": str(store),
+            "ATHENS_DISK_STORAGE_ROOT": str(self.store(name)),
             "ATHENS_GO_BINARY_ENV_VARS": f"GOPROXY={upstream};GOSUMDB=off",
             "ATHENS_LOG_LEVEL": "error",
             **settings,
@@ -212,7 +234,7 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log error;
 events {{ worker_connections 1024; }}
 http {{
-    access_log off;
+    access_log {access_log};
     sendfile on;
     tcp_nopush on;
     keepalive_requests 1000000000;

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import random
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 VERSION: Final = "v1.0.0"
 _MOD_BYTES: Final = 1_500
+_EMPTY_ZIP: Final = b"PK\5\6" + bytes(18)
 _NOISE_FILE_BYTES: Final = 4 << 20
 
 
@@ -41,6 +43,16 @@ def write(root: Path, modules: list[BenchModule]) -> None:
         (folder / f"{VERSION}.mod").write_bytes(mod)
         (folder / f"{VERSION}.zip").write_bytes(_zip(module, mod))
         (folder / "list").write_text(f"{VERSION}\n")
+
+
+def store(root: Path, versions: Iterable[tuple[str, str]]) -> None:
+    """Put small versions, by module path and version, below `root` as a disk store has them."""
+    for path, version in versions:
+        folder = root / path / version
+        folder.mkdir(parents=True)
+        (folder / "go.mod").write_bytes(f"module {path}\n".encode())
+        (folder / "source.zip").write_bytes(_EMPTY_ZIP)
+        (folder / f"{version}.info").write_text(f'{{"Version":"{version}","Time":"2020-01-01T00:00:00Z"}}')
 
 
 def _mod(path: str) -> bytes:

@@ -130,7 +130,7 @@ def _stalled(peer: Peer) -> Iterator[None]:
     """Clients that wait for modules which never come."""
     with ExitStack() as clients:
         for number in range(FETCHES):
-            client = clients.enter_context(socket.create_connection(_address(peer)))
+            client = clients.enter_context(socket.create_connection(peer.endpoint))
             target = f"/stalled.example.com/m{number}/@v/v1.0.0.zip"
             client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         yield
@@ -138,7 +138,7 @@ def _stalled(peer: Peer) -> Iterator[None]:
 
 def _in_turn_ms(*peers: Peer) -> tuple[list[float], list[float]]:
     """How long each answer took, asked alternately on one connection each."""
-    connections = [http.client.HTTPConnection(*_address(peer), timeout=_DEADLINE_S) for peer in peers]
+    connections = [http.client.HTTPConnection(*peer.endpoint, timeout=_DEADLINE_S) for peer in peers]
     took_ms: tuple[list[float], list[float]] = ([], [])
     for _ in range(REQUESTS):
         for connection, own in zip(connections, took_ms, strict=True):
@@ -152,8 +152,3 @@ def _in_turn_ms(*peers: Peer) -> tuple[list[float], list[float]]:
     for connection in connections:
         connection.close()
     return took_ms
-
-
-def _address(peer: Peer) -> tuple[str, int]:
-    host, _, port = peer.url.removeprefix("http://").partition(":")
-    return host, int(port)
