@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from athens_proxy.storage.memory import MemoryStorage
 from athens_proxy.storage.mongo import open_mongo_storage
 from athens_proxy.storage.object_store import ObjectStorage
 from athens_proxy.storage.storage import Storage
-from support.mongo_server import MongoServer, ferretdb
+from support.mongo_server import MongoServer, mongo_server
 from support.object_fixtures import azure_server, gcs_server, minio_server, versitygw_server
 from support.object_servers import ObjectServer
 from support.object_stores import BACKENDS, SERVER_OF, SUMS, new_bucket, object_client, object_layout
@@ -22,14 +22,7 @@ from support.store_server import served_storage
 from support.stored_files import FilesInBucket, FilesInMongo, FilesOnDisk, StoredFiles
 
 STORES = ("disk", "memory", "mongo", "external", *BACKENDS)
-__all__ = ["azure_server", "gcs_server", "minio_server", "versitygw_server"]
-
-
-@pytest.fixture(scope="session")
-def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    """FerretDB."""
-    with ferretdb(tmp_path_factory.mktemp("mongo")) as running:
-        yield running
+__all__ = ["azure_server", "gcs_server", "minio_server", "mongo_server", "versitygw_server"]
 
 
 @pytest.fixture(params=STORES)

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from athens_proxy.storage.mongo import MongoSettings, MongoStorage, open_mongo_storage
 from localcluster import binaries
 from support.object_stores import SUMS
@@ -57,3 +59,10 @@ def ferretdb(folder: Path, *, port: int = 0) -> Iterator[MongoServer]:
     with started("ferretdb", argv, env=inherited("PATH"), cwd=folder, log=folder / "ferretdb.log") as process:
         process.wait_until(lambda: accepts_connections(port), what="listening", deadline_s=READY_DEADLINE_S)
         yield MongoServer(f"mongodb://127.0.0.1:{port}/", process)
+
+
+@pytest.fixture(scope="session")
+def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """FerretDB; a conftest that wants it imports it by name."""
+    with ferretdb(tmp_path_factory.mktemp("mongo")) as running:
+        yield running

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from athens_proxy.errors import ChecksumMismatch, InvalidModuleZip, StorageError, StorageFull
 from athens_proxy.modules import ModuleVersion
@@ -25,6 +26,13 @@ from athens_proxy.storage.sums import Sums
 from athens_proxy.storage.zip_damage import recorded_sums
 
 COPY_BYTES = 1024 * 1024
+_NEXT_STEPS: Final = {
+    errno.EROFS: "; mount it so that it can be written",
+    errno.EACCES: "; let the user of this process write there",
+    errno.EPERM: "; let the user of this process write there",
+    errno.EIO: "; see the system's log and replace the disk",
+    errno.ESTALE: "; the network file system went away: mount it again",
+}
 OnZip = Callable[[ModuleVersion, Path], None]
 
 
@@ -36,7 +44,8 @@ def storage_errors(doing: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(f"{doing}: no space is left; enlarge the disk or delete versions") from error
-        raise StorageError(f"{doing}: {error.strerror or error}") from error
+        advice = _NEXT_STEPS.get(error.errno or 0, "")
+        raise StorageError(f"{doing}: {error.strerror or error}{advice}") from error
 
 
 class DiskSaver:

@@ -60,11 +60,11 @@ class ExternalStorage:
 
     async def info(self, wanted: ModuleVersion) -> bytes:
         """The `.info` file; see `Storage.info`."""
-        return await self._read(_file(wanted, "info"), str(wanted))
+        return self._looking_like(b"{", await self._read(_file(wanted, "info"), str(wanted)), f".info of {wanted}")
 
     async def mod(self, wanted: ModuleVersion) -> bytes:
         """The `.mod` file; see `Storage.mod`."""
-        return await self._read(_file(wanted, "mod"), str(wanted))
+        return self._looking_like(b"module", await self._read(_file(wanted, "mod"), str(wanted)), f".mod of {wanted}")
 
     async def open_zip(self, wanted: ModuleVersion) -> ExternalZip:
         """The zip, on its way; see `Storage.open_zip`."""
@@ -211,8 +211,14 @@ class ExternalStorage:
             case 401 | 403:
                 said = f"{said}; check user and password in Storage.External.URL"
             case _:
-                pass
+                said = f"{said}; check Storage.External.URL, and the log of that service"
         raise StorageError(f"{self._where}: {what}: status {response.status}: {said}")
+
+    def _looking_like(self, mark: bytes, data: bytes, what: str) -> bytes:
+        """The data; a page of a login or of a load balancer, sent with status 200, is refused."""
+        if mark not in data or data.lstrip().startswith(b"<"):
+            raise StorageError(f"{self._where}: the answer is no {what}; check Storage.External.URL")
+        return data
 
     def _failed(self, error: Exception, what: str) -> StorageError:
         reason = "no progress" if isinstance(error, TimeoutError) else str(error) or type(error).__name__

@@ -143,11 +143,11 @@ class GcsClient:
         """See `ObjectClient.upload`."""
 
         async def put() -> None:
-            # The library closes the file.
-            file = await asyncio.to_thread(path.open, "rb")
-            await self._storage.upload(
-                self._bucket, key, file, content_type=content_type, force_resumable_upload=True, timeout=_STREAMED
-            )
+            # The library closes the file, but not where it fails.
+            with await asyncio.to_thread(path.open, "rb") as file:
+                await self._storage.upload(
+                    self._bucket, key, file, content_type=content_type, force_resumable_upload=True, timeout=_STREAMED
+                )
 
         try:
             await self._tried("write", key, put)

@@ -139,7 +139,7 @@ class GridFiles:
         self._remember_whole(file.id)
         return True
 
-    async def chunks(self, file: GridFile, first: int, last: int) -> AsyncGenerator[bytes]:
+    async def chunks(self, file: GridFile, first: int, last: int, *, what: str = "a zip") -> AsyncGenerator[bytes]:
         """The chunks numbered from `first` to `last`; ends before a missing one.
 
         What the server forgets of a slow reader, and what breaks when it restarts, is asked again from there on.
@@ -148,7 +148,7 @@ class GridFiles:
             StorageError: the server failed twice at one place.
         """
         number = first
-        with mongo_errors(self._where, "read a zip"):
+        with mongo_errors(self._where, f"read {what}"):
             while number <= last:
                 begun_at = number
                 try:
@@ -236,7 +236,8 @@ class GridZip:
         if offset >= end:
             return
         at, size = offset, self._file.chunk_bytes
-        self._reading = self._files.chunks(self._file, at // size, (end - 1) // size)
+        what = f"the zip of {self._wanted}"
+        self._reading = self._files.chunks(self._file, at // size, (end - 1) // size, what=what)
         async with aclosing(self._reading) as stored:
             async for data in stored:
                 number, skip = divmod(at, size)

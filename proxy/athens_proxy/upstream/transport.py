@@ -55,4 +55,5 @@ def scratch_failure(error: OSError, into: Path) -> StorageError:
     attempt = f"writing the temporary file {into.name} in {into.parent}"
     if error.errno in _NO_SPACE:
         return StorageFull(f"{attempt}: no space left; free space there or choose another directory for fetches")
-    return StorageError(f"{attempt}: {error.strerror or type(error).__name__}")
+    reason = error.strerror or type(error).__name__
+    return StorageError(f"{attempt}: {reason}; make that folder writable, or choose another directory for fetches")

@@ -11,6 +11,7 @@ import pytest
 from athens_proxy.storage.object_client import ObjectClient
 from athens_proxy.storage.object_layout import ObjectLayout
 from athens_proxy.storage.object_store import ObjectStorage
+from support.mongo_server import mongo_server
 from support.object_fixtures import azure_server, gcs_server, minio_server, versitygw_server
 from support.object_servers import ObjectServer
 from support.object_stores import (
@@ -23,7 +24,7 @@ from support.object_stores import (
     object_storage,
 )
 
-__all__ = ["azure_server", "gcs_server", "minio_server", "versitygw_server"]
+__all__ = ["azure_server", "gcs_server", "minio_server", "mongo_server", "versitygw_server"]
 
 
 @pytest.fixture(params=BACKENDS)

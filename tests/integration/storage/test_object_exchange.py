@@ -1,4 +1,4 @@
-"""One bucket, two proxies: what Athens stored we serve byte for byte, and the reverse; settings are Athens' own."""
+"""One bucket or database, two proxies: each serves byte for byte what the other stored, with the same settings."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import pytest
 from support import athens, proxy_process
 from support.exchange import Answer
 from support.module_tree import ModuleTree
-from support.object_servers import ACCESS_KEY, REGION, SECRET_KEY, ObjectServer, make_s3_bucket, new_name
+from support.mongo_server import MongoServer
+from support.object_servers import SECRET_KEY, ObjectServer, make_s3_bucket, new_name
 from support.proxy_process import ModuleProxy, Settings
 from support.sample_modules import UNTAGGED_PSEUDO
+from support.store_settings import minio_settings, mongo_settings, s3_settings
 
 Run = Callable[[Path, Settings], AbstractContextManager[ModuleProxy]]
 VERSIONS = (
@@ -30,33 +32,12 @@ FILES = tuple(f"/{path}/@v/{version}.{kind}" for path, version in VERSIONS for k
 LISTS = tuple(f"/{path}/@v/list" for path in dict.fromkeys(path for path, _ in VERSIONS))
 
 
-def s3_settings(server: ObjectServer, bucket: str) -> dict[str, str]:
-    return {
-        "ATHENS_STORAGE_TYPE": "s3",
-        "AWS_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        "AWS_FORCE_PATH_STYLE": "true",
-        "AWS_ENDPOINT": server.url,
-        "ATHENS_S3_BUCKET_NAME": bucket,
-    }
-
-
-def minio_settings(server: ObjectServer, bucket: str) -> dict[str, str]:
-    return {
-        "ATHENS_STORAGE_TYPE": "minio",
-        "ATHENS_MINIO_ENDPOINT": server.host,
-        "ATHENS_MINIO_ACCESS_KEY_ID": ACCESS_KEY,
-        "ATHENS_MINIO_SECRET_ACCESS_KEY": SECRET_KEY,
-        "ATHENS_MINIO_BUCKET_NAME": bucket,
-        "ATHENS_MINIO_REGION": REGION,
-        "ATHENS_MINIO_USE_SSL": "false",
-    }
-
-
-@pytest.fixture(params=["s3", "minio"])
+@pytest.fixture(params=["s3", "minio", "mongo"])
 def store(request: pytest.FixtureRequest) -> Mapping[str, str]:
-    """The settings of a store in an empty bucket; Athens makes the one of MinIO, as we do."""
+    """The settings of an empty store; Athens makes the bucket of MinIO and the database, as we do."""
+    if request.param == "mongo":
+        mongo: MongoServer = request.getfixturevalue("mongo_server")
+        return mongo_settings(mongo.url, mongo.new_settings().database)
     if request.param == "minio":
         return minio_settings(request.getfixturevalue("minio_server"), new_name())
     server: ObjectServer = request.getfixturevalue("versitygw_server")
@@ -83,7 +64,7 @@ def catalogue(proxy: ModuleProxy, size: int) -> list[list[tuple[str, str]]]:
     [(athens.running, proxy_process.running), (proxy_process.running, athens.running)],
     ids=["athens fills", "we fill"],
 )
-def test_a_bucket_that_one_filled_is_served_by_the_other_byte_for_byte(
+def test_a_store_that_one_filled_is_served_by_the_other_byte_for_byte(
     tmp_path: Path, module_tree: ModuleTree, store: Mapping[str, str], fill: Run, serve: Run
 ) -> None:
     with fill(tmp_path / "fill", Settings(module_tree.url, env=store)) as proxy:
@@ -102,7 +83,7 @@ def test_a_bucket_that_one_filled_is_served_by_the_other_byte_for_byte(
     assert listed["/example.com/inc/@v/list"].text.split() == ["v2.0.0+incompatible"]
 
 
-def test_the_catalogues_of_both_over_one_bucket_are_equal(
+def test_the_catalogues_of_both_over_one_store_are_equal(
     tmp_path: Path, module_tree: ModuleTree, store: Mapping[str, str]
 ) -> None:
     settings = Settings(module_tree.url, env=store)
