@@ -108,12 +108,12 @@ async def test_a_broken_upload_is_refused_and_leaves_nothing(tmp_path: Path, nam
             assert answer.status == 400
         async with session.get(f"{url}/example.com/m/@v/list") as answer:
             assert await answer.read() == b""
-        for _ in range(1000):  # the proxy's own announcement passes through the same folder
-            if not os.listdir(tmp_path / "served/.athens/tmp"):
-                break
-            await asyncio.sleep(0.01)
-        else:
-            pytest.fail("the upload was left behind")
+    for _ in range(1000):  # a thread of the proxy that was announcing itself may still be at it
+        if not os.listdir(tmp_path / "served/.athens/tmp"):
+            break
+        await asyncio.sleep(0.01)
+    else:
+        pytest.fail("the upload was left behind")
 
 
 async def test_a_server_that_is_not_ours_has_no_catalogue_and_keeps_no_records(tmp_path: Path) -> None:
