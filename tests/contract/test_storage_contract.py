@@ -198,6 +198,35 @@ async def test_pages_of_the_catalogue_lose_and_double_nothing(storage: Storage, 
     assert 0 < len(found[-1].entries) <= limit
 
 
+async def test_pages_lose_and_double_nothing_while_versions_are_added(storage: Storage, scratch: Path) -> None:
+    """What is there before the first page is in exactly one page; what is added meanwhile is in one or in none."""
+    before = [SampleModule("b.com/y", version) for version in ("v1.0.0", "v1.0.2", "v1.1.0")]
+    before += [SampleModule("b.com/y/z", "v0.1.0"), SampleModule("c.com/x", "v1.0.0")]
+    added = [
+        SampleModule("a.com/first", "v1.0.0"),
+        SampleModule("b.com/y", "v1.0.1"),
+        SampleModule("b.com/y/z", "v0.2.0"),
+        SampleModule("b.com/y-z", "v0.1.0"),
+        SampleModule("z.com/last", "v1.0.0"),
+    ]
+    await save(storage, scratch, *before)
+
+    found, token = [], ""
+    for late in [*added, None, None, None, None, None]:
+        page = await storage.catalog(token=token, limit=2)
+        found += [str(entry) for entry in page.entries]
+        token = page.next_token
+        if not token:
+            break
+        if late is not None:
+            await save(storage, scratch, late)
+
+    assert token == ""
+    assert len(found) == len(set(found))
+    assert {str(module.wanted) for module in before} <= set(found)
+    assert set(found) <= {str(module.wanted) for module in (*before, *added)}
+
+
 async def test_an_empty_store_has_one_empty_page(storage: Storage) -> None:
     assert await storage.catalog(token="", limit=10) == CatalogPage((), "")
 
