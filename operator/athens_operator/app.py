@@ -25,6 +25,7 @@ from athens_operator.health import Health, health_app
 from athens_operator.lease import Lease
 from athens_operator.manifests import Manifest
 from athens_operator.metrics import Metrics
+from athens_operator.optional_kinds import OptionalKinds
 from athens_operator.queue import WorkQueue
 from athens_operator.readback import ANSWER_TIMEOUT_S, HttpPodReader, Listener
 from athens_operator.resources import DISPENSABLE, POLICY_KINDS, PROXIES, Key, Resource, watched
@@ -36,6 +37,7 @@ from athens_operator.workers import Workers
 logger = logging.getLogger(__name__)
 
 FIRST_COMPARE_S = 20.0
+OPTIONAL_KINDS_AS_OFTEN = 10
 POLICIES_AS_OFTEN = 5  # a policy that was deleted unseen stays in force until the next list
 FINISH_WITHIN_S = 10.0
 
@@ -64,6 +66,13 @@ class Operator:
         self._last_event: dict[str, float] = {}
         self._anti_entropy = AntiEntropy(
             cluster, self._cache, namespaces=settings.watch_namespaces, changed=self._changed, metrics=metrics
+        )
+        self._optional = OptionalKinds(
+            cluster,
+            self._cache,
+            namespaces=settings.watch_namespaces,
+            changed=self._changed,
+            appeared=self._queue_proxies,
         )
         self._health = Health(
             queue_age_s=self._queue.oldest_s, blind_kinds=self._anti_entropy.blind_kinds, metrics=metrics
@@ -95,19 +104,28 @@ class Operator:
             self._listener = Listener(HttpPodReader(session))
             workers = crew(self._around(), self._listener)
             try:
-                await _until(stop, self._health.tick(), self._watch.run(), self._learn(), self._lead(workers))
+                looking = self._optional.watch(self._settings.compare_every_s / OPTIONAL_KINDS_AS_OFTEN)
+                parts = (self._health.tick(), self._watch.run(), self._learn(), looking, self._lead(workers))
+                await _until(stop, *parts)
             finally:
                 await workers.finish(FINISH_WITHIN_S if self._lease.held else 0.0)
                 await self._lease.release()
 
     def _around(self) -> Surroundings:
         return Surroundings(
-            self._settings, self._cluster, self._cache, self._fanout, self._queue, self._metrics, self._refused
+            self._settings,
+            self._cluster,
+            self._cache,
+            self._fanout,
+            self._queue,
+            self._metrics,
+            self._refused,
+            self._optional.served,
         )
 
     async def _learn(self) -> None:
         """List every kind once, then compare with the cluster now and then."""
-        await asyncio.gather(*map(self._seed, self._resources))
+        await asyncio.gather(self._optional.look(), *map(self._seed, self._resources))
         self._listened.set()
         logger.info("every kind is listed: %s", ", ".join(resource.plural for resource in self._resources))
         every_s = self._settings.compare_every_s / POLICIES_AS_OFTEN
@@ -184,6 +202,11 @@ class Operator:
             self._listener.forget(before["metadata"]["uid"])
         if self._lease.held:
             for key in self._fanout.concerned(before, after):
+                self._queue.add(key)
+
+    def _queue_proxies(self) -> None:
+        if self._lease.held:
+            for key in self._cache.keys_of(PROXIES):
                 self._queue.add(key)
 
     async def _serve_health(self, stack: AsyncExitStack) -> None:

@@ -139,10 +139,20 @@ def _parse(model: type[AthensProxy] | type[Policy], body: Manifest) -> AthensPro
 
 
 def _slim(body: Manifest) -> Manifest:
-    """The object without its field ownership, of which only the managers' names and times are kept for messages."""
+    """The object without its field ownership.
+
+    Of that the managers' names and times are kept for messages, and who writes the number of replicas.
+    """
     metadata = body["metadata"]
     managers = [
         {name: entry[name] for name in ("manager", "operation", "subresource", "time") if name in entry}
+        | _scaling(entry)
         for entry in metadata.get("managedFields") or ()
     ]
     return {**body, "metadata": {**metadata, "managedFields": managers}}
+
+
+def _scaling(entry: Mapping[str, Any]) -> Manifest:
+    if "f:replicas" not in ((entry.get("fieldsV1") or {}).get("f:spec") or {}):
+        return {}
+    return {"fieldsV1": {"f:spec": {"f:replicas": {}}}}

@@ -135,7 +135,7 @@ class Children:
     async def _apply_one(self, proxy: AthensProxy, manifest: Manifest) -> Applied:
         ref = ref_of(manifest)
         live = self._cache.get(ref) or await self._unseen(ref)
-        wanted = _hash(manifest)
+        wanted = _hash(_apart_from_version(manifest))
         last = self._applied.get(ref)
         if last is not None and last.owner != proxy.uid:
             last = None
@@ -194,6 +194,11 @@ def fingerprint(live: Manifest) -> str:
 
 def _hash(value: Manifest) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _apart_from_version(manifest: Manifest) -> Manifest:
+    """What is wanted; a version only says of which object it was judged."""
+    return {**manifest, "metadata": {k: v for k, v in manifest["metadata"].items() if k != "resourceVersion"}}
 
 
 def is_paused(live: Manifest) -> bool:

@@ -76,7 +76,9 @@ class Announcement:
 
 def of_new_spec(proxy: AthensProxy) -> list[Announcement]:
     """What is worth telling about a generation that is judged for the first time."""
-    if proxy.identity.status.get("observedGeneration") == proxy.generation or proxy.spec.auth.basic is None:
+    spec = proxy.spec
+    encrypted = spec.tls or spec.http_route or (spec.ingress and spec.ingress.tls)
+    if proxy.identity.status.get("observedGeneration") == proxy.generation or spec.auth.basic is None or encrypted:
         return []
     note = "spec.auth.basic is set without TLS: go sends a login over https only, so put TLS in front of the proxy"
     return [Announcement("AuthWithoutTLS", note, warning=True)]

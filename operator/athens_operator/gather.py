@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from athens_operator.attachment import Attachment, attached
+from athens_operator.autoscaled import held_replicas
 from athens_operator.cache import Cache
 from athens_operator.cluster import Cluster, NotFound
 from athens_operator.desired import Inputs
 from athens_operator.desired.names import policy_name
 from athens_operator.desired.workload import INPUTS_HASH
 from athens_operator.manifests import Manifest, is_owned_by
-from athens_operator.resources import CLAIMS, CONFIG_MAPS, DEPLOYMENTS
+from athens_operator.resources import CLAIMS, CONFIG_MAPS, DEPLOYMENTS, Resource
 from athens_operator.secrets import SecretFacts, SecretReader
 from athens_operator.settings import RELEASE, Settings
 from athens_operator.spec import AthensProxy
@@ -78,13 +80,22 @@ class Gatherer:
         cache: everything that is.
         secrets: looks up Secrets.
         settings: of the operator.
+        served: optional kinds that the cluster serves at present.
     """
 
-    def __init__(self, cluster: Cluster, cache: Cache, secrets: SecretReader, settings: Settings) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        cache: Cache,
+        secrets: SecretReader,
+        settings: Settings,
+        served: Set[Resource] = frozenset(),
+    ) -> None:
         self._cluster = cluster
         self._cache = cache
         self._secrets = secrets
         self._settings = settings
+        self._served = served
         self._last_good: dict[str, _Remembered] = {}
 
     async def gather(self, proxy: AthensProxy) -> Gathered:
@@ -98,6 +109,9 @@ class Gatherer:
             operator_version=f"v{RELEASE}",
             cluster_domain=self._settings.cluster_domain,
             secrets_hash=secrets.hash or (_hash_on(deployment) if proxy.secret_references else ""),
+            operator_namespace=self._settings.namespace,
+            served=frozenset(resource.kind for resource in self._served),
+            held_replicas=held_replicas(proxy, deployment),
             claim_access_modes=tuple(claim["spec"].get("accessModes") or ()) if claim else None,
         )
         policy, claim_missing = self._policy(proxy, attachment), bool(proxy.existing_claim) and claim is None

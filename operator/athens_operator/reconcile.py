@@ -18,6 +18,7 @@ from athens_operator.cache import Cache
 from athens_operator.children import Applied, Children
 from athens_operator.desired import desired_objects
 from athens_operator.desired.names import policy_name
+from athens_operator.desired.optional import missing_apis
 from athens_operator.errors import SpecError
 from athens_operator.events import Announcement, of_adoption, of_kept_claim, of_new_spec, of_rejection
 from athens_operator.fanout import Fanout
@@ -32,6 +33,7 @@ from athens_operator.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     DISPENSABLE,
+    OPTIONAL_CHILDREN,
     PODS,
     POLICY_KINDS,
     PROXIES,
@@ -54,7 +56,7 @@ UNSETTLED_EVERY_S = 15.0
 STUCK_EVERY_S = 60.0
 POLICIES_AFTER_S = 2.0
 POLICY_RESOURCES = {resource.kind: resource for resource in POLICY_KINDS}
-OURS = frozenset(resource.kind for resource in CHILDREN)
+OURS = frozenset(resource.kind for resource in (*CHILDREN, *OPTIONAL_CHILDREN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,10 @@ class ProxyReconciler:
             policy=gathered.policy,
             missing_secrets=gathered.secrets.missing,
             secrets_readable=gathered.secrets.readable,
-            missing_capabilities=tuple(sorted(DISPENSABLE[kind] for kind in self._unseen)),
+            missing_capabilities=(
+                *sorted(DISPENSABLE[kind] for kind in self._unseen),
+                *missing_apis(proxy, gathered.inputs),
+            ),
         )
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 
 from athens_operator.conditions import Condition, Verdict, merged
 from athens_operator.desired.configuration import CONFIG_HASH, no_sum_patterns
-from athens_operator.desired.names import claim_name, selector, service_name, service_url
+from athens_operator.desired.names import claim_name, ingress_urls, selector, service_name, service_url, url
 from athens_operator.desired.workload import CONTAINER
 from athens_operator.errors import SpecError
 from athens_operator.manifests import Manifest, Ref
@@ -223,11 +223,8 @@ def _running(deployment: Manifest | None) -> dict[str, Any]:
 def _endpoints(proxy: AthensProxy, observed: Observed) -> dict[str, Any]:
     service = observed.children.get(Ref("v1", "Service", proxy.namespace, service_name(proxy)), {})
     addresses = service.get("status", {}).get("loadBalancer", {}).get("ingress") or ()
-    port = "" if proxy.spec.service.port == 80 else f":{proxy.spec.service.port}"
-    external = [
-        f"http://{address.get('hostname') or address.get('ip')}{port}{proxy.spec.server.path_prefix}"
-        for address in addresses
-    ]
+    external = [url(proxy, str(address.get("hostname") or address.get("ip"))) for address in addresses]
+    external += ingress_urls(proxy)
     return {"internal": service_url(proxy, observed.inputs), **_present("external", external)}
 
 

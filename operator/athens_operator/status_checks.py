@@ -8,11 +8,13 @@ from __future__ import annotations
 from athens_operator.attachment import MissingPolicy, MissingReason
 from athens_operator.conditions import Condition, Verdict
 from athens_operator.desired.names import claim_name, service_name
+from athens_operator.desired.optional import missing_kinds
+from athens_operator.desired.sharing import shares_lock
 from athens_operator.manifests import Manifest, Ref
 from athens_operator.spec.proxy import AthensProxy
 from athens_operator.spec.storage import StorageType
 from athens_operator.status_observed import ApplyFailure, FailureReason, MissingSecret, Observed
-from athens_operator.status_pods import AVAILABLE, pod_trouble, replica_failure
+from athens_operator.status_pods import AVAILABLE, is_serving, pod_trouble, replica_failure
 
 CONFIGURATION_VALID = "ConfigurationValid"
 SECRETS_RESOLVED = "SecretsResolved"
@@ -81,12 +83,17 @@ def policies_resolved(proxy: AthensProxy, observed: Observed) -> Condition:
     return Condition(POLICIES_RESOLVED, Verdict.TRUE, "Resolved", "every policy that applies was found")
 
 
-def storage_ready(proxy: AthensProxy, observed: Observed) -> Condition:
-    """Whether the claim is bound; storage without a claim is always ready."""
+def storage_ready(proxy: AthensProxy, observed: Observed) -> Condition | None:
+    """Whether the claim is bound, or the pods reach the service; None before a pod has proven that."""
     name = claim_name(proxy)
+    kind = proxy.spec.storage.type
+    if kind not in (StorageType.DISK, StorageType.MEMORY):
+        if not any(is_serving(pod) for pod in observed.pods):
+            return None  # a pod that does not get that far says why in Available
+        return Condition(STORAGE_READY, Verdict.TRUE, "Reachable", f"ready pods reach the {kind.value} store")
     if not name:
-        kind = "memory" if proxy.spec.storage.type is StorageType.MEMORY else "an emptyDir"
-        return Condition(STORAGE_READY, Verdict.TRUE, "Ephemeral", f"modules are kept in {kind} and lost with the pod")
+        where = "memory" if kind is StorageType.MEMORY else "an emptyDir"
+        return Condition(STORAGE_READY, Verdict.TRUE, "Ephemeral", f"modules are kept in {where} and lost with the pod")
     if observed.claim is None:
         return _claim_absent(proxy, name)
     phase = observed.claim.get("status", {}).get("phase", "Pending")
@@ -119,13 +126,27 @@ def available(proxy: AthensProxy, observed: Observed) -> Condition:
 
 
 def exposure_ready(proxy: AthensProxy, observed: Observed) -> Condition | None:
-    """Whether a load balancer was given an address; None when nothing outside the cluster is asked for."""
-    if proxy.spec.service.type != "LoadBalancer":
+    """Whether load balancer and gateway serve the proxy; None when nothing outside the cluster is asked for."""
+    asked = proxy.spec.service.type == "LoadBalancer", proxy.spec.http_route is not None
+    if not any(asked):
         return None
+    trouble = (_without_address(proxy, observed) if asked[0] else None) or (
+        _without_route(proxy, observed) if asked[1] else None
+    )
+    return trouble or Condition(EXPOSURE_READY, Verdict.TRUE, "Exposed", _exposed(proxy))
+
+
+def _exposed(proxy: AthensProxy) -> str:
+    address = [f"Service {service_name(proxy)} has an address"] if proxy.spec.service.type == "LoadBalancer" else []
+    route = [f"HTTPRoute {proxy.name} is accepted"] if proxy.spec.http_route else []
+    return " and ".join([*address, *route])
+
+
+def _without_address(proxy: AthensProxy, observed: Observed) -> Condition | None:
     name = service_name(proxy)
     service = observed.children.get(Ref("v1", "Service", proxy.namespace, name), {})
     if service.get("status", {}).get("loadBalancer", {}).get("ingress"):
-        return Condition(EXPOSURE_READY, Verdict.TRUE, "Exposed", f"Service {name} has an address")
+        return None
     return Condition(
         EXPOSURE_READY,
         Verdict.FALSE,
@@ -134,17 +155,42 @@ def exposure_ready(proxy: AthensProxy, observed: Observed) -> Condition | None:
     )
 
 
+def _without_route(proxy: AthensProxy, observed: Observed) -> Condition | None:
+    """What keeps requests from reaching the proxy through a gateway; every parent must have accepted the route."""
+    if "HTTPRoute" in missing_kinds(proxy, observed.inputs):
+        said = (
+            "spec.httpRoute needs the Gateway API (gateway.networking.k8s.io/v1), which this cluster does not serve "
+            "or the operator may not use; install it, or remove spec.httpRoute"
+        )
+        return Condition(EXPOSURE_READY, Verdict.FALSE, "GatewayAPIMissing", said)
+    route = observed.children.get(Ref("gateway.networking.k8s.io/v1", "HTTPRoute", proxy.namespace, proxy.name), {})
+    parents = route.get("status", {}).get("parents") or ()
+    verdicts = [entry for parent in parents for entry in parent.get("conditions") or () if entry["type"] == "Accepted"]
+    refused = next((entry for entry in verdicts if entry.get("status") != "True"), None)
+    if verdicts and refused is None:
+        return None
+    why = f"{refused.get('reason')}: {refused.get('message')}" if refused else "no gateway has answered yet"
+    said = (
+        f"HTTPRoute {proxy.name} is not accepted ({why}); check spec.httpRoute.parentRefs and the gateway's listeners"
+    )
+    return Condition(EXPOSURE_READY, Verdict.FALSE, "RouteNotAccepted", said[:1000])
+
+
 def highly_available(proxy: AthensProxy, observed: Observed) -> Condition:
     """Whether the proxy outlives a node; advice, not part of Ready."""
     modes = proxy.claim.access_modes if proxy.claim else observed.inputs.claim_access_modes or ()
-    if proxy.spec.replicas < 2:
+    disk = proxy.spec.storage.type in (StorageType.DISK, StorageType.MEMORY)
+    if proxy.spec.least_replicas < 2:
         reason, said = "SingleReplica", "one replica; raise spec.replicas"
-    elif not claim_name(proxy):
+    elif disk and not claim_name(proxy):
         reason, said = "EphemeralStorage", "modules are lost with each pod; use storage that replicas share"
-    elif "ReadWriteMany" not in modes:
+    elif disk and "ReadWriteMany" not in modes:
         reason, said = "NodeLocalStorage", "all replicas need the node of the claim; use ReadWriteMany"
-    else:
+    elif not shares_lock(proxy.spec):
         reason, said = "UnsharedSingleFlight", "replicas share the store, and each may fetch the same module once"
+    else:
+        said = "replicas share store and lock"
+        return Condition(HIGHLY_AVAILABLE, Verdict.TRUE, "Redundant", said)
     return Condition(HIGHLY_AVAILABLE, Verdict.FALSE, reason, said)
 
 
@@ -195,9 +241,10 @@ def _missing_secret(proxy: AthensProxy, found: MissingSecret) -> str:
     reference = found.reference
     if found.key:
         return f"{reference.kind} {reference.name} has no key {found.key}; add it or correct {reference.path}"
+    keys = f" with the keys {' and '.join(reference.keys)}" if reference.keys else ""
     return (
-        f"{reference.kind} {reference.name} does not exist in namespace {proxy.namespace}; create it with the keys "
-        f"{' and '.join(reference.keys)}, or correct {reference.path}"
+        f"{reference.kind} {reference.name} does not exist in namespace {proxy.namespace}; create it{keys}, or correct "
+        f"{reference.path}"
     )
 
 

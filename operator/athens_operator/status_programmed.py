@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from athens_operator.conditions import Condition, Verdict, held_for, parsed_timestamp
-from athens_operator.manifests import Manifest
+from athens_operator.manifests import Manifest, Ref
 from athens_operator.spec.proxy import AthensProxy
 from athens_operator.status_observed import Observed, PolicyState, Readback
 from athens_operator.status_pods import is_serving
@@ -48,7 +48,15 @@ def enforcement_of(proxy: AthensProxy, observed: Observed) -> Enforcement:
     answers = {name: observed.readback[name] for name in map(_name, serving) if name in observed.readback}
     digest = observed.policy.digest
     behind = {name: answer for name, answer in sorted(answers.items()) if answer.digest != digest}
-    return Enforcement(proxy.spec.replicas, serving, len(answers) - len(behind), behind)
+    return Enforcement(_wanted(proxy, observed), serving, len(answers) - len(behind), behind)
+
+
+def _wanted(proxy: AthensProxy, observed: Observed) -> int:
+    """How many pods are wanted now; with an autoscaler that is what it wrote into the Deployment."""
+    if proxy.spec.autoscaling is None:
+        return proxy.spec.replicas
+    deployment = observed.children.get(Ref("apps/v1", "Deployment", proxy.namespace, proxy.name), {})
+    return int(deployment.get("spec", {}).get("replicas", proxy.spec.least_replicas))
 
 
 def policy_programmed(

@@ -39,6 +39,8 @@ WAITING = {
     (STORAGE_READY, "ClaimPending"): "WaitingForVolume",
     (STORAGE_READY, "ResizeInProgress"): "WaitingForVolume",
     (EXPOSURE_READY, "LoadBalancerPending"): "LoadBalancerPending",
+    (EXPOSURE_READY, "GatewayAPIMissing"): "GatewayAPIMissing",
+    (EXPOSURE_READY, "RouteNotAccepted"): "RouteNotAccepted",
 }
 # Pods that are not there yet: in flight until the progress deadline.
 STARTING = frozenset({"NoReadyReplicas", "CrashLooping", "ImagePullFailed", "Unschedulable", "QuotaExceeded"})

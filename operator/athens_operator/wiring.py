@@ -37,6 +37,7 @@ class Surroundings:
         queue: the keys to work on.
         metrics: counts everything.
         unseen: dispensable kinds that the operator may not read at present.
+        served: optional kinds that the cluster serves at present.
     """
 
     settings: Settings
@@ -46,6 +47,7 @@ class Surroundings:
     queue: WorkQueue[Key]
     metrics: Metrics
     unseen: Set[Resource] = field(default_factory=frozenset)
+    served: Set[Resource] = field(default_factory=frozenset)
 
 
 def crew(around: Surroundings, listener: Listener) -> Workers:
@@ -54,7 +56,7 @@ def crew(around: Surroundings, listener: Listener) -> Workers:
     secrets = SecretReader(cluster, namespace=settings.namespace, allowed=settings.secret_access is SecretAccess.GET)
     publisher = Publisher(cluster, cache, Announcer(cluster, instance=settings.identity))
     steps = Steps(
-        gatherer=Gatherer(cluster, cache, secrets, settings),
+        gatherer=Gatherer(cluster, cache, secrets, settings, around.served),
         children=Children(cluster, cache, around.metrics),
         propagation=Propagation(cluster, listener, around.metrics),
         publisher=publisher,
