@@ -69,6 +69,11 @@ DIFFERENCES = (
         "`a, b` means two addresses",
     ),
     (
+        "serves Go's profiles on `PprofPort` with `EnablePprof`",
+        "warns that there are none",
+        "this is no Go program; `/metrics` has the durations, and py-spy looks into the process",
+    ),
+    (
         "writes netrc, hgrc and token into the user's HOME",
         "writes them into a private HOME that links to the user's other dot files",
         "the user's own files are left alone",
