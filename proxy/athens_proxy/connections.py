@@ -1,15 +1,18 @@
-"""HTTP connections that do not wait for ever for a request's header."""
+"""HTTP connections that do not wait for ever for a request's header, and say in one line why they cannot read it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 HEADER_TIMEOUT_S: Final = 10.0
+MAX_LINE_BYTES: Final = 8190  # aiohttp's default
 
 
 class PatientServer(web.Server):
@@ -68,6 +71,24 @@ class PatientConnection(RequestHandler):
         self._has_request = False
         return await super().finish_response(*arguments)
 
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what is no HTTP: aiohttp's own shows bytes and Python's names."""
+        answer = super().handle_error(request, status, exc, message)
+        if status != HTTPStatus.BAD_REQUEST:
+            return answer
+        headers = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store", "Server": "athens-proxy"}
+        ours = web.Response(
+            status=status, body=f"bad request: {_problem(exc, message or '')}\n".encode(), headers=headers
+        )
+        ours.force_close()
+        return ours
+
     def _start_waiting(self) -> None:
         self._late = asyncio.get_running_loop().call_later(self._header_timeout_s, self.force_close)
 
@@ -76,6 +97,16 @@ class PatientConnection(RequestHandler):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+
+
+def _problem(error: BaseException | None, message: str) -> str:
+    """What is wrong with a request, without the bytes that the parser quotes."""
+    if isinstance(error, LineTooLong):
+        return f"the request line or a header is longer than {MAX_LINE_BYTES} bytes"
+    if "HTTPS traffic" in message:
+        return "this port speaks http, not https"
+    first_line = message.partition("\n")[0].strip(" :.")
+    return first_line if first_line.isprintable() and first_line else "it is no HTTP"
 
 
 def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:

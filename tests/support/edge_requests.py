@@ -251,6 +251,9 @@ SERVICES = (
     Edge(59, "/sumdb/localhost.localdev/sumdb/lookup/rsc.io/quote@v1.5.2", Want((404, 502)), "down-sumdb"),
     *(Edge(60, f"/index?{bad}", Want((400,))) for bad in ("limit=0", "limit=x", "since=x", "limit=-1")),
     Edge(60, "/index?limit=99999", OK),
+    # No file system has such names, so no module of a directory has them.
+    *missing(21, f"/example.com/{'a' * 300}/@v/list", f"/example.com/foo/@v/{'a' * 300}.info"),
+    *missing(21, f"/example.com{'/a' * 3000}/@v/list", f"{M}/@v/v1.0.{'9' * 3000}.zip"),
     *missing(61, "/golang.org/toolchain/@v/v0.0.1-go9.9.linux-amd64.zip"),
     Edge(62, "/example.com/page/@v/v1.0.0.info", Want((502, 404), "[^<]+", "text/plain")),
     Edge(62, "/example.com/page/@v/v1.1.0.zip", Want((502, 404), "[^<]+", "text/plain")),

@@ -11,6 +11,8 @@ from athens_policy import semver
 from athens_proxy.errors import InvalidPath, InvalidVersion
 from athens_proxy.modules import grammar
 
+_ESCAPES = ": in URLs an upper-case letter is ! and its lower-case form, and ! stands for nothing else"
+
 
 @dataclass(frozen=True, slots=True)
 class ModulePath:
@@ -38,7 +40,7 @@ class ModulePath:
         """
         text = grammar.unescape(escaped)
         if text is None:
-            raise InvalidPath(f"not found: invalid escaped module path {grammar.quoted(escaped)}")
+            raise InvalidPath(f"not found: invalid escaped module path {grammar.quoted(escaped)}{_ESCAPES}")
         return cls.parse(text)
 
     @property
@@ -84,7 +86,7 @@ class ModuleVersion:
         """The version out of a URL, percent signs already decoded; raises as `parse`."""
         text = grammar.unescape(escaped)
         if text is None:
-            raise InvalidVersion(f"not found: invalid escaped version {grammar.quoted(escaped)}")
+            raise InvalidVersion(f"not found: invalid escaped version {grammar.quoted(escaped)}{_ESCAPES}")
         return cls.parse(path, text)
 
     @property

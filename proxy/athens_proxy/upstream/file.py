@@ -6,6 +6,7 @@ Source: https://go.dev/ref/mod#goproxy-protocol ("file URL")
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 from pathlib import Path
 from typing import Final
@@ -60,6 +61,6 @@ class FileTransport:
 
     def _failure(self, path: str, error: OSError) -> ProxyError:
         attempt = f"reading {path} from file://{self._root}"
-        if isinstance(error, _ABSENT):
+        if isinstance(error, _ABSENT) or error.errno == errno.ENAMETOOLONG:
             return ModuleNotFound(f"not found: {attempt}: no such file")
         return UpstreamError(f"{attempt}: {error.strerror or type(error).__name__}")

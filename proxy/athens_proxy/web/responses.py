@@ -160,10 +160,16 @@ def reason(error: ProxyError, status: int) -> str:
 
 
 def printable(text: str) -> str:
-    """One line without control characters, of at most `MAX_REASON` bytes: others the go command would not show."""
+    """One line without control characters, of about `MAX_REASON` bytes: others the go command would not show.
+
+    What is too long loses its middle: it begins with what was attempted and ends with why it failed.
+    """
     line = "".join(c if c.isprintable() else " " for c in text).strip()
     data = line.encode("utf-8", "replace")
-    return line if len(data) <= MAX_REASON else data[:MAX_REASON].decode("utf-8", "ignore") + "…"
+    if len(data) <= MAX_REASON:
+        return line
+    begin, end = data[: MAX_REASON // 2], data[-MAX_REASON // 2 :]
+    return f"{begin.decode('utf-8', 'ignore')}…{end.decode('utf-8', 'ignore')}"
 
 
 def signature(request: web.BaseRequest) -> dict[str, str]:

@@ -154,6 +154,43 @@ async def test_a_slow_body_and_a_slow_answer_are_no_slow_header() -> None:
         writer.close()
 
 
+NO_HTTP = {
+    "a line that is too long": (
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1",
+        "the request line or a header is longer than 8190",
+    ),
+    "a header that is too long": (
+        b"GET / HTTP/1.1\r\nX: " + b"a" * 9000,
+        "the request line or a header is longer than",
+    ),
+    "no method": (b"B\xffGUS", "Invalid method encountered"),
+    "no host": (b"GET / HTTP/1.1", "Missing 'Host' header in request"),
+    "bytes that are no ASCII": (b"GET /\xc3\xb6 HTTP/1.1\r\nHost: x", "Invalid char in url path"),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "this port speaks http, not https"),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM", "Pause on PRI/Upgrade"),
+}
+
+
+@pytest.mark.parametrize(("sent", "why"), NO_HTTP.values(), ids=NO_HTTP)
+async def test_what_is_no_http_is_answered_in_one_line_that_quotes_nothing(
+    sent: bytes, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(answer, Listener("127.0.0.1", 0, shutdown_timeout_s=5)) as at:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(at.rpartition(":")[2]))
+        writer.write(sent + b"\r\n\r\n")
+        head, _, body = (await asyncio.wait_for(reader.read(), 20)).partition(b"\r\n\r\n")
+        writer.close()
+
+    assert head.split(b"\r\n")[0].split(b" ", 1)[1] == b"400 Bad Request"
+    assert b"Server: athens-proxy" in head
+    assert b"Python" not in head
+    assert body.decode().startswith(f"bad request: {why}")
+    assert body.decode()[:-1].isprintable()
+    assert body.endswith(b"\n")
+    assert b"b'" not in body
+    assert "Traceback" not in caplog.text
+
+
 class UnixConnection(http.client.HTTPConnection):
     """An HTTP connection over a unix socket."""
 

@@ -251,11 +251,12 @@ async def test_throttling_says_when_to_come_back(address: str, upstream: SampleU
 
 
 async def test_control_characters_and_length_of_foreign_text_are_tamed(address: str, upstream: SampleUpstream) -> None:
-    upstream.failure = UpstreamError("first\n\n\x1b[31m" + "é" * 1000)
+    upstream.failure = UpstreamError("first\n\n\x1b[31m" + "é" * 1000 + ": the reason")
 
     answer = await get(address, "/example.com/m/@v/v1.0.0.zip")
 
     assert answer.text.startswith("first")
+    assert ": the reason (request " in answer.text
     assert answer.text.strip("\n").isprintable()
     assert len(answer.body) <= 700
 
