@@ -23,6 +23,7 @@ from athens_proxy.config.load import ConfigError, ConfigFile, UsageError, argume
 from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart
 from athens_proxy.observability import configure_logging
+from athens_proxy.processes import Sibling, supervise
 from athens_proxy.server import Listener, listening, stop_signal
 from athens_proxy.tls import ServerCertificate
 from athens_proxy.web.hot_path import HotServer
@@ -65,22 +66,57 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     configure_logging(level=config.log.level, log_format=config.log.format, cloud_runtime=config.log.cloud_runtime)
     for warning in config.warnings:
         _LOG.warning(warning)
+    return _run_processes(config, environ, version)
+
+
+def _run_processes(config: Config, environ: Mapping[str, str], version: str) -> int:
+    if config.server.processes == 1:
+        return _served(config, environ, version, None)
     try:
-        return uvloop.run(_serve(config, environ, version))
+        _refuse_what_processes_cannot_share(config)
+        address, serve = config.server.address, partial(_served, config, environ, version)
+        return supervise(config.server.processes, host=address.host, port=address.port, serve=serve)
     except CannotStart as error:
         print(error, file=sys.stderr)
         return 1
 
 
-async def _serve(config: Config, environ: Mapping[str, str], version: str) -> int:
+def _refuse_what_processes_cannot_share(config: Config) -> None:
+    """Settings that would give every process modules or a feed of its own.
+
+    Raises:
+        CannotStart: there is such a setting.
+    """
+    cannot_be_shared = {
+        "UnixSocket": bool(config.server.unix_socket),
+        "StorageType": config.storage.type == "memory",
+        "IndexType": config.index.type == "memory",
+    }
+    for key, is_so in cannot_be_shared.items():
+        if is_so:
+            names = config.origins["Processes"].name, config.origins[key].name
+            raise CannotStart(f"{names[0]}: several processes cannot share what {names[1]} names; set {names[0]} to 1")
+
+
+def _served(config: Config, environ: Mapping[str, str], version: str, sibling: Sibling | None) -> int:
+    try:
+        return uvloop.run(_serve(config, environ, version, sibling))
+    except CannotStart as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+async def _serve(config: Config, environ: Mapping[str, str], version: str, sibling: Sibling | None) -> int:
     certificate = _certificate(config)
-    listener = _listener(config, certificate)
+    listener = _listener(config, certificate, sibling)
     stopping = asyncio.create_task(stop_signal(), name="stop-signal")
     renewing = asyncio.create_task(certificate.watch(), name="certificate") if certificate else None
-    async with proxy(config, environ, version=version) as hot_path:
+    async with proxy(config, environ, version=version, sibling=sibling) as hot_path:
         server_class = partial(HotServer, path=hot_path)
         async with listening(hot_path.handle, listener, server_class=server_class) as address:
             _LOG.info("Starting application", extra=dict([address.split("=", 1)]))
+            if sibling is not None:
+                sibling.is_serving()
             await stopping
             begin = time.monotonic()
         is_late = time.monotonic() - begin >= listener.shutdown_timeout_s > 0
@@ -96,14 +132,15 @@ def _certificate(config: Config) -> ServerCertificate | None:
     return ServerCertificate(server.tls_cert_file, server.tls_key_file) if server.tls_cert_file else None
 
 
-def _listener(config: Config, certificate: ServerCertificate | None) -> Listener:
+def _listener(config: Config, certificate: ServerCertificate | None, sibling: Sibling | None) -> Listener:
     server = config.server
     return Listener(
         host=server.address.host,
-        port=server.address.port,
+        port=sibling.port if sibling else server.address.port,
         unix_socket=server.unix_socket,
         tls=certificate.context if certificate else None,
         shutdown_timeout_s=float(server.shutdown_timeout_s),
+        is_shared=sibling is not None,
     )
 
 

@@ -10,7 +10,7 @@ import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -33,7 +33,9 @@ from athens_proxy.outside import open_outside
 from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.policy.source import PolicyRefused, load_setting, policy_file
 from athens_proxy.policy.watch import PolicyWatch
+from athens_proxy.processes import Sibling
 from athens_proxy.replicas import index_layer, lock_layer, open_index
+from athens_proxy.shared_metrics import SharedMetrics
 from athens_proxy.stash.background import BackgroundStash
 from athens_proxy.stash.fetch_and_save import FetchAndSave
 from athens_proxy.stash.limited import Limited
@@ -41,8 +43,7 @@ from athens_proxy.stash.singleflight import Singleflight, StashFlights
 from athens_proxy.stash.stasher import Stasher, layered
 from athens_proxy.storage.disk import DiskStorage
 from athens_proxy.storage.storage import Storage
-from athens_proxy.stores import announced, audited, open_storage
-from athens_proxy.upstream.fetcher import Fetcher
+from athens_proxy.stores import announced, open_storage, tended
 from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.web.external_store import ExternalStore
 from athens_proxy.web.handlers import Handlers, RenderMetrics, Services
@@ -61,13 +62,16 @@ _LOG = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> AsyncIterator[HotPath]:
+async def proxy(
+    config: Config, environ: Mapping[str, str], *, version: str, sibling: Sibling | None = None
+) -> AsyncIterator[HotPath]:
     """The whole proxy, ready to answer requests; everything it opened is closed at the end.
 
     Args:
         config: every setting.
         environ: the process environment, for the go command and the default data folder.
         version: of this program.
+        sibling: which one of several processes this is.
 
     Raises:
         CannotStart: storage, policy or upstream cannot be used.
@@ -84,7 +88,8 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
         index = await open_index(config)
         closing.push_async_callback(index.close)
         answers = _answers(config, policy)
-        layers = _stasher(config, storage, index, outside.fetcher, metrics, on_stored=answers.forget_changing)
+        core = FetchAndSave(outside.fetcher, storage, on_fetch=_on_fetch(metrics, answers))
+        layers = _stasher(config, storage, index, core, metrics, sibling)
         stasher = await closing.enter_async_context(layers)
         cached = CachedLister(
             outside.lister,
@@ -105,7 +110,7 @@ async def proxy(config: Config, environ: Mapping[str, str], *, version: str) -> 
             checksums=outside.checksums,
             policy=policy,
             readiness=await closing.enter_async_context(aclosing(Readiness(storage))),
-            render_metrics=_metrics_renderer(config, metrics, policy),
+            render_metrics=await closing.enter_async_context(_rendered(config, metrics, policy, sibling)),
             version=version,
             robots_file=Path(config.server.robots_file),
             home=_home_page(config, policy, metrics),
@@ -122,7 +127,7 @@ async def _store(config: Config, environ: Mapping[str, str]) -> AsyncIterator[tu
     opened = await open_storage(config, environ)
     try:
         scratch = _scratch_root(config, opened)
-        async with audited(config, opened, scratch) as storage:
+        async with tended(config, opened, scratch) as storage:
             yield storage, scratch
     finally:
         await opened.close()
@@ -130,26 +135,32 @@ async def _store(config: Config, environ: Mapping[str, str]) -> AsyncIterator[tu
 
 @asynccontextmanager
 async def _stasher(
-    config: Config, storage: Storage, index: Index, fetcher: Fetcher, metrics: Metrics, *, on_stored: Callable[[], None]
+    config: Config, storage: Storage, index: Index, core: Stasher, metrics: Metrics, sibling: Sibling | None
 ) -> AsyncIterator[Stasher]:
     """The stash layers, outermost first; what is in flight is ended when the context is."""
-
-    def on_fetch(succeeded: bool, duration_s: float) -> None:
-        on_stored()
-        metrics.fetch(succeeded, duration_s)
-
+    folder = sibling.folder if sibling else None
     async with AsyncExitStack() as leaving:
         indexed = await leaving.enter_async_context(index_layer(index, storage, on_waiting=metrics.index_waiting))
-        locked = await leaving.enter_async_context(lock_layer(config, storage, on_lock=metrics.lock))
+        locks = lock_layer(config, storage, siblings_folder=folder, on_lock=metrics.lock)
+        locked = await leaving.enter_async_context(locks)
 
         flights = await leaving.enter_async_context(aclosing(StashFlights(at_most=config.upstream.max_pending)))
         yield layered(
             partial(Singleflight, flights=flights),  # 1. one fetch per module version in this process
-            locked,  # 2. one fetch per module version among all replicas
+            locked,  # 2. one fetch per module version among all processes and replicas
             partial(Limited, at_most=FETCHES),  # 3. bounded load
             indexed,  # 4. the feed of stored versions
-            core=FetchAndSave(fetcher, storage, on_fetch=on_fetch),  # 5. fetch, check, save
+            core=core,  # 5. fetch, check, save
         )
+
+
+def _on_fetch(metrics: Metrics, answers: FinishedAnswers) -> Callable[[bool, float], None]:
+    def on_fetch(succeeded: bool, duration_s: float) -> None:
+        metrics.fetch(succeeded, duration_s)
+        if succeeded:
+            answers.forget_changing()
+
+    return on_fetch
 
 
 def _guarded(sources: Sources, metrics: Metrics, mode: NetworkMode) -> Guarded:
@@ -205,10 +216,18 @@ def _home_page(config: Config, policy: EnforcedPolicy, metrics: Metrics) -> Home
     return HomePage(Path(config.server.home_template), facts)
 
 
-def _metrics_renderer(config: Config, metrics: Metrics, policy: EnforcedPolicy) -> RenderMetrics | None:
+@asynccontextmanager
+async def _rendered(
+    config: Config, metrics: Metrics, policy: EnforcedPolicy, sibling: Sibling | None
+) -> AsyncIterator[RenderMetrics | None]:
+    """What `/metrics` answers; siblings are told this process's part while the context is open."""
     if config.log.stats_exporter != "prometheus":
-        return None
-    return lambda: metrics.render(policy_digest=policy.loaded.digest)
+        yield None
+        return
+    others = sibling.other_sockets if sibling else []
+    shared = SharedMetrics(lambda: metrics.render(policy_digest=policy.loaded.digest), others)
+    async with shared.answering(sibling.own_socket) if sibling else nullcontext():
+        yield shared.render
 
 
 @asynccontextmanager

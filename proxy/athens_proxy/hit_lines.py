@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from json.encoder import encode_basestring as quoted
+from select import PIPE_BUF
 from threading import Lock
 from typing import Final, TextIO
 
@@ -36,19 +37,29 @@ class HitLines:
     def add(self, path: str, size_bytes: int, request_id: str, duration_s: float, is_file: bool) -> None:
         """A kept answer was sent; on the event loop only."""
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._write_and_flush)
+            asyncio.get_running_loop().call_soon(self.write)
         self._waiting.append(self._hit_line(path, size_bytes, request_id, round(duration_s * 1000, 3), is_file))
 
     def write(self) -> None:
         """Write what waits, in order; a log that cannot be written stops nothing, as with the library."""
         with self._writing, suppress(OSError, ValueError):
-            if lines := [self._waiting.popleft() for _ in range(len(self._waiting))]:
-                self._stream.write("".join(lines))
+            for text in _together([self._waiting.popleft() for _ in range(len(self._waiting))]):
+                self._stream.write(text)
+                self._stream.flush()
 
-    def _write_and_flush(self) -> None:
-        self.write()
-        with suppress(OSError, ValueError):
-            self._stream.flush()
+
+def _together(lines: Iterable[str]) -> Iterator[str]:
+    """Lines in as few texts as a pipe takes whole: other processes may write to it too."""
+    parts: list[str] = []
+    size = 0
+    for line in lines:
+        if size + len(line) > PIPE_BUF:
+            yield "".join(parts)
+            parts, size = [], 0
+        parts.append(line)
+        size += len(line)
+    if parts:
+        yield "".join(parts)
 
 
 class _Now:

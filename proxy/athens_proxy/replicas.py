@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 
 import aiohttp
 
@@ -21,12 +22,14 @@ from athens_proxy.index.memory import MemoryIndex, NoIndex
 from athens_proxy.index.settings import DatabaseAddress, InvalidParameter
 from athens_proxy.stash import redis_endpoints
 from athens_proxy.stash.etcd_lock import EtcdLocks
+from athens_proxy.stash.file_lock import FileLocks
 from athens_proxy.stash.indexed import Indexed
 from athens_proxy.stash.lock import LEASE_S, LockRefused, Locks, LockUnavailable
 from athens_proxy.stash.locked import Locked, OnLock
 from athens_proxy.stash.object_lock import ObjectLocks
 from athens_proxy.stash.redis_endpoints import InvalidEndpoint, RedisEndpoint
 from athens_proxy.stash.stasher import Stasher
+from athens_proxy.storage.audited import AuditedStorage
 from athens_proxy.storage.object_store import ObjectStorage
 from athens_proxy.storage.storage import Storage
 
@@ -38,8 +41,12 @@ Layer = Callable[[Stasher], Stasher]
 
 
 @asynccontextmanager
-async def lock_layer(config: Config, storage: Storage, *, on_lock: OnLock) -> AsyncIterator[Layer]:
+async def lock_layer(
+    config: Config, storage: Storage, *, siblings_folder: Path | None = None, on_lock: OnLock
+) -> AsyncIterator[Layer]:
     """The stash layer that keeps replicas from fetching the same version; it does nothing without a shared lock.
+
+    Processes of one proxy have a folder for locks of their own, which they need where replicas share none.
 
     A service that does not answer is no reason not to start: versions are fetched without a lock until it does.
 
@@ -48,6 +55,8 @@ async def lock_layer(config: Config, storage: Storage, *, on_lock: OnLock) -> As
     """
     async with aiohttp.ClientSession() as session:
         locks = _locks(config, session, storage)
+        if locks is None and siblings_folder is not None:
+            locks = FileLocks(siblings_folder)
         if locks is None:
             yield _unchanged
             return
@@ -134,10 +143,11 @@ def _locks(config: Config, session: aiohttp.ClientSession, storage: Storage) -> 
 
 def _object_locks(config: Config, storage: Storage) -> Locks:
     """Athens' rule: such a lock is in the bucket of the store."""
-    if not isinstance(storage, ObjectStorage) or config.storage.type != config.lock.type:
+    bucket = storage.inner if isinstance(storage, AuditedStorage) else storage
+    if not isinstance(bucket, ObjectStorage) or config.storage.type != config.lock.type:
         key = config.origins["SingleFlightType"].name
         raise CannotStart(f'{key}: "{config.lock.type}" needs StorageType {config.lock.type}')
-    return ObjectLocks(storage.bucket, storage.record_key)
+    return ObjectLocks(bucket.bucket, bucket.record_key)
 
 
 def _redis_locks(config: Config) -> Locks:

@@ -33,6 +33,7 @@ class Listener:
         tls: server certificate, None for plain http.
         shutdown_timeout_s: how long running requests may take after a signal.
         header_timeout_s: how long the header of a request may take.
+        is_shared: other processes of this proxy listen on the same port.
     """
 
     host: str = ""
@@ -41,6 +42,7 @@ class Listener:
     tls: ssl.SSLContext | None = None
     shutdown_timeout_s: float = 60.0
     header_timeout_s: float = HEADER_TIMEOUT_S
+    is_shared: bool = False
 
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -117,7 +119,14 @@ async def _start(runner: web.ServerRunner, listener: Listener) -> None:
 
 def _site(runner: web.ServerRunner, listener: Listener) -> web.BaseSite:
     if not listener.unix_socket:
-        return web.TCPSite(runner, listener.host or None, listener.port, ssl_context=listener.tls, backlog=_BACKLOG)
+        return web.TCPSite(
+            runner,
+            listener.host or None,
+            listener.port,
+            ssl_context=listener.tls,
+            backlog=_BACKLOG,
+            reuse_port=listener.is_shared or None,
+        )
     if Path(listener.unix_socket).is_socket():
         Path(listener.unix_socket).unlink()  # of a process that was killed
     return web.UnixSite(runner, listener.unix_socket, ssl_context=listener.tls, backlog=_BACKLOG)

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from athens_policy.decide import digest
@@ -197,7 +196,7 @@ class Proxy:
             checksums=NoChecksums(),
             policy=self.policy,
             readiness=Readiness(self.storage),
-            render_metrics=partial(self.metrics.render, policy_digest=self.policy.loaded.digest),
+            render_metrics=self._rendered,
             version="1.2.3",
             robots_file=self.root / "robots.txt",
             home=HomePage(self.root / "home.html", self._home_facts()),
@@ -218,6 +217,9 @@ class Proxy:
         """Put versions into the store."""
         for module in modules:
             await self.storage.save(module.fetched(scratch))
+
+    async def _rendered(self) -> tuple[bytes, str]:
+        return self.metrics.render(policy_digest=self.policy.loaded.digest)
 
     def _home_facts(self) -> HomeFacts:
         return HomeFacts(self.access.prefix, self.no_sum_patterns, lambda: self.policy.loaded, self.metrics.lookups)

@@ -24,7 +24,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "RobotsFile": "file that is served as `/robots.txt`",
     "HomeTemplatePath": "Go template of the home page, with `.Host` and `.NoSumPatterns`; read again when it changes",
     "UpstreamErrors": "`strict`, or `notfound` to answer failures of upstream with 404 as Athens does",
-    "Processes": "number of server processes; 1",
+    "Processes": "number of processes that serve on the port; they share the store and fetch every version once",
     "GoEnv": "`production` refuses configuration that others may write; any other word does not",
     "LogLevel": "`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `panic`",
     "LogFormat": "`plain` or `json`",

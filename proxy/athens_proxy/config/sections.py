@@ -164,7 +164,7 @@ class ServerSection(Section):
     upstream_errors: Annotated[Text, Key("UpstreamErrors", "ATHENS_UPSTREAM_ERRORS"), choice("strict", "notfound")] = (
         "strict"
     )
-    processes: Annotated[int, Key("Processes", "ATHENS_PROCESSES", go_int), Field(ge=1, le=1)] = 1
+    processes: Annotated[int, Key("Processes", "ATHENS_PROCESSES", go_int), Field(ge=1, le=64)] = 1
 
 
 class LogSection(Section):

@@ -52,6 +52,11 @@ class AuditedStorage:
         self._audits: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
 
+    @property
+    def inner(self) -> Storage:
+        """The remote store itself, for what only stores of its kind offer."""
+        return self._inner
+
     async def info(self, wanted: ModuleVersion) -> bytes:
         """The `.info` file; see `Storage.info`."""
         return await self._inner.info(wanted)

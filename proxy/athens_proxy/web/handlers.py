@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,7 +27,7 @@ DEFAULT_PAGE_SIZE = 1000
 MAX_PAGE_SIZE = 100_000
 POLICY_DIGEST = "Athens-Policy-Digest"
 DISABLE_FETCH = "Disable-Module-Fetch"
-RenderMetrics = Callable[[], tuple[bytes, str]]
+RenderMetrics = Callable[[], Awaitable[tuple[bytes, str]]]
 _GO_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 
 
@@ -175,7 +175,7 @@ class Handlers:
         """Prometheus' text format."""
         if self._services.render_metrics is None:
             raise ModuleNotFound("not found: metrics are off (StatsExporter)")
-        body, content_type = self._services.render_metrics()
+        body, content_type = await self._services.render_metrics()
         return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
     async def robots(self, request: web.BaseRequest) -> web.StreamResponse:

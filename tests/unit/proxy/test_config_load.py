@@ -157,7 +157,7 @@ BAD_FILES = {
     'SumDBs = "x"': "SumDBs: must be a list of texts",
     'GoBinaryEnvVars = "GOPROXY=https://user:secret@x"': "GoBinaryEnvVars: must be a list of texts",
     "Port = 3": "Port: 3 is not a text; put it in quotes",
-    "Processes = 4": "Processes: 4 is not allowed; use 1 or less",
+    "Processes = 65": "Processes: 65 is not allowed; use 64 or less",
     'GithubToken = "t"\nNETRCPath = "/n"': "GithubToken: cannot provide both GithubToken and NETRCPath",
     "[Retention]\nMaxBytes = 5": "Retention.MaxBytes: not available in this build",
 }
