@@ -19,6 +19,7 @@ from athens_proxy.remotes import REMOTE_TYPES, open_remote_storage
 from athens_proxy.storage.audited import AuditedStorage
 from athens_proxy.storage.disk import open_disk_storage
 from athens_proxy.storage.memory import MemoryStorage
+from athens_proxy.storage.object_store import ObjectStorage
 from athens_proxy.storage.owner import StoreOwners
 from athens_proxy.storage.storage import Storage
 from athens_proxy.storage.sums import Sums
@@ -55,8 +56,10 @@ async def open_storage(config: Config, environ: Mapping[str, str]) -> Storage:
 
 
 @asynccontextmanager
-async def audited(config: Config, storage: Storage, scratch: Path) -> AsyncIterator[Storage]:
-    """The same store; a remote one notices zips that were damaged where they lie, as a disk store does by itself.
+async def tended(config: Config, storage: Storage, scratch: Path) -> AsyncIterator[Storage]:
+    """The same store while it is looked after as a disk store does by itself at its opening and at every read.
+
+    A remote store notices zips that were damaged where they lie, and a bucket is swept of what dead savers left.
 
     Args:
         config: every setting.
@@ -66,11 +69,26 @@ async def audited(config: Config, storage: Storage, scratch: Path) -> AsyncItera
     if config.storage.type not in (*BUCKET_TYPES, *REMOTE_TYPES):
         yield storage
         return
+    sweeping = asyncio.create_task(_sweep(storage), name="store-sweep")
     watched = AuditedStorage(storage, sums=Sums(checked_zip_h1, mod_hash1), scratch=scratch)
     try:
         yield watched
     finally:
+        sweeping.cancel()
+        await asyncio.gather(sweeping, return_exceptions=True)
         await watched.end_audits()
+
+
+async def _sweep(storage: Storage) -> None:
+    if not isinstance(storage, ObjectStorage):
+        return
+    try:
+        swept = await storage.sweep()
+    except StorageError as error:
+        _LOG.warning("%s; what dead saves left stays until the next start", error)
+        return
+    if swept:
+        _LOG.info("swept what dead saves left", extra={"versions": swept})
 
 
 @asynccontextmanager

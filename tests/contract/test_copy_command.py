@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from athens_proxy.download.first_seen import FirstSeen, record_name
 from athens_proxy.storage.disk import DiskStorage, open_disk_storage
 from support.modules_fixture import SampleModule
 from support.mongo_server import MongoServer
-from support.object_stores import SUMS
+from support.object_servers import ACCESS_KEY, REGION, SECRET_KEY, ObjectServer
+from support.object_stores import SUMS, new_bucket, object_storage
 from support.processes import inherited
 from support.store_server import serving_store
 
@@ -28,18 +30,26 @@ MODULES = [
 ]
 
 
-async def copy(folder: Path, source: str, target: str, *more: str) -> tuple[int, dict[str, Any], str]:
+async def copy(
+    folder: Path, source: str, target: str, *more: str, env: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, Any], str]:
     """Run the command; its exit status, its document and what it said on standard error."""
-    process = await asyncio.create_subprocess_exec(
+    process = await started_copy(folder, source, target, *more, env=env)
+    out, err = await process.communicate()
+    return process.returncode or 0, json.loads(out) if out else {}, err.decode()
+
+
+async def started_copy(
+    folder: Path, source: str, target: str, *more: str, env: Mapping[str, str] | None = None
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "athens_proxy", "copy", "--from", source, "--to", target, *more),
         cwd=folder,
-        env={**inherited("PATH", "LANG"), "HOME": str(folder)},
+        env={**inherited("PATH", "LANG"), "HOME": str(folder), **(env or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate()
-    return process.returncode or 0, json.loads(out) if out else {}, err.decode()
 
 
 def counts(document: dict[str, Any]) -> tuple[int, int, int]:
@@ -73,6 +83,57 @@ async def test_a_store_survives_a_journey_through_other_backends_and_a_second_ru
             code, document, _ = await copy(tmp_path, source, target)
             assert (code, counts(document), document["bytes"]) == (0, (0, 5, 0), 0)
 
+    assert stored_files(tmp_path / "two") == stored_files(tmp_path / "one")
+
+
+async def test_a_bucket_of_one_service_becomes_a_bucket_of_another(
+    tmp_path: Path, scratch: Path, versitygw_server: ObjectServer, gcs_server: ObjectServer
+) -> None:
+    buckets = {"s3": new_bucket("s3", versitygw_server), "gcs": new_bucket("gcs", gcs_server)}
+    source = await object_storage("s3", versitygw_server.url, buckets["s3"])
+    for module in MODULES:
+        await source.save(module.fetched(scratch))
+    await source.close()
+    options = f"region={REGION}&endpoint={versitygw_server.url}&pathStyle=true"
+    addresses = (f"s3://{buckets['s3']}?{options}", f"gs://{buckets['gcs']}/team-a")
+    env = {
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "STORAGE_EMULATOR_HOST": gcs_server.url,
+    }
+
+    runs = [await copy(tmp_path, *addresses, env=env) for _ in range(2)]
+
+    assert [(code, counts(document), error) for code, document, error in runs] == [
+        (0, (5, 0, 0), ""),
+        (0, (0, 5, 0), ""),
+    ]
+    target = await object_storage("gcs", gcs_server.url, buckets["gcs"], prefix="team-a")
+    for module in MODULES:
+        async with await target.open_zip(module.wanted) as stored:
+            files = [await target.info(module.wanted), await target.mod(module.wanted)]
+            assert [*files, b"".join([c async for c in stored.chunks()])] == [module.info, module.mod, module.zip]
+    await target.close()
+
+
+async def test_a_copy_that_was_killed_is_continued_by_the_same_command(tmp_path: Path, scratch: Path) -> None:
+    modules = [SampleModule(version=f"v1.{number}.0") for number in range(150)]
+    await filled(tmp_path / "one", scratch, *modules)
+    (tmp_path / "two").mkdir()
+    addresses = (f"disk://{tmp_path}/one", f"disk://{tmp_path}/two")
+    killed = await started_copy(tmp_path, *addresses, "--workers", "1")
+    while len(list((tmp_path / "two").rglob("*.info"))) < 10:
+        assert killed.returncode is None
+        await asyncio.sleep(0.002)
+    killed.kill()
+    await killed.communicate()
+
+    code, document, error = await copy(tmp_path, *addresses)
+
+    copied, present, failed = counts(document)
+    assert (code, error, copied + present, failed) == (0, "", 150, 0)
+    assert copied > 0
+    assert present >= 9
     assert stored_files(tmp_path / "two") == stored_files(tmp_path / "one")
 
 

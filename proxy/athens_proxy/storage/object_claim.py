@@ -76,10 +76,9 @@ class Claim:
                 await renewing  # raises why it ended
             await working
         finally:
-            for task in (working, renewing):
-                task.cancel()
-                with suppress(asyncio.CancelledError, StorageError):
-                    await task
+            working.cancel()
+            renewing.cancel()
+            await asyncio.gather(working, renewing, return_exceptions=True)
 
     async def confirm(self) -> None:
         """Make sure that the claim is still ours, by a renewal if the last one is not recent.

@@ -16,6 +16,7 @@ from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage import layout
 from athens_proxy.storage.object_claim import CONTENT_TYPE, LEASE_S, Claim
 from athens_proxy.storage.object_client import ObjectAbsent, ObjectClient, ObjectExists, Revision
+from athens_proxy.storage.object_journal import Journal
 from athens_proxy.storage.object_layout import ObjectLayout, record_key
 from athens_proxy.storage.object_zip import WholeZips
 from athens_proxy.storage.storage import FetchedModule
@@ -64,6 +65,11 @@ class ObjectSaver:
         self._sums = sums
         self._whole_zips = whole_zips
         self._lease_s = lease_s
+        self._journal = Journal(client, keys, lease_s=lease_s)
+
+    async def sweep(self, *, older_than_s: float) -> int:
+        """Remove what dead savers left; see `Journal.sweep`."""
+        return await self._journal.sweep(older_than_s=older_than_s)
 
     async def save(self, fetched: FetchedModule) -> None:
         """Commit a version; a stored one is completed if files are missing, and never changed otherwise.
@@ -77,12 +83,15 @@ class ObjectSaver:
         while not await self._is_committed(fetched.wanted):
             if not await claim.taken():
                 continue
+            note = await self._journal.begin(fetched.wanted)
             await claim.work(self._put_files(fetched))
             await claim.confirm()
             try:
                 await self._put(self._keys.info(fetched.wanted), fetched.info, INFO_TYPE, create=True)
             except ObjectExists:
+                await self._journal.end(note)
                 continue
+            await self._journal.end(note)
             return
         await self._settle(fetched, record)
 
@@ -94,7 +103,13 @@ class ObjectSaver:
         return True
 
     async def _put_files(self, fetched: FetchedModule) -> None:
-        await asyncio.gather(self._put_zip(fetched), self._put_mod(fetched))
+        putting = [asyncio.create_task(self._put_zip(fetched)), asyncio.create_task(self._put_mod(fetched))]
+        try:
+            await asyncio.gather(*putting)
+        finally:  # nothing is written any more when the claim is given up
+            for task in putting:
+                task.cancel()
+            await asyncio.gather(*putting, return_exceptions=True)
 
     async def _put_zip(self, fetched: FetchedModule) -> None:
         await self._client.upload(self._keys.zip(fetched.wanted), fetched.zip_path, content_type=ZIP_TYPE)

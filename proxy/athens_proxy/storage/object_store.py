@@ -22,7 +22,7 @@ from athens_proxy.storage.object_cursors import Cursors
 from athens_proxy.storage.object_layout import ObjectLayout, behind_records, record_key
 from athens_proxy.storage.object_save import ObjectSaver
 from athens_proxy.storage.object_zip import ObjectZip, WholeZips
-from athens_proxy.storage.storage import CatalogPage, FetchedModule, InvalidToken
+from athens_proxy.storage.storage import LEFTOVER_AGE_S, CatalogPage, FetchedModule, InvalidToken
 from athens_proxy.storage.sums import Sums
 
 RECORD_TYPE = "application/octet-stream"
@@ -100,6 +100,14 @@ class ObjectStorage:
     async def save(self, fetched: FetchedModule) -> None:
         """Commit a version; see `Storage.save`."""
         await self._saver.save(fetched)
+
+    async def sweep(self, *, older_than_s: float = LEFTOVER_AGE_S) -> int:
+        """Remove what saves left whose process died so long ago; returns of how many versions.
+
+        Raises:
+            StorageError: the bucket fails.
+        """
+        return await self._saver.sweep(older_than_s=older_than_s)
 
     async def delete(self, wanted: ModuleVersion) -> None:
         """Remove a version, its `.info` first; see `Storage.delete`."""
