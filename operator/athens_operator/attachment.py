@@ -176,4 +176,5 @@ def _source(tier: Tier, policy: Policy) -> PolicySource:
         rules=tuple(map(policy_rule, policy.content.rules)),
         default_mode=policy.content.default_mode,
         download_url=policy.content.download_url,
+        audit=policy.content.audit,
     )

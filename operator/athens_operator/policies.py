@@ -102,6 +102,7 @@ class Content(Spec):
     rules: tuple[Rule, ...] = ()
     default_mode: Mode | None = None
     download_url: str = Field(default="", alias="downloadURL")
+    audit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,4 +172,7 @@ def policy_rule(rule: Rule) -> PolicyRule:
         download_url=rule.download_url,
         versions=rule.versions,
         reason=rule.reason,
+        min_age=rule.min_age,
+        upstream=rule.upstream,
+        audit=rule.audit,
     )

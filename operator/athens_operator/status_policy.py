@@ -145,6 +145,7 @@ def _accepted(policy: Policy) -> tuple[Condition, str]:
         rules=tuple(map(policy_rule, policy.content.rules)),
         default_mode=policy.content.default_mode,
         download_url=policy.content.download_url,
+        audit=policy.content.audit,
     )
     try:
         text = render(merge([source]))

@@ -62,6 +62,9 @@ class Rule(Spec):
     mode: Mode
     download_url: str = Field(default="", alias="downloadURL")
     versions: str = ""
+    min_age: str = ""
+    upstream: str = ""
+    audit: bool = False
     reason: str = ""
 
 
