@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 # Files of these tiers share nothing, and most of their time is spent waiting for servers.
 PARALLEL := --numprocesses 3 --dist loadfile
-SOURCES := operator proxy policy hack tests
+SOURCES := operator proxy policy cli hack tests
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test check bench format lock unit contract integration controlplane e2e

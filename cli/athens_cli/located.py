@@ -1,0 +1,83 @@
+"""YAML documents with the line of every field, so that findings can point into the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from athens_cli.errors import InputError
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document of a file.
+
+    Args:
+        file: as the user named it; "" for an object of a cluster.
+        value: what it holds.
+        lines: the line of every field, by its path such as `spec.rules[0].mode`; counted from 1.
+    """
+
+    file: str
+    value: Any
+    lines: Mapping[str, int]
+
+    def line(self, path: str) -> int:
+        """The line of the field, or of the nearest one around it that is written."""
+        while path not in self.lines and path:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.lines.get(path, 1)
+
+
+def documents(text: str, file: str) -> Iterator[Document]:
+    """The documents of a text; an item of a `List` is a document of its own.
+
+    Raises:
+        InputError: the text is not YAML.
+    """
+    try:
+        for node in yaml.compose_all(text, yaml.SafeLoader):
+            yield from _document(node, file)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{file}:{mark.line + 1}" if mark else file
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise InputError(f"{where}: {problem}; write one or more YAML documents") from error
+
+
+def _document(node: yaml.Node, file: str) -> Iterator[Document]:
+    items = _items(node)
+    if items is not None:
+        for item in items.value:
+            yield from _document(item, file)
+        return
+    yield Document(file, _constructed(node), dict(_lines(node, "")))
+
+
+def _items(node: yaml.Node) -> yaml.SequenceNode | None:
+    """The items of a Kubernetes `List`."""
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    fields = {key.value: value for key, value in node.value}
+    kind, items = fields.get("kind"), fields.get("items")
+    is_list = kind is not None and str(kind.value).endswith("List")
+    return items if is_list and isinstance(items, yaml.SequenceNode) else None
+
+
+def _constructed(node: yaml.Node) -> Any:
+    return yaml.SafeLoader("").construct_document(node)
+
+
+def _lines(node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:
+    yield path, node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = f"{path}.{key.value}" if path else str(key.value)
+            yield from _lines(value, name)
+            yield name, key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _lines(value, f"{path}[{index}]")

@@ -1,0 +1,168 @@
+"""The custom resources that decide about downloads, and the download file that a proxy gets of them.
+
+The same functions as in the operator attach, merge and render, so that the bytes are those of the cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from athens_cli.errors import InputError
+from athens_cli.located import Document, documents
+from athens_operator.attachment import Attachment, attached
+from athens_operator.errors import SpecError
+from athens_operator.policies import CLUSTER_DOWNLOAD_POLICY, Policy
+from athens_operator.spec import AthensProxy
+from athens_policy.merge import MergedPolicy, MergeError, merge
+
+PROXY: Final = "AthensProxy"
+POLICIES: Final = ("DownloadPolicy", CLUSTER_DOWNLOAD_POLICY)
+DEFAULT_NAMESPACE: Final = "default"
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An object that cannot be read, with the problems of its fields."""
+
+    document: Document
+    error: SpecError
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Everything that was read.
+
+    Args:
+        proxies: with the document that each came from.
+        policies: of both kinds, with their documents.
+        namespaces: labels by name; the name's own label is always there.
+        broken: what cannot be read.
+    """
+
+    proxies: tuple[tuple[AthensProxy, Document], ...]
+    policies: tuple[tuple[Policy, Document], ...]
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    broken: tuple[Broken, ...] = ()
+
+    def proxy(self, name: str, namespace: str = "") -> AthensProxy:
+        """The proxy of a name, given as `name` or `namespace/name`.
+
+        Raises:
+            InputError: there is none, or the name alone does not say which.
+        """
+        wanted_namespace, _, wanted = name.rpartition("/")
+        wanted_namespace = wanted_namespace or namespace
+        found = [
+            proxy
+            for proxy, _ in self.proxies
+            if proxy.name == wanted and (not wanted_namespace or proxy.namespace == wanted_namespace)
+        ]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(sorted(f"{proxy.namespace}/{proxy.name}" for proxy, _ in self.proxies)) or "none at all"
+        self._refuse_broken(wanted)
+        what = "is named more than once; write namespace/name" if found else f"is not there; there is {known}"
+        raise InputError(f"AthensProxy {name} {what}")
+
+    def attachment(self, proxy: AthensProxy) -> Attachment:
+        """The policies of a proxy."""
+        labels = {"kubernetes.io/metadata.name": proxy.namespace, **self.namespaces.get(proxy.namespace, {})}
+        return attached(proxy, [policy for policy, _ in self.policies], labels)
+
+    def merged(self, proxy: AthensProxy) -> MergedPolicy:
+        """The download file of a proxy.
+
+        Raises:
+            InputError: the operator would keep its last good file, for the reason given.
+        """
+        attachment = self.attachment(proxy)
+        if attachment.missing:
+            found = attachment.missing[0]
+            problem = f" ({found.problems[0]})" if found.problems else ""
+            raise InputError(
+                f"{PROXY} {proxy.namespace}/{proxy.name}: {found.label}: {found.reason}{problem}; "
+                "add the file that has it, or correct it"
+            )
+        try:
+            return merge(attachment.sources)
+        except MergeError as error:
+            raise InputError(f"{error.reason}: {error.message}") from error
+
+    def _refuse_broken(self, name: str) -> None:
+        for broken in self.broken:
+            value = broken.document.value
+            if value.get("kind") == PROXY and value["metadata"].get("name") == name:
+                raise InputError(f"{broken.document.file}: {PROXY} {name}: {broken.error}")
+
+
+def read_files(paths: Iterable[str]) -> Objects:
+    """The objects of files and of folders with everything below them.
+
+    Raises:
+        InputError: a path cannot be read, or a file is not YAML.
+    """
+    return of_documents(document for path in paths for document in _read(Path(path)))
+
+
+def of_documents(found: Iterable[Document]) -> Objects:
+    """The objects among the documents; other kinds are passed over.
+
+    Raises:
+        InputError: one of our objects has no name.
+    """
+    proxies: list[tuple[AthensProxy, Document]] = []
+    policies: list[tuple[Policy, Document]] = []
+    namespaces: dict[str, Mapping[str, str]] = {}
+    broken: list[Broken] = []
+    for document in map(_with_namespace, found):
+        body = document.value
+        kind = body.get("kind") if isinstance(body, dict) else None
+        try:
+            if kind == PROXY:
+                proxies.append((AthensProxy.parse(body), document))
+            elif kind in POLICIES:
+                policies.append((Policy.parse(body), document))
+            elif kind == "Namespace":
+                namespaces[_name(document)] = body["metadata"].get("labels") or {}
+        except SpecError as error:
+            broken.append(Broken(document, error))
+    return Objects(tuple(proxies), tuple(policies), namespaces, tuple(broken))
+
+
+def _read(path: Path) -> Iterable[Document]:
+    if not path.exists():
+        raise InputError(f"{path} does not exist; name a YAML file or a folder of them")
+    files = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES) if path.is_dir() else [path]
+    for file in files:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{file} cannot be read: {error}; name a YAML file in UTF-8") from error
+        yield from documents(text, str(file))
+
+
+def _with_namespace(document: Document) -> Document:
+    """Our objects with a namespace, as kubectl would put them into one, and surely with a name."""
+    body = document.value
+    if not isinstance(body, dict) or body.get("kind") not in (PROXY, *POLICIES):
+        return document
+    metadata: dict[str, Any] = dict(body.get("metadata") or {})
+    metadata["name"] = _name(document)
+    if body["kind"] == CLUSTER_DOWNLOAD_POLICY:
+        metadata.pop("namespace", None)
+    else:
+        metadata.setdefault("namespace", DEFAULT_NAMESPACE)
+    return Document(document.file, {**body, "metadata": metadata, "spec": body.get("spec") or {}}, document.lines)
+
+
+def _name(document: Document) -> str:
+    name = (document.value.get("metadata") or {}).get("name")
+    if not isinstance(name, str) or not name:
+        raise InputError(
+            f"{document.file}:{document.line('metadata')}: {document.value['kind']} has no name; write metadata.name"
+        )
+    return name
