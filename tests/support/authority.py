@@ -31,8 +31,8 @@ class Authority:
     key_file: Path
 
     @classmethod
-    def made(cls, folder: Path) -> Authority:
-        """A new authority with its files in `folder`."""
+    def made(cls, folder: Path, *hosts: str) -> Authority:
+        """A new authority with its files in `folder`; its server certificate is good for these hosts as well."""
         ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
         ca = (
@@ -40,7 +40,7 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(ca_key, hashes.SHA256())
         )
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names = [*map(x509.DNSName, ("localhost", *hosts)), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
         server = (
             _builder(server_name, ca_name, server_key)

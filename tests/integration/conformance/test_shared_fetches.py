@@ -138,6 +138,24 @@ async def test_eight_cold_go_mod_downloads_read_each_upstream_file_once(
     assert {path: count for path, count in counts.items() if count != 1} == {}
 
 
+async def test_fetches_one_after_the_other_share_their_connections(upstream: GoProxyServer, tmp_path: Path) -> None:
+    seen: set[object] = set()
+
+    async def noted(server: GoProxyServer, request: web.Request, data: bytes) -> web.StreamResponse:
+        assert request.transport is not None
+        seen.add(request.transport.get_extra_info("peername"))
+        return web.Response(body=data)
+
+    upstream.faults["*"] = noted
+    async with proxy_over(upstream, tmp_path) as proxy:
+        for module in MODULES:
+            answer = await asyncio.to_thread(proxy.ask, f"/{module.path}/@v/{module.version}.zip")
+            assert answer.status == 200
+
+    assert upstream.requests.total() == 3 * len(MODULES)
+    assert len(seen) <= 3, "the three files of a version come side by side"
+
+
 async def test_a_fetch_without_progress_ends_in_a_time_out_that_stores_nothing(
     upstream: GoProxyServer, tmp_path: Path
 ) -> None:
