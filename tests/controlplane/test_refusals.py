@@ -15,7 +15,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an unknown storage type": (
         {"storage": {"type": "floppy"}},
         "spec.storage.type",
-        'Unsupported value: "floppy": supported values: "disk", "memory"',
+        'Unsupported value: "floppy": supported values: "disk", "memory", "s3", "minio", "gcs", '
+        '"azureBlob", "mongo", "external"',
     ),
     "two storage members": (
         {"storage": {"type": "disk", "disk": DISK, "memory": {}}},

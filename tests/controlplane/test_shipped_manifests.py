@@ -15,7 +15,7 @@ from support.installation import OPERATOR_NAMESPACE
 from support.kube_api import KubeApi
 from support.tree import ROOT
 
-NAMESPACES = ("team-a", "team-b")
+NAMESPACES = ("team-a", "team-b", "team-c")
 FILES = [INSTALL, *sorted((ROOT / "examples").glob("*.yaml"))]
 
 

@@ -10,7 +10,9 @@ from demonstration.kubectl import holds_for
 from support.team import Team
 from support.tree import ROOT
 
-FILES = sorted((ROOT / "examples").glob("*.yaml"))
+# Files with passwords to replace need a store, database or origin that only their reader has; the control-plane tier
+# holds them against the schemas and has the operator render them.
+FILES = [path for path in sorted((ROOT / "examples").glob("*.yaml")) if "to-be-replaced" not in path.read_text()]
 CLUSTER_SCOPED = {"ClusterDownloadPolicy"}
 DEADLINE_S = 90
 

@@ -1,0 +1,219 @@
+"""Children that come and go with their fields: autoscaler, disruption budget, Ingress, and kinds installed later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from athens_operator.manifests import Manifest, Ref, ref_of
+from athens_operator.resources import (
+    AUTOSCALERS,
+    DISRUPTION_BUDGETS,
+    HTTP_ROUTES,
+    INGRESSES,
+    NETWORK_POLICIES,
+    PROXIES,
+    SERVICE_MONITORS,
+    SERVICES,
+    Resource,
+)
+from support.installation import OPERATOR_NAMESPACE
+from support.kube_api import KubeApi, condition, until
+from support.operator_process import OperatorProcess
+from support.optional_crds import install_kind
+from support.proxies import deployment_ref, proxy, proxy_ref
+from support.tree import ROOT
+
+GOLDEN: Path = ROOT / "tests/unit/operator/golden/s3-exposed.yaml"
+EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.yaml")) if "to-be-replaced" in path.read_text()]
+SHARED: dict[str, Any] = {"storage": {"type": "external", "external": {"url": "https://store.example.com"}}}
+
+
+@pytest.fixture(scope="module")
+def curious(shipped_role: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """An operator that looks for optional kinds every second."""
+    log: Path = tmp_path_factory.mktemp("curious") / "operator.log"
+    settings = {"NAMESPACE": OPERATOR_NAMESPACE, "POD_NAME": "curious", "COMPARE_EVERY": "10"}
+    process = OperatorProcess(shipped_role, log, **settings)
+    try:
+        yield process.start().until_leading()
+    finally:
+        process.stop()
+
+
+def child(api: KubeApi, resource: Resource, namespace: str, operator: OperatorProcess) -> Manifest:
+    found: Manifest = until(
+        lambda: api.get(resource.ref(namespace, "go")), f"{resource.kind} is there", context=operator.tail
+    )
+    return found
+
+
+def judged(api: KubeApi, ref: Ref) -> Manifest | None:
+    """The object, once it has conditions."""
+    live = api.get(ref)
+    return live if condition(live, "ConfigurationValid") else None
+
+
+def is_another(api: KubeApi, before: Manifest) -> bool:
+    """Whether an object of the same name exists that is not the one from before."""
+    live = api.get(ref_of(before))
+    return live is not None and live["metadata"]["uid"] != before["metadata"]["uid"]
+
+
+def until_gone(api: KubeApi, ref: Ref, operator: OperatorProcess) -> None:
+    until(lambda: api.get(ref) is None, f"{ref} is gone", context=operator.tail)
+
+
+def edit(api: KubeApi, namespace: str, **spec: Any) -> None:
+    """Change fields of the proxy; None removes one."""
+    identity = {"namespace": namespace, "name": "go"}
+    api.edit({"apiVersion": PROXIES.api_version, "kind": PROXIES.kind, "metadata": identity, "spec": spec})
+
+
+def test_children_follow_their_fields_and_foreign_ones_stay(
+    curious: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    exposed = {
+        **SHARED,
+        "replicas": 2,
+        "ingress": {"hosts": ["goproxy.example.com"]},
+        "networkPolicy": {"enabled": True},
+        "service": {"name": "modules"},
+    }
+    theirs = api.create(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"namespace": namespace, "name": "theirs", "labels": {"athensproxy.dev/proxy": "go"}},
+            "spec": {"podSelector": {}},
+        }
+    )
+    api.create(proxy(namespace, **exposed))
+    for resource in (INGRESSES, NETWORK_POLICIES, DISRUPTION_BUDGETS):
+        child(api, resource, namespace, curious)
+    until(lambda: api.get(SERVICES.ref(namespace, "modules")), "the Service is there", context=curious.tail)
+
+    edit(api, namespace, replicas=1, ingress=None, networkPolicy=None, service=None)
+
+    for ref in (
+        INGRESSES.ref(namespace, "go"),
+        NETWORK_POLICIES.ref(namespace, "go"),
+        DISRUPTION_BUDGETS.ref(namespace, "go"),
+        SERVICES.ref(namespace, "modules"),
+    ):
+        until_gone(api, ref, curious)
+    child(api, SERVICES, namespace, curious)
+    assert api.get(ref_of(theirs)) == theirs
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_valid_and_its_pods_are_made(
+    curious: OperatorProcess, api: KubeApi, namespace: str, file: Path
+) -> None:
+    """Nothing in it is missing and the API server takes every child; whether a pod starts is for the e2e tier."""
+    names = []
+    for document in yaml.safe_load_all(file.read_text()):
+        if document["kind"] != "Namespace":
+            api.create({**document, "metadata": {**document["metadata"], "namespace": namespace}})
+        if document["kind"] == PROXIES.kind:
+            names.append(document["metadata"]["name"])
+
+    for name in names:
+        found = until(partial(judged, api, proxy_ref(namespace, name)), "the proxy is judged", context=curious.tail)
+        assert condition(found, "ConfigurationValid")["status"] == "True"
+        assert condition(found, "SecretsResolved").get("status", "True") == "True"
+        assert api.get(deployment_ref(namespace, name)) is not None
+
+
+def test_autoscaling_takes_over_without_a_dip_and_gives_back(
+    curious: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    """The controller of the autoscaler is real; without metrics it holds the bounds and nothing else."""
+    seen: list[int] = []
+
+    def replicas() -> int:
+        body = api.get(deployment_ref(namespace)) or {}
+        seen.append(int(body.get("spec", {}).get("replicas", -1)))
+        return seen[-1]
+
+    api.create(proxy(namespace, **SHARED, replicas=3))
+    until(lambda: replicas() == 3, "three pods are wanted", context=curious.tail)
+    seen.clear()
+    edit(api, namespace, autoscaling={"minReplicas": 2, "maxReplicas": 6})
+    child(api, AUTOSCALERS, namespace, curious)
+    until(
+        lambda: replicas() and (api.get(proxy_ref(namespace)) or {})["status"]["observedGeneration"] == 2,
+        "the edit is seen",
+        context=curious.tail,
+    )
+    scale = f"/apis/apps/v1/namespaces/{namespace}/deployments/go/scale"
+    body = {"spec": {"replicas": 5}}
+    api.call("PATCH", f"{scale}?fieldManager=an-autoscaler", body, content_type="application/merge-patch+json")
+    edit(api, namespace, podMetadata={"labels": {"a": "b"}})
+    until(
+        lambda: (
+            replicas()
+            and (api.get(deployment_ref(namespace)) or {})["spec"]["template"]["metadata"]["labels"].get("a") == "b"
+        ),
+        "another edit has reached the Deployment",
+        context=curious.tail,
+    )
+
+    assert replicas() == 5
+    assert set(seen) == {3, 5}
+
+    edit(api, namespace, autoscaling=None)
+    until(lambda: replicas() == 3, "the number of the spec holds again", context=curious.tail)
+    until_gone(api, AUTOSCALERS.ref(namespace, "go"), curious)
+
+
+def test_kinds_that_are_installed_later_are_used_without_a_restart(
+    curious: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    wanted: dict[str, Any] = {
+        "httpRoute": {"parentRefs": [{"name": "edge"}]},
+        "metrics": {"serviceMonitor": {"enabled": True}},
+    }
+    api.create(proxy(namespace, **SHARED, **wanted))
+    missing = until(
+        lambda: ((api.get(proxy_ref(namespace)) or {}).get("status") or {}).get("missingCapabilities"),
+        "what is missing is listed",
+        context=curious.tail,
+    )
+    exposure = condition(api.get(proxy_ref(namespace)), "ExposureReady")
+    assert [text.partition(" ")[0] for text in missing] == ["HTTPRoute", "ServiceMonitor"]
+    assert exposure["reason"] == "GatewayAPIMissing"
+
+    for resource in (HTTP_ROUTES, SERVICE_MONITORS):
+        install_kind(api, resource)
+    for resource in (HTTP_ROUTES, SERVICE_MONITORS):
+        first = child(api, resource, namespace, curious)
+        api.delete(ref_of(first))
+        until(partial(is_another, api, first), f"{resource.kind} is back", context=curious.tail)
+    until(
+        lambda: condition(api.get(proxy_ref(namespace)), "ExposureReady").get("reason") == "RouteNotAccepted",
+        "no gateway has answered",
+        context=curious.tail,
+    )
+    edit(api, namespace, httpRoute=None)
+    until_gone(api, HTTP_ROUTES.ref(namespace, "go"), curious)
+    every_optional_child_is_taken_word_by_word(api, namespace)
+
+
+def every_optional_child_is_taken_word_by_word(api: KubeApi, namespace: str) -> None:
+    """Strict validation against the projects' own schemas."""
+    for rendered in yaml.safe_load_all(GOLDEN.read_text()):
+        for resource in (HTTP_ROUTES, SERVICE_MONITORS):
+            if rendered["kind"] != resource.kind:
+                continue
+            rendered["metadata"] |= {"namespace": namespace, "name": "golden"}
+            path = resource.path(namespace=namespace, name="golden")
+            query = "?fieldManager=athens-operator&force=true&fieldValidation=Strict&dryRun=All"
+            body = json.loads(json.dumps(rendered))
+            assert api.call("PATCH", path + query, body, content_type="application/apply-patch+yaml")["kind"]
