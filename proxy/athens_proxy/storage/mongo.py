@@ -106,7 +106,7 @@ class MongoStorage:
             if not await self._files.is_whole(file):
                 _LOG.warning("%s: the stored zip of %s is damaged and will be fetched again", self._where, wanted)
                 raise ModuleNotFound(f"not found: the stored zip of {wanted} is damaged")
-            return GridZip(self._files, file, wanted)
+            return await GridZip(self._files, file, wanted).start()
 
     async def versions(self, path: ModulePath) -> list[str]:
         """Canonical versions in semver order; see `Storage.versions`."""

@@ -220,6 +220,13 @@ class GridZip:
         self._file = file
         self._wanted = wanted
         self._reading: AsyncGenerator[bytes] | None = None
+        self._only: bytes | None = None
+
+    async def start(self) -> GridZip:
+        """Read a zip of one chunk now, so that its deletion does not cut it; returns itself."""
+        if self.size_bytes <= self._file.chunk_bytes:
+            self._only = b"".join(await self._files.batch(self._file, 0, 1))
+        return self
 
     @property
     def size_bytes(self) -> int:
@@ -236,8 +243,7 @@ class GridZip:
         if offset >= end:
             return
         at, size = offset, self._file.chunk_bytes
-        what = f"the zip of {self._wanted}"
-        self._reading = self._files.chunks(self._file, at // size, (end - 1) // size, what=what)
+        self._reading = self._stored(at // size, (end - 1) // size)
         async with aclosing(self._reading) as stored:
             async for data in stored:
                 number, skip = divmod(at, size)
@@ -249,6 +255,14 @@ class GridZip:
                 at += len(part)
         if at < end:
             raise self._files.damaged(self._file, self._wanted)
+
+    async def _stored(self, first: int, last: int) -> AsyncGenerator[bytes]:
+        if self._only is not None:
+            yield self._only
+            return
+        async with aclosing(self._files.chunks(self._file, first, last, what=f"the zip of {self._wanted}")) as stored:
+            async for data in stored:
+                yield data
 
     async def __aenter__(self) -> GridZip:
         """Return itself."""
