@@ -29,6 +29,7 @@ from athens_operator.optional_kinds import OptionalKinds
 from athens_operator.queue import WorkQueue
 from athens_operator.readback import ANSWER_TIMEOUT_S, HttpPodReader, Listener
 from athens_operator.resources import DISPENSABLE, POLICY_KINDS, PROXIES, Key, Resource, watched
+from athens_operator.rights import missing_rights
 from athens_operator.settings import Settings
 from athens_operator.watch import EndlessBackoff, Login, Watch
 from athens_operator.wiring import Surroundings, crew
@@ -63,6 +64,7 @@ class Operator:
         self._listened = asyncio.Event()
         self._compare_now = asyncio.Event()
         self._refused: set[Resource] = set()
+        self._lacking: set[str] = set()
         self._last_event: dict[str, float] = {}
         self._anti_entropy = AntiEntropy(
             cluster, self._cache, namespaces=settings.watch_namespaces, changed=self._changed, metrics=metrics
@@ -121,11 +123,13 @@ class Operator:
             self._metrics,
             self._refused,
             self._optional.served,
+            self._lacking,
         )
 
     async def _learn(self) -> None:
         """List every kind once, then compare with the cluster now and then."""
         await asyncio.gather(self._optional.look(), *map(self._seed, self._resources))
+        await self._ask_for_rights()
         self._listened.set()
         logger.info("every kind is listed: %s", ", ".join(resource.plural for resource in self._resources))
         every_s = self._settings.compare_every_s / POLICIES_AS_OFTEN
@@ -138,6 +142,20 @@ class Operator:
             for resource in self._resources if everything else POLICY_KINDS:
                 if resource in self._resources:
                     await self._compare(resource)
+            if everything:
+                await self._ask_for_rights()
+
+    async def _ask_for_rights(self) -> None:
+        """Find out which rights are missing, and say so once."""
+        try:
+            lacking = set(await missing_rights(self._cluster, self._settings, known=self._refused))
+        except ClusterError as error:
+            logger.warning("cannot ask which rights the operator has: %s", error)
+            return
+        for right in sorted(lacking - self._lacking):
+            logger.error("the operator's role lacks %s; what needs it does not work, install the shipped roles", right)
+        self._lacking.clear()
+        self._lacking.update(lacking)
 
     async def _compare(self, resource: Resource) -> None:
         try:

@@ -129,6 +129,12 @@ class Cluster(Protocol):
         """Delete exactly that object. Gone already is success; a namesake raises Conflict."""
         ...
 
+    async def may(
+        self, verb: str, resource: Resource, *, namespace: str = "", name: str = "", subresource: str = ""
+    ) -> bool:
+        """Whether the operator has a right; an empty namespace is the whole cluster, an empty name all objects."""
+        ...
+
 
 MEANING: Final[Mapping[int, type[NotFound | Conflict | Forbidden | Unavailable]]] = {
     401: Forbidden,

@@ -26,6 +26,7 @@ PAGE_SIZE = 500
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON = "application/json"
+REVIEW_VERSION, REVIEW_KIND = "authorization.k8s.io/v1", "SelfSubjectAccessReview"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
 
 
@@ -97,6 +98,23 @@ class KubeCluster:
             await self._call("DELETE", path, [], body=body, doing=f"delete {ref}")
         except NotFound:
             return
+
+    async def may(
+        self, verb: str, resource: Resource, *, namespace: str = "", name: str = "", subresource: str = ""
+    ) -> bool:
+        """See `Cluster.may`."""
+        wanted = {
+            "verb": verb,
+            "group": resource.group,
+            "resource": resource.plural,
+            "subresource": subresource,
+            "namespace": namespace,
+            "name": name,
+        }
+        body = {"apiVersion": REVIEW_VERSION, "kind": REVIEW_KIND, "spec": {"resourceAttributes": wanted}}
+        path = f"/apis/{REVIEW_VERSION}/selfsubjectaccessreviews"
+        answer = await self._call("POST", path, [], body=body, doing=f"ask for the right to {verb} {resource.plural}")
+        return bool((answer.get("status") or {}).get("allowed"))
 
     async def _turn(self, ref: Ref) -> None:
         """Wait until a write is due; the Lease never waits, or a pause would cost the right to write."""

@@ -55,6 +55,7 @@ SECRET_MISSING_EVERY_S = 3.0  # Secrets are not watched, and somebody waits
 UNSETTLED_EVERY_S = 15.0
 STUCK_EVERY_S = 60.0
 POLICIES_AFTER_S = 2.0
+MAX_LACKING = 20  # of the 32 that a status holds
 POLICY_RESOURCES = {resource.kind: resource for resource in POLICY_KINDS}
 OURS = frozenset(resource.kind for resource in (*CHILDREN, *OPTIONAL_CHILDREN))
 
@@ -80,6 +81,7 @@ class ProxyReconciler:
         metrics: counts rotated Secrets.
         later: plans a pass over another object, in seconds.
         unseen: dispensable kinds that the operator may not read at present.
+        lacking: rights that are missing, a line each.
     """
 
     def __init__(
@@ -91,11 +93,13 @@ class ProxyReconciler:
         *,
         later: Callable[[Key, float], None],
         unseen: Set[Resource] = frozenset(),
+        lacking: Set[str] = frozenset(),
     ) -> None:
         self._cache = cache
         self._metrics = metrics
         self._later = later
         self._unseen = unseen
+        self._lacking = lacking
         self._steps = steps
         self._settings = settings
         self._uids: dict[Key, str] = {}
@@ -207,6 +211,7 @@ class ProxyReconciler:
             secrets_readable=gathered.secrets.readable,
             missing_capabilities=(
                 *sorted(DISPENSABLE[kind] for kind in self._unseen),
+                *sorted(self._lacking)[:MAX_LACKING],
                 *missing_apis(proxy, gathered.inputs),
             ),
         )

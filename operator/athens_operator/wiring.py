@@ -38,6 +38,7 @@ class Surroundings:
         metrics: counts everything.
         unseen: dispensable kinds that the operator may not read at present.
         served: optional kinds that the cluster serves at present.
+        lacking: rights that are missing, a line each, as `missing_rights` found them.
     """
 
     settings: Settings
@@ -48,6 +49,7 @@ class Surroundings:
     metrics: Metrics
     unseen: Set[Resource] = field(default_factory=frozenset)
     served: Set[Resource] = field(default_factory=frozenset)
+    lacking: Set[str] = field(default_factory=frozenset)
 
 
 def crew(around: Surroundings, listener: Listener) -> Workers:
@@ -63,7 +65,9 @@ def crew(around: Surroundings, listener: Listener) -> Workers:
         fanout=around.fanout,
     )
     later = around.queue.add_after
-    proxies = ProxyReconciler(cache, steps, settings, around.metrics, later=later, unseen=around.unseen)
+    proxies = ProxyReconciler(
+        cache, steps, settings, around.metrics, later=later, unseen=around.unseen, lacking=around.lacking
+    )
     policies = PolicyReconciler(cache, around.fanout, publisher)
     reconcilers = {PROXIES.kind: proxies.reconcile, **{each.kind: policies.reconcile for each in POLICY_KINDS}}
     return Workers(around.queue, reconcilers, around.metrics, CrashReport(cache, publisher).tell)

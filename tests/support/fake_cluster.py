@@ -24,12 +24,14 @@ class FakeCluster:
         objects: what exists; tests may change it behind the operator's back.
         writes: verb and identity of every write that was accepted.
         fail_with: raised by every call while it is set.
+        denied: verb and plural of rights that are missing.
     """
 
     def __init__(self) -> None:
         self.objects: dict[Ref, Manifest] = {}
         self.writes: list[tuple[str, Ref]] = []
         self.fail_with: ClusterError | None = None
+        self.denied: set[tuple[str, str]] = set()
         self._versions = itertools.count(1)
 
     async def apply(self, manifest: Manifest, *, subresource: str = "", manager: str = FIELD_MANAGER) -> Manifest:
@@ -88,6 +90,12 @@ class FakeCluster:
             raise Conflict(f"delete {ref}: another uid")
         del self.objects[ref]
         self.writes.append(("delete", ref))
+
+    async def may(
+        self, verb: str, resource: Resource, *, namespace: str = "", name: str = "", subresource: str = ""
+    ) -> bool:
+        self._answer()
+        return (verb, "/".join(filter(None, (resource.plural, subresource)))) not in self.denied
 
     def put(self, manifest: Manifest) -> Manifest:
         """Somebody else writes an object; not counted as a write of ours."""
