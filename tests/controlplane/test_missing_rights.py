@@ -18,7 +18,7 @@ from support.proxies import deployment_ref, proxy, proxy_ref
 from support.tree import ROOT
 
 LESSER = "lesser"
-WITHHELD = {"pods", "replicasets"}
+WITHHELD = {"pods", "replicasets", "events"}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,7 @@ def test_without_pods_and_replica_sets_proxies_are_served_and_the_status_says_wh
     )
 
     missing = body["status"]["missingCapabilities"]
-    assert [text.partition(":")[0] for text in missing] == ["pods", "replicasets.apps"]
+    assert [text.partition(":")[0] for text in missing] == ["pods", "replicasets.apps", "events.events.k8s.io"]
+    assert "the operator's role lacks events.events.k8s.io: create" in lesser.log.read_text()
     assert condition(body, "PolicyProgrammed")["reason"] == "ReadbackDisabled"
     assert lesser.probe("/readyz")[0] == 200
