@@ -21,6 +21,7 @@ from aiohttp import web
 from athens_policy.decide import Denied
 from athens_proxy.errors import ProxyError
 from athens_proxy.policy.enforced import EnforcedPolicy, LoadedPolicy
+from athens_proxy.web.direct_sending import Body
 from athens_proxy.web.hot_requests import is_plain_header
 from athens_proxy.web.responses import INLINE_BYTES, REQUEST_ID
 from athens_proxy.web.targets import FileTarget, FixedTarget, ListTarget, target
@@ -69,7 +70,7 @@ class FinishedAnswer:
 
     before_id: bytes
     before_date: bytes
-    body: bytes
+    body: Body
     target: str
     path: str
     file: str
@@ -119,6 +120,8 @@ class FinishedAnswers:
     def forget(self) -> None:
         """Drop everything, and whatever is being answered now."""
         self._generation += 1
+        for answer in self._kept.values():
+            answer.body.close()
         self._kept.clear()
         self._recognised.clear()
         self._kept_bytes = 0
@@ -152,10 +155,10 @@ class FinishedAnswers:
             return None
         now_s = self._clock()
         if answer.good_until_s < now_s:
-            self._drop(raw_target)
-            if not answer.file and not answer.is_last_term and now_s < answer.good_until_s + CHANGING_S:
-                until_s = answer.good_until_s + CHANGING_S
-                self._keep(replace(answer, good_until_s=until_s, is_last_term=True, recognised=[]))
+            if answer.file or answer.is_last_term or answer.good_until_s + CHANGING_S < now_s:
+                self._drop(raw_target)
+            else:
+                self._renew(raw_target, answer)
             return None
         return answer
 
@@ -220,22 +223,31 @@ class FinishedAnswers:
         raw_target = answer.target.encode("ascii")
         self._drop(raw_target)
         if _cost_bytes(answer) > self._max_bytes:
+            answer.body.close()
             return
         self._kept[raw_target] = answer
         self._kept_bytes += _cost_bytes(answer)
         while self._kept_bytes > self._max_bytes:
             self._drop(next(iter(self._kept)))
 
+    def _renew(self, raw_target: bytes, answer: FinishedAnswer) -> None:
+        """Keep an answer for its last term, in its place."""
+        self._kept[raw_target] = last = replace(
+            answer, good_until_s=answer.good_until_s + CHANGING_S, is_last_term=True
+        )
+        self._recognised.update(dict.fromkeys(last.recognised, last))
+
     def _drop(self, raw_target: bytes) -> None:
         dropped = self._kept.pop(raw_target, None)
         if dropped is not None:
+            dropped.body.close()
             self._kept_bytes -= _cost_bytes(dropped)
             for request in dropped.recognised:
                 del self._recognised[request]
 
 
 def _cost_bytes(answer: FinishedAnswer) -> int:
-    return len(answer.body) + _OVERHEAD_BYTES
+    return answer.body.size_bytes + _OVERHEAD_BYTES
 
 
 def _is_plain(request: web.BaseRequest, response: web.StreamResponse) -> bool:
@@ -263,4 +275,4 @@ def _finished(
         return None
     good_until_s = now_s + (KEPT_S if file else CHANGING_S)
     path = request.raw_path.partition("?")[0]
-    return FinishedAnswer(before_id, before_date, body, request.raw_path, path, file, good_until_s)
+    return FinishedAnswer(before_id, before_date, Body(body), request.raw_path, path, file, good_until_s)

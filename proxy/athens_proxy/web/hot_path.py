@@ -6,24 +6,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from aiohttp import web
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.web_protocol import RequestHandler
 
 from athens_proxy.connections import PatientConnection, PatientServer
+from athens_proxy.web.direct_sending import Outlet
 from athens_proxy.web.hot_answers import MOMENT, FinishedAnswer, FinishedAnswers
 from athens_proxy.web.hot_requests import PlainGets, is_whole
 from athens_proxy.web.middleware import is_sane_id
 
 _READS: Final = frozenset({"GET", "HEAD"})
 _ID_ENDS: Final = tuple(b"%02x" % number for number in range(256))
-_JOINED_BYTES: Final = 65_536  # above, two buffers in one system call are cheaper than a copy
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 OnHit = Callable[[str, float], None]
 AccessLog = Callable[[str, int, str, float, bool], None]
@@ -92,7 +93,23 @@ class HotConnection(PatientConnection):
         self._gets = shared.gets
         self._ids = shared.ids
         self._dates = shared.dates
+        self._outlet: Outlet | None = None
         self._at_boundary = True  # whether the parser has seen whole requests only
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Have the socket at hand."""
+        super().connection_made(transport)
+        self._outlet = Outlet(cast(asyncio.Transport, transport))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The transport closes its socket now."""
+        self._let_go()
+        super().connection_lost(exc)
+
+    def force_close(self) -> None:
+        """Close the connection at once."""
+        self._let_go()
+        super().force_close()
 
     def data_received(self, data: bytes) -> None:
         """Answer what can be answered at once; hand the rest to aiohttp, and all that follows what it may not end."""
@@ -107,6 +124,11 @@ class HotConnection(PatientConnection):
         request, response, *_ = arguments
         self._answers.offer(request, response)
         return sent
+
+    def _let_go(self) -> None:
+        if self._outlet is not None:
+            self._outlet.detach()
+            self._outlet = None
 
     def _is_idle(self) -> bool:
         """Whether a request may begin here, and none is being read, answered or held up by a slow reader.
@@ -134,22 +156,21 @@ class HotConnection(PatientConnection):
         return self._sent(answer, get.request_id.encode("ascii") if is_theirs else next(self._ids), begin_s)
 
     def _sent(self, answer: FinishedAnswer, request_id: bytes, begin_s: float) -> bool:
-        transport = self.transport
-        if transport is None:
+        outlet = self._outlet
+        if outlet is None:
             return False
-        parts = (answer.before_id, request_id, answer.before_date, self._dates.end_of_head(begin_s), answer.body)
-        if len(answer.body) <= _JOINED_BYTES:
-            transport.write(b"".join(parts))
-        else:
-            transport.write(b"".join(parts[:-1]))
-            transport.write(answer.body)
+        outlet.send(
+            b"".join((answer.before_id, request_id, answer.before_date, self._dates.end_of_head(begin_s))), answer.body
+        )
         if self._late is not None:
             self.stop_waiting()
         duration_s = time.monotonic() - begin_s
         self._next_keepalive_close_time = begin_s + self._keepalive_timeout
         self._path.on_hit(answer.file, duration_s)
         if self._path.log is not None:
-            self._path.log(answer.path, len(answer.body), request_id.decode("ascii"), duration_s, bool(answer.file))
+            self._path.log(
+                answer.path, answer.body.size_bytes, request_id.decode("ascii"), duration_s, bool(answer.file)
+            )
         return True
 
 
