@@ -17,7 +17,7 @@ from athens_proxy.checksums.verifier import Verifier
 from athens_proxy.config.sections import DEFAULT_GO_ENV_VARS, Config
 from athens_proxy.config.values import EnvAssignment
 from athens_proxy.credential_files import with_credentials
-from athens_proxy.errors import CannotStart
+from athens_proxy.errors import CannotStart, StorageError
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.storage import Storage
 from athens_proxy.upstream.announced import Announced
@@ -86,7 +86,10 @@ async def open_outside(
         closing.push_async_callback(checksums.aclose)
         verifier = _verifier(config, variables, checksums, storage)
         settings = _go_settings(config, environ, variables, scratch_root, verifies=verifier is not None)
-        clones = await closing.enter_async_context(open_vcs_cache(scratch_root))
+        try:
+            clones = await closing.enter_async_context(open_vcs_cache(scratch_root))
+        except StorageError as error:
+            raise CannotStart(f"{config.origins['GoGetDir'].name}: {error}") from error
         sources = Sources(
             session, direct=GoCommand(settings, clones), limits=_limits(config), outbound=outbound, netrc=netrc
         )

@@ -14,7 +14,6 @@ import asyncio
 import itertools
 import os
 import shutil
-import tempfile
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +23,7 @@ from typing import Final
 
 from athens_proxy.errors import ModuleNotFound
 from athens_proxy.modules import ModulePath
-from athens_proxy.upstream.transport import scratch_failure
+from athens_proxy.upstream.transport import scratch_failure, scratch_folder
 
 MAX_BYTES: Final = 2 * 1024 * 1024 * 1024
 _ORIGIN_ELEMENTS: Final = 3  # host/user/repository
@@ -120,8 +119,12 @@ class VcsCache:
 
 @asynccontextmanager
 async def open_vcs_cache(scratch_root: Path) -> AsyncIterator[VcsCache]:
-    """An empty cache below a folder, removed when the context ends."""
-    root = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="athens-vcs-", dir=scratch_root))
+    """An empty cache below a folder, removed when the context ends.
+
+    Raises:
+        StorageError: nothing can be written there.
+    """
+    root = await scratch_folder(scratch_root, "athens-vcs-")
     try:
         yield VcsCache(root)
     finally:
