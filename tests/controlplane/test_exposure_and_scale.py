@@ -14,6 +14,7 @@ import yaml
 from athens_operator.manifests import Manifest, Ref, ref_of
 from athens_operator.resources import (
     AUTOSCALERS,
+    CLAIMS,
     DISRUPTION_BUDGETS,
     HTTP_ROUTES,
     INGRESSES,
@@ -129,6 +130,52 @@ def test_an_example_is_valid_and_its_pods_are_made(
         assert condition(found, "ConfigurationValid")["status"] == "True"
         assert condition(found, "SecretsResolved").get("status", "True") == "True"
         assert api.get(deployment_ref(namespace, name)) is not None
+
+
+def test_a_bound_claim_grows_in_place(curious: OperatorProcess, api: KubeApi, namespace: str) -> None:
+    """Binding is done by the real controller; the volume itself would be grown by a driver."""
+    expandable = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": namespace},
+        "provisioner": "example.com/none",
+        "allowVolumeExpansion": True,
+    }
+    api.call("POST", "/apis/storage.k8s.io/v1/storageclasses", expandable)
+    claim = {"size": "1Gi", "storageClassName": namespace}
+    api.create(proxy(namespace, storage={"type": "disk", "disk": {"persistentVolumeClaim": claim}}))
+    ref = CLAIMS.ref(namespace, "go-data")
+    first = until(partial(api.get, ref), "the claim is there", context=curious.tail)
+    api.create(volume_for(first))
+    until(lambda: ((api.get(ref) or {}).get("status") or {}).get("phase") == "Bound", "the claim is bound")
+
+    edit(api, namespace, storage={"disk": {"persistentVolumeClaim": {"size": "2Gi"}}})
+
+    grown = until(partial(claim_asking_for, api, ref, "2Gi"), "the claim asks for more", context=curious.tail)
+    assert grown["metadata"]["uid"] == first["metadata"]["uid"]
+
+
+def claim_asking_for(api: KubeApi, ref: Ref, size: str) -> Manifest | None:
+    """The claim, once it asks for that size."""
+    live = api.get(ref)
+    return live if live and live["spec"]["resources"]["requests"]["storage"] == size else None
+
+
+def volume_for(claim: Manifest) -> Manifest:
+    """A volume that only this claim may bind."""
+    metadata = claim["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": metadata["namespace"]},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": claim["spec"]["storageClassName"],
+            "claimRef": {"namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"]},
+            "csi": {"driver": "none.example.com", "volumeHandle": metadata["name"]},
+        },
+    }
 
 
 def test_autoscaling_takes_over_without_a_dip_and_gives_back(

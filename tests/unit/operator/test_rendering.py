@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from athens_operator.desired import desired_objects, toml
+from athens_operator.desired.configuration import BUNDLE_FILE
+from athens_operator.desired.container import JOIN, SYSTEM_BUNDLE
 from athens_operator.desired.image import image_of, version_of
 from athens_operator.desired.inputs import Inputs
 from athens_operator.desired.names import service_url
@@ -182,11 +186,98 @@ def test_a_version_that_is_no_label_value_is_left_out_of_the_labels() -> None:
     [
         ({}, "http://go.team-a.svc.cluster.local"),
         ({"service": {"name": "athens", "port": 8080}}, "http://athens.team-a.svc.cluster.local:8080"),
+        ({"tls": {"secretRef": {"name": "c"}}}, "https://go.team-a.svc.cluster.local"),
+        (
+            {"tls": {"secretRef": {"name": "c"}}, "service": {"port": 80}},
+            "https://go.team-a.svc.cluster.local:80",
+        ),
         ({"server": {"pathPrefix": "/go"}}, "http://go.team-a.svc.cluster.local/go"),
     ],
 )
 def test_the_address_in_the_cluster(spec: dict[str, Any], url: str) -> None:
     assert service_url(proxy_value(spec), INPUTS) == url
+
+
+def test_trusted_certificates_become_one_bundle_whose_parts_end_with_a_line(tmp_path: Path) -> None:
+    for name, text in {"system": "system\n", "0/ca.crt": "no line break", "1/ca.crt": "second\n"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    proxy = proxy_value({"trustedCA": [{"secretRef": {"name": "a"}}, {"configMapRef": {"name": "b"}}]})
+    joining = pod(proxy)["spec"]["initContainers"][0]
+    script = joining["command"][2]
+    for path, here in {SYSTEM_BUNDLE: "system", "/etc/athens/ca": "", "/run/ca/bundle.pem": "bundle"}.items():
+        script = script.replace(path, str(tmp_path / here))
+
+    subprocess.run([*joining["command"][:2], script], check=True)
+
+    assert (tmp_path / "bundle").read_text() == "system\n\nno line break\nsecond\n\n"
+    assert [mount["mountPath"] for mount in joining["volumeMounts"]] == [
+        "/etc/athens/ca/0",
+        "/etc/athens/ca/1",
+        "/run/ca",
+    ]
+
+
+def test_a_certificate_that_cannot_be_read_keeps_the_pod_from_starting(tmp_path: Path) -> None:
+    script = JOIN.replace(SYSTEM_BUNDLE, str(tmp_path / "absent")).replace(BUNDLE_FILE, str(tmp_path / "bundle"))
+
+    assert subprocess.run(["sh", "-c", script], check=False, capture_output=True).returncode != 0
+
+
+def test_users_affinity_stays_beside_ours() -> None:
+    theirs = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "rack"}]}}
+    proxy = proxy_value({"rollout": {"strategy": "RollingUpdate"}, "scheduling": {"affinity": theirs}})
+
+    affinity = pod(proxy)["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+
+    assert [term["topologyKey"] for term in affinity] == ["rack", "kubernetes.io/hostname"]
+
+
+def test_platforms_that_assign_ids_are_given_none() -> None:
+    context = pod(proxy_value({"security": {"profile": "PlatformAssigned"}}))["spec"]["securityContext"]
+
+    assert context == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "bound"),
+    [
+        ({}, None),
+        ({"replicas": 2}, {"maxUnavailable": 1}),
+        ({"replicas": 2, "podDisruptionBudget": {"minAvailable": "50%"}}, {"minAvailable": "50%"}),
+        ({"replicas": 2, "podDisruptionBudget": {"maxUnavailable": 0}}, {"maxUnavailable": 0}),
+        ({"replicas": 2, "podDisruptionBudget": {"disabled": True}}, None),
+        ({"autoscaling": {"minReplicas": 1, "maxReplicas": 2}}, {"maxUnavailable": 1}),
+        ({"autoscaling": {"maxReplicas": 1}}, None),
+    ],
+)
+def test_a_single_pod_never_blocks_a_drain(spec: dict[str, Any], bound: dict[str, Any] | None) -> None:
+    budget = rendered(proxy_value({"storage": RWX, **spec})).get("PodDisruptionBudget")
+
+    found = {key: budget["spec"][key] for key in budget["spec"] if key.startswith(("min", "max"))} if budget else None
+    assert found == bound
+
+
+@pytest.mark.parametrize(
+    ("spec", "peers"),
+    [
+        ({}, ["podSelector", "namespaceSelector"]),
+        ({"allowFrom": []}, ["namespaceSelector"]),
+        ({"allowFrom": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}, ["ipBlock", "namespaceSelector"]),
+    ],
+)
+def test_a_network_policy_always_admits_the_operator(spec: dict[str, Any], peers: list[str]) -> None:
+    inputs = Inputs(default_image="x:1", operator_namespace="athens-operator")
+    fence = rendered(proxy_value({"networkPolicy": {"enabled": True, **spec}}), inputs=inputs)["NetworkPolicy"]
+
+    assert [next(iter(peer)) for peer in fence["spec"]["ingress"][0]["from"]] == peers
+    assert "egress" not in fence["spec"]
+
+
+def test_restricted_egress_without_peers_is_names_only() -> None:
+    spec = {"networkPolicy": {"enabled": True, "egress": "Restricted"}}
+
+    assert [sorted(rule) for rule in rendered(proxy_value(spec))["NetworkPolicy"]["spec"]["egress"]] == [["ports"]]
 
 
 values = st.recursive(
