@@ -54,6 +54,7 @@ def run(
     headers: Mapping[str, str] | None = None,
     connections: int = CONNECTIONS,
     requests_per_s: float = 0.0,
+    core: str = LOAD_CORE,
 ) -> Run:
     """Load one server as much as it takes, or about as much as is said.
 
@@ -69,13 +70,13 @@ def run(
             extra += ["-s", script.name]
             connections = max(1, round(requests_per_s * _PAUSE_MS / 1000))
         counts = ["-t1", f"-c{connections}", f"-d{seconds}s"]
-        return _seen(peer, target, ["wrk", *counts, "--latency", "--timeout", f"{PATIENCE_S}s", *extra], seconds)
+        return _seen(peer, target, ["wrk", *counts, "--latency", "--timeout", f"{PATIENCE_S}s", *extra], seconds, core)
 
 
-def _seen(peer: Peer, target: str, command: Sequence[str], seconds: int) -> Run:
+def _seen(peer: Peer, target: str, command: Sequence[str], seconds: int, core: str) -> Run:
     before_s = peer.cpu_s
     ran = subprocess.run(
-        ["taskset", "-c", LOAD_CORE, *command, peer.url + target], capture_output=True, text=True, check=False
+        ["taskset", "-c", core, *command, peer.url + target], capture_output=True, text=True, check=False
     )
     cpu_s = peer.cpu_s - before_s
     failures = _FAILURES.search(ran.stdout)

@@ -45,9 +45,8 @@ class Peer:
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds so far, user and system."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+        """CPU seconds so far, user and system, of all its processes."""
+        return sum(_cpu_ticks(pid) for pid in (self.pid, *_children(self.pid))) / _TICKS_PER_S
 
     @property
     def peak_resident_mib(self) -> float:
@@ -187,6 +186,19 @@ class Site:
             yield Peer(name, f"http://127.0.0.1:{port}", process.pid)
         finally:
             _stop(process)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _cpu_ticks(pid: int) -> int:
+    """Of a process and its children that have ended; 0 once it has ended itself, for then its parent has them."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0
+    return sum(int(field) for field in fields[11:15])
 
 
 def _wait_until_listening(name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
