@@ -43,8 +43,9 @@ def times_the_bar(result: Measured) -> float:
 def _row(result: Measured, top: int) -> list[str]:
     length = min(times_the_bar(result), _GREATEST) / _GREATEST * _WIDTH_PX
     figure = f"{result.figure:.2f} {result.unit}".strip()
+    label = escape(f"{result.scenario}: {result.what}")
     return [
-        f'<text x="{_LABEL_PX - 6}" y="{top + 15}" text-anchor="end">{escape(f"{result.scenario}: {result.what}")}</text>',
+        f'<text x="{_LABEL_PX - 6}" y="{top + 15}" text-anchor="end">{label}</text>',
         f'<rect x="{_LABEL_PX}" y="{top + 4}" width="{length:.0f}" height="{_ROW_PX - 6}" '
         f'fill="{_MET if result.is_met else _MISSED}"/>',
         f'<text x="{_LABEL_PX + 6}" y="{top + 15}" fill="white">{escape(figure)}</text>',
