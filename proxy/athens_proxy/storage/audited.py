@@ -2,9 +2,9 @@
 
 A bucket or a database checks what it keeps, and reading a zip twice before the first byte is sent would make every
 first reader wait. So the first time that this process opens a zip, and once a day while it is read, a copy of it is
-compared with its `h1:` sum in the background, one at a time. A damaged zip counts as evicted from then on: it is
-fetched again, and replaced only by bytes of the same sum. Until the comparison ends it is served as it is; the go
-command compares it with its own sums meanwhile.
+compared with its `h1:` sum in the background, one at a time and with pauses. A damaged zip counts as evicted from then
+on: it is fetched again, and replaced only by bytes of the same sum. Until the comparison ends it is served as it is;
+the go command compares it with its own sums meanwhile.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from athens_proxy.storage.zip_damage import recorded_sums, zip_damage
 AUDIT_EVERY_S: Final = 24 * 3600.0
 _MAX_KNOWN: Final = 100_000
 _MAX_WAITING: Final = 256
+_REST: Final = 9  # times as long as a comparison took
 _LOG = logging.getLogger(__name__)
 
 
@@ -139,15 +140,18 @@ class AuditedStorage:
 
     async def _audit(self, wanted: ModuleVersion) -> None:
         async with self._turn:
+            begun = self._clock()
             try:
                 reason = await self._damage(wanted)
             except (ProxyError, OSError) as error:
                 self._audited_at.pop(wanted, None)  # with the next read
                 _LOG.info("the stored zip of %s could not be compared with its sum: %s", wanted, error)
                 return
-        if reason:
-            self._damaged[wanted] = reason
-            _LOG.warning("the stored zip of %s is damaged: %s; it will be fetched again", wanted, reason)
+            if reason:
+                self._damaged[wanted] = reason
+                _LOG.warning("the stored zip of %s is damaged: %s; it will be fetched again", wanted, reason)
+            if len(self._audits) > 1:  # the service is there for readers first
+                await asyncio.sleep(_REST * (self._clock() - begun))
 
     async def _damage(self, wanted: ModuleVersion) -> str:
         recorded = await self._recorded_h1(wanted)
