@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.go_names import FILES, PATHS, request_target
 from support.modules_fixture import SampleModule
 from support.proxy_parts import Proxy, SampleUpstream
 
@@ -22,10 +23,12 @@ PIECES = st.one_of(
     st.sampled_from(["catalog?pagesize=", "index?limit=", "since=", "token=a|b", "&", "-1", "999999999999999999999"]),
     st.binary(max_size=4).map(lambda data: data.decode("latin-1").replace("\r", "").replace("\n", "").replace(" ", "")),
 )
-TARGETS = st.lists(PIECES, max_size=8).map(lambda pieces: "/" + "".join(pieces))
+TARGETS = st.lists(PIECES, max_size=8).map(lambda pieces: "/" + "".join(pieces)) | st.builds(
+    request_target, PATHS, FILES
+)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(targets=st.lists(TARGETS, min_size=20, max_size=40))
 def test_no_target_is_an_error_of_ours(targets: list[str], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)

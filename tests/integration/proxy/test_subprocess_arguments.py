@@ -18,12 +18,12 @@ from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from athens_proxy.errors import ModuleNotFound, ProxyError
 from athens_proxy.upstream.go_command import GoCommand, GoSettings
 from athens_proxy.upstream.vcs_cache import VcsCache
 from athens_proxy.web.targets import FileTarget, LatestTarget, ListTarget, Target, target
+from support.go_names import FILES, PATHS, request_target
 from support.proxy_process import Settings, running
 from support.sample_modules import Repositories
 
@@ -31,32 +31,6 @@ from support.sample_modules import Repositories
 FLAGS = ({"mod", "download", "-json"}, {"list", "-m", "-json"}, {"list", "-m", "-versions", "-retracted", "-json"})
 MODULE = re.compile(r"(?!-)[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*", re.ASCII)
 NAME = re.compile(r"(?![-.])[A-Za-z0-9#$%&()+,.=@\]_{}-]+", re.ASCII)
-
-WORDS = st.sampled_from(
-    ["-", "--", "-x", "--upload-pack=x", "-exec", "@", "...", ".", "..", "all", "std", "cmd", "latest", "none",
-     "HEAD", "upgrade", "refs", "main", "%2F",
-     "%00", "%0a", "%20", ";", "|", "&", "$(id)", "`id`", "${HOME}", "~", "^", ":", "*"]
-)  # fmt: skip
-NUMBERS = st.integers(0, 99).map(str) | st.sampled_from(["007", "9" * 300, "-1", ""])
-VERSIONS = st.one_of(
-    st.lists(WORDS | st.text(max_size=3), max_size=4).map("".join),
-    st.lists(NUMBERS, min_size=1, max_size=4).map(lambda parts: "v" + ".".join(parts)),
-    st.tuples(
-        st.lists(NUMBERS, min_size=3, max_size=3).map(lambda parts: "v" + ".".join(parts)),
-        st.sampled_from(["", "-", "-pre.1", "-0.20200102030405-abcdefabcdef", "-20200102030405-abcdefabcdef", "--x"]),
-        st.sampled_from(["", "+incompatible", "+meta", "+", "+-x"]),
-    ).map("".join),
-)
-PATHS = st.lists(
-    st.sampled_from(["example.com", "github.com", "m", "-x", "--x", "v2", "v0", "x.git", "...", "..", "!a", "@v", "~"])
-    | st.text(max_size=3),
-    min_size=1,
-    max_size=4,
-).map("/".join)
-FILES = st.one_of(
-    st.sampled_from(["@v/list", "@latest"]),
-    st.tuples(VERSIONS, st.sampled_from(["info", "mod", "zip"])).map(lambda file: f"@v/{file[0]}.{file[1]}"),
-)
 
 
 @contextmanager
@@ -93,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(path=PATHS, file=FILES)
 def test_no_request_makes_the_go_command_see_a_flag(path: str, file: str, folder: Path) -> None:
     with recording(folder, name="go", then="exit 1") as record, suppress(ModuleNotFound):
-        asked = target(f"/{quote(path, safe='/%!@~')}/{quote(file, safe='/%!@~')}", prefix="")
+        asked = target(request_target(path, file), prefix="")
         asyncio.run(asked_upstream(asked, folder))
     given_to_go = calls(record)
     record.unlink()
