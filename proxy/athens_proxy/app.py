@@ -55,7 +55,7 @@ from athens_proxy.web.readiness import Readiness
 from athens_proxy.web.responses import CacheScope, Responses
 from athens_proxy.web.routes import Routes
 
-FETCHES = 64  # over HTTP they are cheap; GoGetWorkers bounds those that run the go command
+FETCHES = 1024  # most of them wait: `ZipTurns` bounds those over HTTP, GoGetWorkers those that run the go command
 FILE_THREADS = 32  # saving, hashing, walking
 DRAIN_S = 5.0
 _LOG = logging.getLogger(__name__)

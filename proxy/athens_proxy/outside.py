@@ -40,6 +40,7 @@ from athens_proxy.upstream.sources import Sources
 from athens_proxy.upstream.sumdb import ChecksumDatabases
 from athens_proxy.upstream.vcs_cache import open_vcs_cache
 from athens_proxy.upstream.verified import DatabaseReader, Verified
+from athens_proxy.upstream.zip_turns import ZipTurns
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,14 +91,20 @@ async def open_outside(
             clones = await closing.enter_async_context(open_vcs_cache(scratch_root))
         except StorageError as error:
             raise CannotStart(f"{config.origins['GoGetDir'].name}: {error}") from error
+        turns = ZipTurns()
         sources = Sources(
-            session, direct=GoCommand(settings, clones), limits=_limits(config), outbound=outbound, netrc=netrc
+            session,
+            direct=GoCommand(settings, clones),
+            limits=_limits(config),
+            outbound=outbound,
+            netrc=netrc,
+            turns=turns,
         )
         chain = _chain(config, sources, settings)
         fetcher: ShowingFetcher = chain
         if verifier:
             fetcher = Verified(chain, verifier, is_public=_public(config, variables))
-        yield Outside(Announced(fetcher), chain, checksums)
+        yield Outside(Announced(fetcher, turns), chain, checksums)
 
 
 def go_variables(assignments: Iterable[EnvAssignment]) -> dict[str, str]:

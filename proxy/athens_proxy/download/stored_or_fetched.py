@@ -36,6 +36,9 @@ _HOSTS_OF_THREE = frozenset({"github.com", "bitbucket.org"})
 class Early(Protocol):
     """Shows the small files of a version that is being fetched."""
 
+    def asked(self, wanted: ModuleVersion, extension: str) -> None:
+        """A client asks for this file (info, mod, zip), so that what is waited for comes first; never blocks."""
+
     async def small_files(self, wanted: ModuleVersion, *, upstream: str = "") -> SmallFiles:
         """They, as soon as they may be served; may wait for ever, so it is cancelled when the fetch ends first."""
 
@@ -155,11 +158,7 @@ class StoredOrFetched:
         match decision.effect:
             case FetchSync():
                 self._refuse_unaskable(wanted.path, f"{wanted} is not stored")
-                stash = self._sources.stasher.stash(wanted, upstream=decision.upstream)
-                if extension == "zip" or self._sources.early is None:
-                    await stash
-                    return None
-                return await _first(stash, self._sources.early.small_files(wanted, upstream=decision.upstream))
+                return await self._fetched(wanted, extension, decision.upstream)
             case FetchAsync():
                 is_queued = self._fetch_later(wanted, decision.upstream)
                 what = "being fetched in the background" if is_queued else "not stored, and too many fetches wait"
@@ -175,6 +174,16 @@ class StoredOrFetched:
                 raise AccessDenied(denied_text(denied))
             case _ as never:
                 assert_never(never)
+
+    async def _fetched(self, wanted: ModuleVersion, extension: str, upstream: str) -> SmallFiles | None:
+        early = self._sources.early
+        if early is not None:
+            early.asked(wanted, extension)
+        stash = self._sources.stasher.stash(wanted, upstream=upstream)
+        if extension == "zip" or early is None:
+            await stash
+            return None
+        return await _first(stash, early.small_files(wanted, upstream=upstream))
 
     def _fetch_later(self, wanted: ModuleVersion, upstream: str) -> bool:
         self._refuse_unaskable(wanted.path, f"{wanted} is not stored")

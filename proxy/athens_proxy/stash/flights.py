@@ -39,7 +39,7 @@ class Flights(Generic[K, T]):
     def begin(self, key: K, work: Callable[[], Awaitable[T]]) -> None:
         """Start the work for this key unless it is in flight or no more may be begun, without waiting for it."""
         with suppress(Overloaded):
-            self._flight(key, work)
+            _ = self._flight(key, work)
 
     async def aclose(self) -> None:
         """Cancel what is in flight and wait until it has cleaned up."""

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import ShowingFetcher, SmallFiles
+from athens_proxy.upstream.zip_turns import ZipTurns
 
 _Key = tuple[ModuleVersion, str]
 
@@ -19,10 +20,12 @@ class Announced:
 
     Args:
         inner: shows the small files once they may be served.
+        turns: told what clients ask for, which decides whose zip comes next.
     """
 
-    def __init__(self, inner: ShowingFetcher) -> None:
+    def __init__(self, inner: ShowingFetcher, turns: ZipTurns) -> None:
         self._inner = inner
+        self._turns = turns
         self._shown: dict[_Key, SmallFiles] = {}
         self._waiting: defaultdict[_Key, set[asyncio.Future[SmallFiles]]] = defaultdict(set)
 
@@ -42,6 +45,10 @@ class Announced:
                 yield fetched
         finally:
             self._shown.pop(key, None)
+
+    def asked(self, wanted: ModuleVersion, extension: str) -> None:
+        """See `ZipTurns.asked`."""
+        self._turns.asked(wanted, extension)
 
     async def small_files(self, wanted: ModuleVersion, *, upstream: str = "") -> SmallFiles:
         """The small files of a fetch under way or to come; never returns where none shows them, so cancel it then."""

@@ -21,6 +21,7 @@ from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo, grammar
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import Show, SmallFiles, show_nobody
 from athens_proxy.upstream.transport import ProxyTransport
+from athens_proxy.upstream.zip_turns import ZipTurns
 from athens_proxy.upstream.zipcheck import MAX_GO_MOD_BYTES, MAX_ZIP_BYTES, checked_zip_h1
 
 MAX_INFO_BYTES: Final = 1024 * 1024
@@ -36,11 +37,13 @@ class GoProxy:
     Args:
         transport: reads its files.
         name: its address for messages, without user information.
+        turns: shared by all proxies; without them each zip comes at once.
     """
 
-    def __init__(self, transport: ProxyTransport, *, name: str) -> None:
+    def __init__(self, transport: ProxyTransport, *, name: str, turns: ZipTurns | None = None) -> None:
         self._transport = transport
         self._name = name
+        self._turns = turns or ZipTurns()
 
     async def fetch(self, wanted: ModuleVersion, scratch: Path, *, show: Show = show_nobody) -> FetchedModule:
         """One version whose files lie in `scratch`; a query is resolved first.
@@ -126,8 +129,9 @@ class GoProxy:
         return small
 
     async def _zip(self, wanted: ModuleVersion, into: Path) -> tuple[int, str]:
-        size_bytes = await self._transport.download(self._file(wanted, "zip"), into, at_most_bytes=MAX_ZIP_BYTES)
-        return size_bytes, await asyncio.to_thread(checked_zip_h1, into, wanted)
+        async with self._turns.turn(wanted):
+            size_bytes = await self._transport.download(self._file(wanted, "zip"), into, at_most_bytes=MAX_ZIP_BYTES)
+            return size_bytes, await asyncio.to_thread(checked_zip_h1, into, wanted)
 
     async def _revision(self, file: str, asked: str) -> RevInfo:
         data = await self._transport.read(file, at_most_bytes=MAX_INFO_BYTES)

@@ -32,6 +32,7 @@ MAX_REDIRECTS: Final = 10
 NO_PROXIES: Final = OutboundProxies()
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SHOWN_BODY_BYTES: Final = 2048
+_KEEPALIVE_S: Final = 60.0
 _CONNECT_TRIES: Final = 2  # aiohttp repeats each GET once by itself, at once
 
 
@@ -55,7 +56,8 @@ class HttpLimits:
 def open_upstream_session() -> aiohttp.ClientSession:
     """The one session for all upstreams: no cookies, no credentials of its own."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, limit_per_host=64, ttl_dns_cache=60),
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=64, ttl_dns_cache=60, keepalive_timeout=_KEEPALIVE_S),
+        read_bufsize=CHUNK_BYTES,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "athens-proxy"},
         trust_env=False,
@@ -100,11 +102,16 @@ class HttpTransport:
         async with self._answer(path, {"Accept-Encoding": "identity"}) as answer:
             size = 0
             with _Scratch(into) as file:
+                pending = bytearray()  # few hops to a thread: each costs more than the write
                 async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
                     size += len(chunk)
                     if size > at_most_bytes:
                         raise BadUpstreamAnswer(f"reading {path} from {self._hop}: more than {at_most_bytes} bytes")
-                    await asyncio.to_thread(file.write, chunk)
+                    pending += chunk
+                    if len(pending) >= CHUNK_BYTES:
+                        await asyncio.to_thread(file.write, bytes(pending))
+                        pending.clear()
+                await asyncio.to_thread(file.write, bytes(pending))
             if answer.content_length not in (None, size) and "Content-Encoding" not in answer.headers:
                 raise BadUpstreamAnswer(
                     f"reading {path} from {self._hop}: {size} bytes came instead of {answer.content_length}"

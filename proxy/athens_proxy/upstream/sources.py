@@ -16,6 +16,7 @@ from athens_proxy.upstream.http import NO_PROXIES, HttpLimits, HttpTransport
 from athens_proxy.upstream.netrc import Netrc
 from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.throttle import Throttle
+from athens_proxy.upstream.zip_turns import ZipTurns
 
 NO_CREDENTIALS: Final = Netrc()
 
@@ -29,6 +30,7 @@ class Sources:
         limits: deadlines of HTTP requests.
         outbound: forward proxies on the way to HTTP upstreams.
         netrc: credentials for those whose address has none.
+        turns: which zip of a module proxy comes next.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class Sources:
         limits: HttpLimits | None = None,
         outbound: OutboundProxies = NO_PROXIES,
         netrc: Netrc = NO_CREDENTIALS,
+        turns: ZipTurns | None = None,
     ) -> None:
         self._session = session
         self._direct = direct
         self._limits = limits or HttpLimits()
         self._outbound = outbound
         self._netrc = netrc
+        self._turns = turns or ZipTurns()
         self._throttle = Throttle()
 
     def of(self, hop: Hop) -> Source:
@@ -59,9 +63,9 @@ class Sources:
                 transport = HttpTransport(
                     self._session, signed, self._limits, outbound=self._outbound, throttle=self._throttle
                 )
-                return GoProxy(transport, name=str(hop))
+                return GoProxy(transport, name=str(hop), turns=self._turns)
             case FileHop():
-                return GoProxy(FileTransport(Path(hop.root)), name=str(hop))
+                return GoProxy(FileTransport(Path(hop.root)), name=str(hop), turns=self._turns)
             case DirectHop():
                 return self._direct
             case OffHop():

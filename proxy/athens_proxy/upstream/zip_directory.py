@@ -16,6 +16,7 @@ from typing import BinaryIO, Final
 
 MAX_DIRECTORY_BYTES: Final = 64 * 1024 * 1024
 CHUNK_BYTES: Final = 256 * 1024
+SMALL_BYTES: Final = 256 * 1024
 
 _END: Final = struct.Struct("<4s4H2LH")
 _END_64: Final = struct.Struct("<4sQ2H2L4Q")
@@ -47,6 +48,11 @@ class ZipEntry:
     compressed_bytes: int
     size_bytes: int
     header_offset: int
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it may be held in memory, packed and unpacked."""
+        return max(self.compressed_bytes, self.size_bytes) <= SMALL_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +98,41 @@ def content(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
             break
         crc = zlib.crc32(chunk, crc)
         yield chunk
-    if size != entry.size_bytes:
+    _check_sums(entry, size, crc)
+
+
+def whole_content(file: BinaryIO, entry: ZipEntry) -> bytes:
+    """The content of one entry of at most `SMALL_BYTES`, at once; raises as `content`, which is slower for such."""
+    _seek_data(file, entry)
+    raw = file.read(entry.compressed_bytes)
+    if len(raw) < entry.compressed_bytes:
+        raise BadZip("an entry is cut off")
+    if entry.method == _STORED:
+        data = raw
+    elif entry.method == _DEFLATED:
+        data = _deflated_at_once(raw, entry.size_bytes)
+    else:
+        raise BadZip(f"unsupported compression method {entry.method}")
+    _check_sums(entry, len(data), zlib.crc32(data))
+    return data
+
+
+def _check_sums(entry: ZipEntry, size_bytes: int, crc32: int) -> None:
+    if size_bytes != entry.size_bytes:
         raise BadZip(f"the size is not the declared {entry.size_bytes} bytes")
-    if crc != entry.crc32:
+    if crc32 != entry.crc32:
         raise BadZip("the content does not match its CRC-32")
+
+
+def _deflated_at_once(raw: bytes, size_bytes: int) -> bytes:
+    decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        data = decoder.decompress(raw, size_bytes + 1)  # one byte more than declared tells that it is too much
+    except zlib.error as error:
+        raise BadZip("the compressed data is damaged") from error
+    if not decoder.eof and len(data) <= size_bytes:
+        raise BadZip("the compressed data is cut off")
+    return data
 
 
 def _find_directory(file: BinaryIO, file_bytes: int) -> _Directory:
@@ -174,13 +211,17 @@ def _zip64_numbers(extra: bytes, numbers: list[int]) -> list[int]:
     raise BadZip("a zip64 extra field is missing")
 
 
-def _raw(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
+def _seek_data(file: BinaryIO, entry: ZipEntry) -> None:
     file.seek(entry.header_offset)
     header = file.read(_LOCAL.size)
     if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
         raise BadZip("an entry has no local header")
     *_, name_bytes, extra_bytes = _LOCAL.unpack(header)
     file.seek(name_bytes + extra_bytes, 1)
+
+
+def _raw(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
+    _seek_data(file, entry)
     remaining = entry.compressed_bytes
     while remaining:
         chunk = file.read(min(CHUNK_BYTES, remaining))

@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 from athens_proxy.checksums.dirhash import hash1
 from athens_proxy.errors import InvalidModuleZip
 from athens_proxy.modules import ModuleVersion, grammar
-from athens_proxy.upstream.zip_directory import BadZip, ZipEntry, content, entries
+from athens_proxy.upstream.zip_directory import BadZip, ZipEntry, content, entries, whole_content
 
 MAX_ZIP_BYTES: Final = 500 * 1024 * 1024
 MAX_GO_MOD_BYTES: Final = 16 * 1024 * 1024
@@ -47,6 +47,8 @@ def _checked_h1(file: BinaryIO, file_bytes: int, wanted: ModuleVersion) -> str:
 def _digest(file: BinaryIO, entry: ZipEntry) -> bytes:
     digest = hashlib.sha256()
     try:
+        if entry.is_small:
+            return hashlib.sha256(whole_content(file, entry)).digest()
         for chunk in content(file, entry):
             digest.update(chunk)
     except BadZip as error:
@@ -62,7 +64,7 @@ def _check_names_and_sizes(listed: Iterable[ZipEntry], prefix: str) -> None:
         if not name:
             continue
         is_directory = name.endswith("/")
-        if problem := _name_problem(name.removesuffix("/"), is_directory=is_directory) or seen.problem(name):
+        if problem := seen.problem(name):
             raise BadZip(f"{_shown(entry)}: {problem}")
         if is_directory:
             continue
@@ -85,29 +87,34 @@ def _name_below(prefix: str, entry: ZipEntry) -> str:
     return name[len(prefix) :]
 
 
-def _name_problem(name: str, *, is_directory: bool) -> str | None:
-    if not name or posixpath.normpath(name) != name or name.startswith("/"):
-        return "the name is not clean"
-    if problem := grammar.file_path_problem(name):
-        return problem
-    base = posixpath.basename(name)
-    if not is_directory and _folded(base) == "go.mod" and name != "go.mod":
-        return "go.mod is only allowed in the root, in lower case"
-    return None
-
-
 class _Names:
-    """Finds names that fall together on a file system that ignores case, and names that are file and directory."""
+    """Checks each name by itself and beside the others; a folder that many files are in is checked once.
+
+    On a file system that ignores case no two may fall together, and none is file and directory.
+    """
 
     def __init__(self) -> None:
         self._by_folded: dict[str, tuple[str, bool]] = {}
+        self._sound_folders: set[str] = {""}
 
     def problem(self, name: str) -> str | None:
         """Why the name (a directory ends in `/`) cannot join those seen so far, or None."""
         is_directory, name = name.endswith("/"), name.removesuffix("/")
+        folder, _, base = name.rpartition("/")
+        known = folder in self._sound_folders
+        if problem := _name_problem(base if known else name):
+            return problem
+        if not is_directory and _folded(base) == "go.mod" and name != "go.mod":
+            return "go.mod is only allowed in the root, in lower case"
         if not is_directory and self._by_folded.get(_folded(name)) == (name, False):
             return "it is there twice"
-        while name:
+        if problem := self._collision(name, is_directory=is_directory, up_to=folder if known else ""):
+            return problem
+        self._sound_folders.add(folder)
+        return None
+
+    def _collision(self, name: str, *, is_directory: bool, up_to: str) -> str | None:
+        while name != up_to:
             other, other_is_directory = self._by_folded.setdefault(_folded(name), (name, is_directory))
             if other != name:
                 return f"it differs from {grammar.quoted(other)} only in case"
@@ -115,6 +122,12 @@ class _Names:
                 return "it is both a file and a directory"
             name, is_directory = posixpath.dirname(name), True
         return None
+
+
+def _name_problem(name: str) -> str | None:
+    if not name or posixpath.normpath(name) != name or name.startswith("/"):
+        return "the name is not clean"
+    return grammar.file_path_problem(name)
 
 
 def _folded(name: str) -> str:

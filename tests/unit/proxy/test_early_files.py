@@ -16,6 +16,7 @@ from athens_proxy.stash.fetch_and_save import FetchAndSave
 from athens_proxy.stash.singleflight import Singleflight, StashFlights
 from athens_proxy.storage.disk import DiskStorage, open_disk_storage
 from athens_proxy.upstream.announced import Announced
+from athens_proxy.upstream.zip_turns import ZipTurns
 from support.modules_fixture import SampleModule
 from support.proxy_parts import SUMS, SampleUpstream, WaitingBackground, policy
 from support.stepped_fetcher import SteppedFetcher
@@ -36,7 +37,7 @@ def storage(tmp_path: Path) -> DiskStorage:
 
 @pytest.fixture
 def modules(fetcher: SteppedFetcher, storage: DiskStorage, tmp_path: Path) -> StoredOrFetched:
-    announced = Announced(fetcher)
+    announced = Announced(fetcher, ZipTurns())
     core = FetchAndSave(announced, storage, on_fetch=lambda succeeded, duration_s: None)
     sources = Sources(
         storage,
