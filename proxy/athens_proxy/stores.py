@@ -21,6 +21,7 @@ from athens_proxy.storage.disk import open_disk_storage
 from athens_proxy.storage.memory import MemoryStorage
 from athens_proxy.storage.object_store import ObjectStorage
 from athens_proxy.storage.owner import StoreOwners
+from athens_proxy.storage.scratch import sweep_scratch
 from athens_proxy.storage.storage import Storage
 from athens_proxy.storage.sums import Sums
 from athens_proxy.upstream.zipcheck import checked_zip_h1
@@ -59,13 +60,15 @@ async def open_storage(config: Config, environ: Mapping[str, str]) -> Storage:
 async def tended(config: Config, storage: Storage, scratch: Path) -> AsyncIterator[Storage]:
     """The same store while it is looked after as a disk store does by itself at its opening and at every read.
 
-    A remote store notices zips that were damaged where they lie, and a bucket is swept of what dead savers left.
+    A remote store notices zips that were damaged where they lie, and a bucket and the folder for temporary files are
+    swept of what dead processes left.
 
     Args:
         config: every setting.
         storage: the opened store; the caller closes it.
         scratch: a folder for temporary copies.
     """
+    await asyncio.to_thread(sweep_scratch, scratch)
     if config.storage.type not in (*BUCKET_TYPES, *REMOTE_TYPES):
         yield storage
         return

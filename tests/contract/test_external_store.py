@@ -139,6 +139,26 @@ async def test_a_zip_of_unannounced_size_gets_one(tmp_path: Path) -> None:
         await storage.close()
 
 
+async def test_a_read_is_sent_again_when_the_service_closes_the_connection() -> None:
+    asked = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.readuntil(b"\r\n\r\n")
+        if asked > 2:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nv1.0.0\n")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        storage = open_external_storage(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        assert await storage.versions(M.wanted.path) == ["v1.0.0"]
+        await storage.close()
+
+    assert asked == 3
+
+
 async def test_a_service_that_is_gone_is_named_with_the_next_step() -> None:
     storage = open_external_storage("http://127.0.0.1:1/store")
     with pytest.raises(StorageError, match=r"external storage http://127.0.0.1:1/store: .*check that the service runs"):

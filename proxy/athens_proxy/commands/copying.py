@@ -20,6 +20,7 @@ from athens_proxy.download.first_seen import record_name
 from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, ProxyError, StorageError, StorageFull
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.storage import layout
+from athens_proxy.storage.scratch import COPY
 from athens_proxy.storage.storage import FetchedModule, Storage
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 
@@ -116,7 +117,7 @@ class Copying:
         known_h1 = await _recorded_h1(self._source, wanted)
         if await self._is_present(wanted, mod, known_h1):
             return Outcome.PRESENT
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="copy-") as folder:
+        with tempfile.TemporaryDirectory(dir=self._scratch, prefix=COPY) as folder:
             zip_path = Path(folder) / "source.zip"
             size_bytes = await _download(self._source, wanted, zip_path)
             zip_h1 = await asyncio.to_thread(checked_zip_h1, zip_path, wanted)

@@ -20,6 +20,7 @@ from typing import Final
 from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, ProxyError
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.storage import layout
+from athens_proxy.storage.scratch import AUDIT
 from athens_proxy.storage.storage import CatalogPage, FetchedModule, Storage, StoredZip
 from athens_proxy.storage.sums import Sums
 from athens_proxy.storage.zip_damage import recorded_sums, zip_damage
@@ -155,7 +156,7 @@ class AuditedStorage:
 
     async def _damage(self, wanted: ModuleVersion) -> str:
         recorded = await self._recorded_h1(wanted)
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="audit-") as folder:
+        with tempfile.TemporaryDirectory(dir=self._scratch, prefix=AUDIT) as folder:
             copy = Path(folder) / "stored.zip"
             with copy.open("xb") as file:
                 async with await self._inner.open_zip(wanted) as stored:

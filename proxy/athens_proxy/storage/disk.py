@@ -17,7 +17,7 @@ from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.modules.names import canonical_version
 from athens_proxy.storage import layout
 from athens_proxy.storage.disk_catalog import catalog_page
-from athens_proxy.storage.disk_save import DiskSaver, storage_errors
+from athens_proxy.storage.disk_save import DiskSaver, disk_reason, storage_errors
 from athens_proxy.storage.disk_sound import SoundFiles
 from athens_proxy.storage.disk_zip import DiskZip
 from athens_proxy.storage.storage import CatalogPage, FetchedModule
@@ -159,7 +159,7 @@ def _not_stored(what: object) -> ModuleNotFound:
 def _read_error(what: object, error: OSError) -> ModuleNotFound | StorageError:
     if error.errno in _ABSENT:
         return _not_stored(what)
-    return StorageError(f"read {what} from disk: {error.strerror}")
+    return StorageError(f"read {what} from disk: {disk_reason(error)}")
 
 
 def open_disk_storage(root: Path, *, sums: Sums, create: bool) -> DiskStorage:

@@ -44,8 +44,12 @@ def storage_errors(doing: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(f"{doing}: no space is left; enlarge the disk or delete versions") from error
-        advice = _NEXT_STEPS.get(error.errno or 0, "")
-        raise StorageError(f"{doing}: {error.strerror or error}{advice}") from error
+        raise StorageError(f"{doing}: {disk_reason(error)}") from error
+
+
+def disk_reason(error: OSError) -> str:
+    """Why the disk failed, and what to do about it where that is known."""
+    return f"{error.strerror or error}{_NEXT_STEPS.get(error.errno or 0, '')}"
 
 
 class DiskSaver:

@@ -8,8 +8,10 @@ Source: github.com/gomods/athens pkg/storage/external
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -36,6 +38,7 @@ from athens_proxy.storage.storage import CHUNK_BYTES, CatalogPage, FetchedModule
 
 CONNECT_S: Final = 10.0
 IDLE_S: Final = 60.0
+RETRY_AFTER_S: Final = (0.1, 0.4)  # a connection that the service closed or refused, as while it restarts
 MAX_SMALL_BYTES: Final = 64 * 1024 * 1024
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _NO_SUCH_ENDPOINT: Final = frozenset({400, 403, 404, 405, 501})
@@ -188,13 +191,16 @@ class ExternalStorage:
     async def _sent(
         self, method: str, path: str, headers: Mapping[str, str], *, data: aiohttp.MultipartWriter | bytes | None = None
     ) -> aiohttp.ClientResponse:
-        try:
-            url = URL(f"{self._base}/{path}", encoded=True)
-            return await self._session.request(
-                method, url, headers={**self._headers, **headers}, data=data, allow_redirects=False
-            )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._failed(error, f"{method} {path}") from error
+        url = URL(f"{self._base}/{path}", encoded=True)
+        sent = {**self._headers, **headers}
+        pauses_s = list(RETRY_AFTER_S) if data is None else []  # an upload could be read only once
+        while True:
+            try:
+                return await self._session.request(method, url, headers=sent, data=data, allow_redirects=False)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                if not (pauses_s and isinstance(error, aiohttp.ClientConnectionError)):
+                    raise self._failed(error, f"{method} {path}") from error
+            await asyncio.sleep(pauses_s.pop(0) * random.uniform(0.5, 1.5))  # noqa: S311 spreads the replicas
 
     async def _require_ok(self, response: aiohttp.ClientResponse, what: str) -> None:
         """Only 200 will do, as for Athens; 206 answers a range."""

@@ -19,6 +19,7 @@ from typing import Final, Protocol, TypeVar
 from athens_policy.patterns import Pattern
 from athens_proxy.errors import ModuleNotFound, NotServed, ProxyError
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
+from athens_proxy.storage.scratch import FETCH
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import Show, show_nobody
 from athens_proxy.upstream.hops import ChainLink, DirectHop, Hop, OffHop, parse_chain
@@ -74,7 +75,7 @@ class UpstreamChain:
         self, wanted: ModuleVersion, *, upstream: str = "", show: Show = show_nobody
     ) -> AsyncIterator[FetchedModule]:
         """One version from the first hop that has it; its files vanish when the context ends; see `Fetcher.fetch`."""
-        scratch = await scratch_folder(self._scratch_root, "athens-fetch-")
+        scratch = await scratch_folder(self._scratch_root, FETCH)
         attempts = itertools.count()
 
         async def fetch_from(source: Source) -> FetchedModule:
