@@ -156,6 +156,23 @@ async def test_fetches_one_after_the_other_share_their_connections(upstream: GoP
     assert len(seen) <= 3, "the three files of a version come side by side"
 
 
+@pytest.mark.parametrize(("mode", "status"), [("async", 404), ("async_redirect", 301)])
+async def test_an_async_mode_fetches_what_it_does_not_serve_yet(
+    mode: str, status: int, upstream: GoProxyServer, tmp_path: Path
+) -> None:
+    env = {"ATHENS_DOWNLOAD_MODE": mode, "ATHENS_DOWNLOAD_URL": "https://mirror.example.com"}
+    async with proxy_over(upstream, tmp_path, **env) as proxy:
+        first = [await asyncio.to_thread(proxy.ask, "/example.com/dep0/@v/v1.0.0.zip") for _ in range(3)]
+        await until((proxy.store / "example.com/dep0/v1.0.0/v1.0.0.info").exists, "the version is stored")
+
+        again = await asyncio.to_thread(proxy.ask, "/example.com/dep0/@v/v1.0.0.zip")
+
+    assert first[0].status == status
+    assert {answer.status for answer in first} <= {status, 200}
+    assert (again.status, again.body) == (200, MODULES[0].zip)
+    assert set(fetched_files(upstream).values()) == {1}
+
+
 async def test_a_fetch_without_progress_ends_in_a_time_out_that_stores_nothing(
     upstream: GoProxyServer, tmp_path: Path
 ) -> None:

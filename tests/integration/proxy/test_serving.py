@@ -307,6 +307,17 @@ async def test_credentials_guard_everything_but_the_probes(proxy: Proxy) -> None
     assert (right.status, right.headers["cache-control"]) == (200, "private, max-age=604800, immutable")
 
 
+async def test_probes_need_no_credential_and_no_tls_below_a_prefix_either(proxy: Proxy) -> None:
+    proxy.access = Access(prefix="/go", user="user", password="secret", force_ssl=True)
+    tls = {"X-Forwarded-Proto": "https"}
+    async with proxy.serving() as address:
+        for target in ("/healthz", "/readyz", "/go/healthz", "/go/readyz"):
+            assert (await get(address, target)).status == 200
+        for target in ("/go/", "/go/catalog", "/go/example.com/m/@v/list", "/metrics", "/go/nothing"):
+            assert (await get(address, target, headers=tls)).status == 401
+        assert (await get(address, "/go/catalog", headers={**tls, **basic_auth("user", "secret")})).status == 200
+
+
 async def test_plain_http_is_sent_to_https_but_probes_are_not(proxy: Proxy) -> None:
     proxy.access = Access(force_ssl=True)
     async with proxy.serving() as address:
