@@ -15,6 +15,7 @@ from athens_proxy.errors import StorageError
 from athens_proxy.storage.storage import StoredZip
 
 CHUNK_BYTES: Final = 1 << 20  # sent in one turn of the loop, so that other clients have theirs
+WINDOW_BYTES: Final = 4 << 20  # looked for in the page cache at once
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _LOOK_EVERY_S: Final = 1.0  # whether the connection was closed while its reader takes nothing
 
@@ -50,67 +51,98 @@ async def send_file(transport: asyncio.Transport, descriptor: int, *, offset: in
     """
     out = os.dup(transport.get_extra_info("socket").fileno())
     try:
-        end = offset + size_bytes
-        while offset < end:
-            if transport.is_closing():
-                raise ConnectionResetError("the connection was closed while a file was sent")
-            offset += await _sent(out, descriptor, offset, min(CHUNK_BYTES, end - offset))
+        part = _Part(transport, out, descriptor, offset, offset + size_bytes)
+        while not part.is_sent():
+            if part.is_cached():
+                await part.send_what_is_cached()
+            else:
+                await asyncio.to_thread(part.read_ahead)
     finally:
         os.close(out)
 
 
-async def _sent(out: int, descriptor: int, offset: int, size_bytes: int) -> int:
-    """How many bytes the socket took; 0 once it may take some again."""
-    try:
-        if not _is_cached(descriptor, offset, size_bytes):
-            await asyncio.to_thread(_read_ahead, descriptor, offset, size_bytes)
-        count = os.sendfile(out, descriptor, offset, size_bytes)
-    except BlockingIOError:
-        await _writable(out)
-        return 0
-    except ConnectionError:
-        raise
-    except OSError as error:
-        raise StorageError(f"send a stored file: {error.strerror}") from error
-    if not count:
-        raise StorageError(f"send a stored file: it ends at byte {offset}, before its size")
-    await asyncio.sleep(0)
-    return count
+class _Part:
+    """What is left to be sent of a file, and how much of that can be read without waiting for the disk."""
 
+    def __init__(self, transport: asyncio.Transport, out: int, descriptor: int, offset: int, end: int) -> None:
+        self._transport = transport
+        self._out = out
+        self._descriptor = descriptor
+        self._offset = offset
+        self._end = end
+        self._cached_until = offset
 
-def _is_cached(descriptor: int, offset: int, size_bytes: int) -> bool:
-    """Whether both ends of a part can be read without waiting for the disk; where nobody can tell, it counts as so."""
-    byte = bytearray(1)
-    try:
-        for place in (offset, offset + size_bytes - 1):
-            os.preadv(descriptor, [byte], place, os.RWF_NOWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without such reads
+    def is_sent(self) -> bool:
+        return self._offset >= self._end
+
+    def is_cached(self) -> bool:
+        """Whether some more can be sent now; both ends of a window tell for what is between."""
+        if self._offset < self._cached_until:
+            return True
+        window_end = min(self._offset + WINDOW_BYTES, self._end)
+        byte = bytearray(1)
+        try:
+            for place in (self._offset, window_end - 1):
+                os.preadv(self._descriptor, [byte], place, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without such reads: nobody can tell
+            pass
+        self._cached_until = window_end
         return True
-    return True
+
+    def read_ahead(self) -> None:
+        """Have the next window in the page cache; blocking, for a worker thread."""
+        window_end = min(self._offset + WINDOW_BYTES, self._end)
+        try:
+            os.posix_fadvise(self._descriptor, self._offset, window_end - self._offset, os.POSIX_FADV_WILLNEED)
+            for place in (*range(self._offset, window_end, _PAGE_BYTES), window_end - 1):
+                os.pread(self._descriptor, 1, place)
+        except OSError as error:
+            raise _failure(error) from error
+        self._cached_until = window_end
+
+    async def send_what_is_cached(self) -> None:
+        """Send as the socket takes it, a chunk for each turn of the loop, up to where the disk would be waited for."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._send_chunk(done)
+        if not done.done():
+            loop.add_writer(self._out, self._send_chunk, done)
+        try:
+            while not done.done():
+                await asyncio.wait([done], timeout=_LOOK_EVERY_S)
+                self._refuse_if_closing(done)
+        finally:
+            loop.remove_writer(self._out)
+        done.result()
+
+    def _send_chunk(self, done: asyncio.Future[None]) -> None:
+        self._refuse_if_closing(done)
+        if done.done():
+            return
+        try:
+            size_bytes = min(CHUNK_BYTES, self._cached_until - self._offset)
+            count = os.sendfile(self._out, self._descriptor, self._offset, size_bytes)
+            if not count:
+                raise StorageError(f"send a stored file: it ends at byte {self._offset}, before its size")
+        except BlockingIOError:
+            return
+        except (ConnectionError, StorageError) as error:
+            done.set_exception(error)
+            return
+        except OSError as error:
+            done.set_exception(_failure(error))
+            return
+        self._offset += count
+        if self.is_sent() or not self.is_cached():
+            done.set_result(None)
+
+    def _refuse_if_closing(self, done: asyncio.Future[None]) -> None:
+        """Nobody says that the connection was closed while its reader takes nothing."""
+        if self._transport.is_closing() and not done.done():
+            done.set_exception(ConnectionResetError("the connection was closed while a file was sent"))
 
 
-def _read_ahead(descriptor: int, offset: int, size_bytes: int) -> None:
-    os.posix_fadvise(descriptor, offset, size_bytes, os.POSIX_FADV_WILLNEED)
-    for place in range(offset, offset + size_bytes, _PAGE_BYTES):
-        os.pread(descriptor, 1, place)
-    os.pread(descriptor, 1, offset + size_bytes - 1)
-
-
-async def _writable(out: int) -> None:
-    """Return when the socket can take more, or when it is time to look whether the connection still exists."""
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_writer(out, _resolve, ready)
-    look = loop.call_later(_LOOK_EVERY_S, _resolve, ready)
-    try:
-        await ready
-    finally:
-        look.cancel()
-        loop.remove_writer(out)
-
-
-def _resolve(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
+def _failure(error: OSError) -> StorageError:
+    return StorageError(f"send a stored file: {error.strerror}")

@@ -96,6 +96,20 @@ def test_every_byte_of_a_part_arrives(
     run(test())
 
 
+def test_file_that_lies_on_the_disk_alone_arrives_too(
+    run: Callable[[Coroutine[Any, Any, None]], None], file: Path
+) -> None:
+    async def test() -> None:
+        with file.open("rb") as source:
+            os.fsync(source.fileno())
+            os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            async with connected() as pair, asyncio.TaskGroup() as tasks:
+                tasks.create_task(send_file(pair.transport, source.fileno(), offset=1, size_bytes=len(CONTENT) - 1))
+                assert await pair.read(len(CONTENT) - 1) == CONTENT[1:]
+
+    run(test())
+
+
 def test_what_a_stalled_reader_has_not_taken_is_nowhere_in_the_process(
     run: Callable[[Coroutine[Any, Any, None]], None], file: Path
 ) -> None:
