@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from athens_cli.explain import Explainer, Question, verdict_of
+from athens_cli.explain import Explainer, Question
+from athens_policy.decide import verdict_of
 
 
 def changes(before: Explainer, after: Explainer, modules: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -15,9 +15,10 @@ from typing import Any, Final
 from xml.etree import ElementTree as xml
 
 from athens_cli.errors import InputError
-from athens_cli.explain import VERDICTS, Explainer, Question, verdict_of
+from athens_cli.explain import VERDICTS, Explainer, Question
 from athens_cli.located import Document
 from athens_policy import durations
+from athens_policy.decide import verdict_of
 from athens_policy.durations import InvalidDuration
 
 _FIELDS: Final = ("module", "version", "verdict", "rule", "age")

@@ -14,7 +14,6 @@ from athens_policy.decide import (
     CompiledPolicy,
     Decision,
     Denied,
-    Effect,
     FetchAsync,
     FetchSync,
     NotServed,
@@ -23,6 +22,7 @@ from athens_policy.decide import (
     decide,
     decide_module,
     digest,
+    verdict_of,
 )
 from athens_policy.merge import MergedPolicy
 from athens_policy.model import Block, Mode
@@ -107,21 +107,6 @@ class Explainer:
                 "would": _would(self._merged, sourced),
                 "why": _why_not(block, question, is_behind=is_behind),
             }
-
-
-def verdict_of(effect: Effect) -> Mode:
-    """The effect in the word of a rule's mode; a version that is too young is denied."""
-    match effect:
-        case FetchSync():
-            return Mode.SYNC
-        case FetchAsync():
-            return Mode.ASYNC
-        case NotServed():
-            return Mode.NONE
-        case Redirect():
-            return Mode.ASYNC_REDIRECT if effect.also_fetch else Mode.REDIRECT
-        case Denied():
-            return Mode.DENY
 
 
 def _details(decision: Decision) -> dict[str, Any]:

@@ -191,6 +191,21 @@ def visible(
     return [version for version in versions if is_visible(version)]
 
 
+def verdict_of(effect: Effect) -> Mode:
+    """The effect in the word of a rule's mode; a version that is too young is denied."""
+    match effect:
+        case FetchSync():
+            return Mode.SYNC
+        case FetchAsync():
+            return Mode.ASYNC
+        case NotServed():
+            return Mode.NONE
+        case Redirect():
+            return Mode.ASYNC_REDIRECT if effect.also_fetch else Mode.REDIRECT
+        case Denied():
+            return Mode.DENY
+
+
 def digest(data: bytes) -> str:
     """`sha256:<64 hex digits>` over exactly these bytes: how operator and proxy name a download file."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"

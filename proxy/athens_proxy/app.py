@@ -14,10 +14,10 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, nullcontex
 from functools import partial
 from pathlib import Path
 
-from athens_policy.model import Block
 from athens_proxy.admission import admission
 from athens_proxy.config.effective import effective
 from athens_proxy.config.sections import Config
+from athens_proxy.decisions import record
 from athens_proxy.download.cached_lister import CachedLister
 from athens_proxy.download.first_seen import FirstSeen
 from athens_proxy.download.guarded import Guarded
@@ -27,7 +27,6 @@ from athens_proxy.download.stored_or_fetched import Sources, StoredOrFetched
 from athens_proxy.errors import CannotStart
 from athens_proxy.index.index import Index
 from athens_proxy.metrics import Metrics
-from athens_proxy.modules import ModuleVersion
 from athens_proxy.observability import hit_log
 from athens_proxy.outside import open_outside
 from athens_proxy.policy.enforced import EnforcedPolicy
@@ -101,7 +100,7 @@ async def proxy(
         closing.push_async_callback(partial(background.drain, within_s=DRAIN_S))
 
         sources = Sources(storage, stasher, lister, background, Rules(policy, FirstSeen(storage)), outside.fetcher)
-        guarded, admitted = partial(_guarded, sources, metrics), admission(config, environ, session)
+        guarded, admitted = partial(_guarded, sources, policy, metrics), admission(config, environ, session)
         services = Services(
             modules=admitted(guarded(NetworkMode(config.upstream.network_mode))),
             stored_modules=admitted(guarded(NetworkMode.OFFLINE)),
@@ -163,18 +162,13 @@ def _on_fetch(metrics: Metrics, answers: FinishedAnswers) -> Callable[[bool, flo
     return on_fetch
 
 
-def _guarded(sources: Sources, metrics: Metrics, mode: NetworkMode) -> Guarded:
+def _guarded(sources: Sources, policy: EnforcedPolicy, metrics: Metrics, mode: NetworkMode) -> Guarded:
     def on_lookup(cache_type: str, hit: bool) -> None:
         metrics.lookup(cache_type, hit)
         note_lookup(hit=hit)
 
-    def on_audit(block: Block, wanted: ModuleVersion) -> None:
-        rule = block.name or block.pattern.text
-        metrics.audit(rule)
-        _LOG.info("audit rule matched", extra={"rule": rule, "wanted": str(wanted)})
-
     inner = StoredOrFetched(sources, network_mode=mode, on_lookup=on_lookup)
-    return Guarded(inner, sources.rules, on_audit=on_audit)
+    return Guarded(inner, sources.rules, on_decision=partial(record, policy, metrics))
 
 
 def _gate(config: Config, services: Services, metrics: Metrics, scratch: Path) -> Gate:

@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 FETCH_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 REQUEST_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _CACHE_TYPES = ("info", "gomod", "zip")
+_COUNTED_RULES = 500
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
@@ -49,6 +50,8 @@ class Metrics:
         counter = partial(Counter, registry=self._registry)
         self._reloads = counter("athens_policy_reload", "Attempts to load a changed policy.", ["result"])
         self._audits = counter("athens_policy_audit", "Requests for files that an audit rule matched.", ["rule"])
+        self._decisions = _Decisions()
+        self._registry.register(self._decisions)
         self._locks = counter("athens_lock", "How attempts to lock a version among replicas ended.", ["result"])
         self._index_waiting = Gauge(
             "athens_index_waiting", "Stored versions that the index has not taken yet.", registry=self._registry
@@ -87,6 +90,10 @@ class Metrics:
     def audit(self, rule: str) -> None:
         """A request matched an audit rule, named by its name or its pattern."""
         self._audits.labels(rule).inc()
+
+    def decision(self, rule: str, verdict: str, *, audit: bool) -> None:
+        """The policy decided about a request; `verdict` is what the rule says, enforced or, with `audit`, not."""
+        self._decisions.add(rule, verdict, audit=audit)
 
     def lock(self, result: str) -> None:
         """An attempt to lock a version among replicas ended."""
@@ -127,6 +134,31 @@ class _Lookups(Collector):
         text = "Files that were asked for, and whether they were stored."
         family = CounterMetricFamily("proxy_cache_lookup", text, labels=["cache_result", "cache_type"])
         for labels, count in list(self.counts.items()):
+            family.add_metric(labels, count)
+        yield family
+
+
+class _Decisions(Collector):
+    """Decisions of the policy by rule; rules beyond the first ones count as `other`, whatever files come and go."""
+
+    def __init__(self) -> None:
+        self._counts: Counts[tuple[str, str, str]] = Counts()
+        self._rules: set[str] = set()
+
+    def add(self, rule: str, verdict: str, *, audit: bool) -> None:
+        """One more."""
+        if rule not in self._rules:
+            if len(self._rules) == _COUNTED_RULES:
+                rule = "other"
+            else:
+                self._rules.add(rule)
+        self._counts[rule, verdict, "true" if audit else "false"] += 1
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The metric now."""
+        text = "Decisions of the download policy that were not repeated from memory."
+        family = CounterMetricFamily("athens_policy_decisions", text, labels=["rule", "verdict", "audit"])
+        for labels, count in list(self._counts.items()):
             family.add_metric(labels, count)
         yield family
 

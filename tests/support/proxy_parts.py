@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from athens_policy.decide import digest
+from athens_policy.decide import Decision, digest
 from athens_policy.parse import parse, parse_setting
 from athens_proxy.checksums.dirhash import mod_hash1
+from athens_proxy.decisions import record
 from athens_proxy.download.first_seen import FirstSeen
 from athens_proxy.download.guarded import Guarded
 from athens_proxy.download.listing import NetworkMode
@@ -182,7 +183,11 @@ class Proxy:
         """The guarded protocol."""
         sources = self.sources
         inner = StoredOrFetched(sources, network_mode=mode or self.network_mode, on_lookup=self._on_lookup)
-        return Guarded(inner, sources.rules, on_audit=lambda block, _: self.audits.append(block.name))
+        return Guarded(inner, sources.rules, on_decision=self._on_decision)
+
+    def _on_decision(self, decision: Decision, wanted: ModulePath | ModuleVersion) -> None:
+        self.audits += [block.name for block in decision.audited]
+        record(self.policy, self.metrics, decision, wanted)
 
     @property
     def gate(self) -> Gate:

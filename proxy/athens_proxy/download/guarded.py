@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from athens_policy.decide import Decision, Denied
-from athens_policy.model import Block
 from athens_proxy.download.listing import newest
 from athens_proxy.download.protocol import DownloadProtocol
 from athens_proxy.download.rules import Rules
@@ -14,7 +13,7 @@ from athens_proxy.errors import AccessDenied, ProxyError
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.storage.storage import StoredZip
 
-OnAudit = Callable[[Block, ModuleVersion], None]
+OnDecision = Callable[[Decision, ModulePath | ModuleVersion], None]
 
 
 class Guarded:
@@ -23,13 +22,13 @@ class Guarded:
     Args:
         inner: answers what is allowed.
         rules: what is enforced now.
-        on_audit: told about each `audit` block that a request for a file matched.
+        on_decision: told about each decision on a request for a file, and about each module that is denied as a whole.
     """
 
-    def __init__(self, inner: DownloadProtocol, rules: Rules, *, on_audit: OnAudit) -> None:
+    def __init__(self, inner: DownloadProtocol, rules: Rules, *, on_decision: OnDecision) -> None:
         self._inner = inner
         self._rules = rules
-        self._on_audit = on_audit
+        self._on_decision = on_decision
 
     async def versions(self, path: ModulePath) -> list[str]:
         """The versions that the policy shows.
@@ -37,7 +36,7 @@ class Guarded:
         Raises:
             AccessDenied: a rule without versions denies the module.
         """
-        _require(self._rules.about_module(path))
+        self._check_module(path)
         versions = await self._inner.versions(path)
         return await self._rules.visible(path, versions)
 
@@ -47,7 +46,7 @@ class Guarded:
         Raises:
             AccessDenied: the policy shows none.
         """
-        _require(self._rules.about_module(path))
+        self._check_module(path)
         latest = await self._inner.latest(path)
         try:
             await self._check(ModuleVersion.parse(path, latest.version))
@@ -60,7 +59,7 @@ class Guarded:
 
     async def resolve(self, wanted: ModuleVersion) -> ModuleVersion:
         """The canonical version; a denied module is not even asked about."""
-        _require(self._rules.about_module(wanted.path))
+        self._check_module(wanted.path)
         return await self._inner.resolve(wanted)
 
     async def info(self, wanted: ModuleVersion) -> bytes:
@@ -80,8 +79,13 @@ class Guarded:
 
     async def _check(self, wanted: ModuleVersion) -> None:
         decision = await self._rules.about(wanted)
-        for block in decision.audited:
-            self._on_audit(block, wanted)
+        self._on_decision(decision, wanted)
+        _require(decision)
+
+    def _check_module(self, path: ModulePath) -> None:
+        decision = self._rules.about_module(path)
+        if isinstance(decision.effect, Denied):
+            self._on_decision(decision, path)
         _require(decision)
 
     async def _visible_if_listed(self, path: ModulePath) -> list[str]:

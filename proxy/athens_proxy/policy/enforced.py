@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from athens_policy import decide as policy
 from athens_policy.decide import Decision
-from athens_policy.model import DownloadFile
+from athens_policy.model import Block, DownloadFile
 from athens_proxy.modules import ModulePath, ModuleVersion
 
 
@@ -46,6 +47,7 @@ class EnforcedPolicy:
         self._compiled = policy.compile_policy(loaded.file)
         self._uses_min_age = _uses_min_age(loaded.file)
         self._last_error: Refusal | None = None
+        self._hits: Counter[int] = Counter()
 
     @property
     def loaded(self) -> LoadedPolicy:
@@ -68,6 +70,15 @@ class EnforcedPolicy:
         self._uses_min_age = _uses_min_age(loaded.file)
         self._loaded = loaded
         self._last_error = None
+        self._hits.clear()
+
+    def count(self, decision: Decision) -> None:
+        """Remember which rules a request met: the one that decided, and the audit rules in front of it."""
+        self._hits.update(id(block) for block in (*decision.audited, decision.block) if block is not None)
+
+    def hits(self, block: Block) -> int:
+        """How many requests met a rule of the loaded file since it is in force."""
+        return self._hits[id(block)]
 
     def refuse(self, refusal: Refusal) -> None:
         """Remember a policy that was not taken."""

@@ -213,11 +213,13 @@ def policy_json(policy: EnforcedPolicy) -> dict[str, Any]:
                 "mode": str(block.mode),
                 "name": block.name,
                 "reason": block.reason,
-                "versions": str(block.versions or ""),
+                "versions": block.versions.text if block.versions else "",
                 "audit": block.audit,
+                "hits": policy.hits(block),
             }
             for block in loaded.file.blocks
         ],
+        "unused": sum(not policy.hits(block) for block in loaded.file.blocks),
         "lastError": refusal
         and {
             "message": refusal.message,

@@ -50,7 +50,12 @@ class TestLint:
     @pytest.mark.parametrize(
         ("rule", "kind", "path", "says"),
         [
-            ('{name: a, patterns: ["x.com"], mode: deny, versions: ">1"}', "InvalidRule", "spec.rules[1]", "not a version range"),
+            (
+                '{name: a, patterns: ["x.com"], mode: deny, versions: ">1"}',
+                "InvalidRule",
+                "spec.rules[1]",
+                "not a version range",
+            ),
             (
                 '{name: a, patterns: ["x.com"], mode: deny, versions: ">v2.0.0 <v1.0.0"}',
                 "InvalidRule",

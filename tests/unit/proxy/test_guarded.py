@@ -10,8 +10,10 @@ import pytest
 from athens_proxy.download.first_seen import FirstSeen
 from athens_proxy.download.listing import NetworkMode
 from athens_proxy.errors import AccessDenied, ModuleNotFound, NotServed, RedirectTo, UpstreamError
+from athens_proxy.metrics import Metrics
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.storage.memory import MemoryStorage
+from athens_proxy.web.handlers import policy_json
 from support.modules_fixture import SampleModule
 from support.proxy_parts import Proxy, SampleUpstream, download_file, policy
 
@@ -220,3 +222,48 @@ async def test_in_strict_mode_a_failure_answers_no_query(
 
     with pytest.raises(UpstreamError):
         await proxy.modules().resolve(ModuleVersion(PATH, "v1"))
+
+
+async def test_decisions_are_counted_by_rule_and_rules_that_nothing_met_show(proxy: Proxy) -> None:
+    proxy.policy = policy(
+        download_file(
+            block("example.com/m", mode="deny", audit="true", name="soon"),
+            block("example.com/m", mode="deny", versions=">=v1.2.0", name="cve"),
+            block("example.com/other", mode="none"),
+        )
+    )
+    modules = proxy.modules()
+    await modules.mod(M.wanted)
+    with pytest.raises(AccessDenied):
+        await modules.mod(NEWEST.wanted)
+    document = policy_json(proxy.policy)
+
+    assert [(rule["name"], rule["hits"], rule["versions"]) for rule in document["rules"]] == [
+        ("soon", 2, ""),
+        ("cve", 1, ">=v1.2.0"),
+        ("", 0, ""),
+    ]
+    assert document["unused"] == 1
+    text = proxy.metrics.render(policy_digest="x")[0].decode()
+    assert 'athens_policy_decisions_total{audit="true",rule="soon",verdict="deny"} 2.0' in text
+    assert 'athens_policy_decisions_total{audit="false",rule="cve",verdict="deny"} 1.0' in text
+    assert 'athens_policy_decisions_total{audit="false",rule="default",verdict="sync"} 1.0' in text
+
+
+def test_the_metric_of_decisions_stays_bounded_whatever_rules_come_and_go() -> None:
+    metrics = Metrics()
+    for number in range(2_000):
+        metrics.decision(f"r{number}", "deny", audit=False)
+    text = metrics.render(policy_digest="x")[0].decode()
+
+    assert text.count("athens_policy_decisions_total{") == 501
+    assert 'rule="other",verdict="deny"} 1500.0' in text
+
+
+async def test_a_new_file_starts_counting_anew(proxy: Proxy) -> None:
+    proxy.policy = policy(download_file(block("example.com/m", mode="sync")))
+    await proxy.modules().mod(M.wanted)
+    before = policy_json(proxy.policy)["rules"][0]["hits"]
+    proxy.policy.swap(proxy.policy.loaded)
+
+    assert (before, policy_json(proxy.policy)["rules"][0]["hits"]) == (1, 0)
