@@ -6,6 +6,7 @@ import logging
 from collections.abc import Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from athens_operator.attachment import Attachment, attached
 from athens_operator.autoscaled import held_replicas
@@ -21,12 +22,13 @@ from athens_operator.settings import RELEASE, Settings
 from athens_operator.spec import AthensProxy
 from athens_operator.status_observed import PolicyFailure, PolicyState
 from athens_policy.decide import digest as digest_of
-from athens_policy.merge import MergeError, merge
+from athens_policy.merge import MergedPolicy, MergeError, PolicySource, merge
 from athens_policy.render import render
 
 logger = logging.getLogger(__name__)
 
 POLICY_FILE = "download.hcl"
+RENDERED_AT_MOST = 64  # files of at most 256 KiB, with what they were made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +135,7 @@ class Gatherer:
         """The file to enforce: merged anew, or the last good one as it is when that cannot be done in full."""
         failure: PolicyFailure | None = None
         try:
-            merged = merge(attachment.sources)
-            text = render(merged)
+            merged, text = _rendered(attachment.sources)
         except MergeError as error:
             failure = PolicyFailure(error.reason, error.message)
         else:
@@ -175,6 +176,17 @@ class Gatherer:
     @staticmethod
     def _ours(proxy: AthensProxy, live: Manifest | None) -> Manifest | None:
         return live if live is not None and is_owned_by(live, proxy.uid) else None
+
+
+@lru_cache(maxsize=RENDERED_AT_MOST)
+def _rendered(sources: tuple[PolicySource, ...]) -> tuple[MergedPolicy, str]:
+    """The file made of these sources; many proxies share all of theirs, and change together.
+
+    Raises:
+        MergeError: the sources cannot be merged; that is found out anew each time.
+    """
+    merged = merge(sources)
+    return merged, render(merged)
 
 
 def _hash_on(deployment: Manifest | None) -> str:

@@ -57,6 +57,7 @@ STUCK_EVERY_S = 60.0
 POLICIES_AFTER_S = 2.0
 MAX_LACKING = 20  # of the 32 that a status holds
 POLICY_RESOURCES = {resource.kind: resource for resource in POLICY_KINDS}
+USERS_OF_CONFIG = {PODS, REPLICA_SETS}
 OURS = frozenset(resource.kind for resource in (*CHILDREN, *OPTIONAL_CHILDREN))
 
 
@@ -171,7 +172,7 @@ class ProxyReconciler:
         live = list(self._cache.owned_by(key).values())
         owned = [body for body in live if body["kind"] in OURS and is_owned_by(body, proxy.uid)]
         users = [*pods_of(live), *(body for body in live if body["kind"] in (REPLICA_SETS.kind, DEPLOYMENTS.kind))]
-        if self._unseen:  # which old configuration is still in use cannot be told
+        if self._unseen & USERS_OF_CONFIG:  # which old configuration is still in use cannot be told
             owned = [body for body in owned if not is_config(body)]
         kept: set[Ref] = set()  # without a file, Secret or claim nothing new starts, but what runs goes on
         if gathered.policy.text is None or not gathered.may_start_pods:

@@ -92,6 +92,10 @@ OWNED = (*CHILDREN, REPLICA_SETS, PODS)
 DISPENSABLE = {
     PODS: "pods: get, list, watch and patch, to say why pods do not start and which policy they enforce",
     REPLICA_SETS: "replicasets.apps: get, list and watch, to remove configuration that is no longer used",
+    AUTOSCALERS: "horizontalpodautoscalers.autoscaling: all verbs of the role, for spec.autoscaling",
+    DISRUPTION_BUDGETS: "poddisruptionbudgets.policy: all verbs of the role, for spec.podDisruptionBudget",
+    INGRESSES: "ingresses.networking.k8s.io: all verbs of the role, for spec.ingress",
+    NETWORK_POLICIES: "networkpolicies.networking.k8s.io: all verbs of the role, for spec.networkPolicy",
 }
 """What the operator works without, only less well, and the rights that are missing then.
 

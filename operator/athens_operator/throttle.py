@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 
-WRITES_PER_S = 300.0  # a shared policy over 500 proxies settles in seconds; priority and fairness guard the rest
-BURST = 600.0
+WRITES_PER_S = 600.0  # 2,000 proxies start within a minute; priority and fairness guard the API server
+BURST = 1200.0
 FAILURES_IN_A_ROW = 5
 BREAK_FIRST_S = 0.5
 BREAK_LAST_S = 8.0  # longer, and a server that comes back would wait for us

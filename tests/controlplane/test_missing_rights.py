@@ -18,7 +18,7 @@ from support.proxies import deployment_ref, proxy, proxy_ref
 from support.tree import ROOT
 
 LESSER = "lesser"
-WITHHELD = {"pods", "replicasets", "events"}
+WITHHELD = {"pods", "replicasets", "events", "poddisruptionbudgets"}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,12 @@ def test_without_pods_and_replica_sets_proxies_are_served_and_the_status_says_wh
     )
 
     missing = body["status"]["missingCapabilities"]
-    assert [text.partition(":")[0] for text in missing] == ["pods", "replicasets.apps", "events.events.k8s.io"]
+    assert [text.partition(":")[0] for text in missing] == [
+        "poddisruptionbudgets.policy",
+        "pods",
+        "replicasets.apps",
+        "events.events.k8s.io",
+    ]
     assert "the operator's role lacks events.events.k8s.io: create" in lesser.log.read_text()
     assert condition(body, "PolicyProgrammed")["reason"] == "ReadbackDisabled"
     assert lesser.probe("/readyz")[0] == 200
