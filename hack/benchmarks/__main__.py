@@ -17,6 +17,7 @@ from localcluster.errors import ClusterError
 
 Scenario = Callable[[Mapping[str, str], Say], Sequence[Result]]
 SCENARIOS: Final[Mapping[str, Scenario]] = {
+    catalog.NAME: catalog.measure,
     cluster_slice.NAME: cluster_slice.measure,
     policy_rules.NAME: policy_rules.measure,
     stalled.NAME: stalled.measure,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.storage import layout
 from athens_proxy.storage.layout import EntryKey
 from athens_proxy.storage.storage import CatalogPage, InvalidToken
@@ -26,11 +27,21 @@ def catalog_page(root: Path, *, token: str, limit: int) -> CatalogPage:
         after = layout.token_key(token)
     except ValueError as error:
         raise InvalidToken(f"token {token!r}: {error}") from error
-    found = (entry for key in _below(str(root), (), after, _Folder.read(str(root))) if (entry := layout.entry_at(key)))
-    entries = tuple(islice(found, limit + 1))
+    entries = tuple(islice(_entries(_below(str(root), (), after, _Folder.read(str(root)))), limit + 1))
     if len(entries) <= limit:
         return CatalogPage(entries, "")
     return CatalogPage(entries[:limit], layout.token_of(entries[limit - 1]))
+
+
+def _entries(keys: Iterator[EntryKey]) -> Iterator[ModuleVersion]:
+    """The versions at these keys; the path of a module is parsed once for all of its versions."""
+    elements: EntryKey | None = None
+    path: ModulePath | None = None
+    for key in keys:
+        if key[:-1] != elements:
+            elements, path = key[:-1], layout.path_at(key[:-1])
+        if path is not None:
+            yield ModuleVersion(path, key[-1])
 
 
 class _Folder:
@@ -68,7 +79,7 @@ def _below(path: str, key: EntryKey, after: EntryKey, folder: _Folder) -> Iterat
         here, there = (*key, name), f"{path}/{name}"
         inner = _Folder.read(there)
         is_on_the_way = bool(after) and name == first
-        if not is_on_the_way and f"{name}.info" in inner.files and layout.is_commit_mark(Path(there, f"{name}.info")):
+        if not is_on_the_way and f"{name}.info" in inner.files and layout.is_commit_mark(f"{there}/{name}.info"):
             yield here
         if inner.folders:
             yield from _below(there, here, after[1:] if is_on_the_way else (), inner)

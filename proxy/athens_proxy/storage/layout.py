@@ -8,6 +8,7 @@ Source: github.com/gomods/athens pkg/storage/fs
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,14 +37,14 @@ def info_file(root: Path, wanted: ModuleVersion) -> Path:
     return version_dir(root, wanted) / f"{wanted.version}.info"
 
 
-def is_commit_mark(info: Path) -> bool:
+def is_commit_mark(info: str | Path) -> bool:
     """Whether this `.info` commits a version: Athens writes in place, so that a crash can leave an empty one.
 
     Raises:
         OSError: the disk fails.
     """
     try:
-        return info.stat().st_size > 0
+        return os.stat(info).st_size > 0
     except (FileNotFoundError, NotADirectoryError):
         return False
 
@@ -94,9 +95,9 @@ def token_key(token: str) -> EntryKey:
     return (*module.split("/"), version.partition("|")[0])
 
 
-def entry_at(key: EntryKey) -> ModuleVersion | None:
-    """The version whose folder has these path elements, or None if they cannot be one."""
+def path_at(elements: EntryKey) -> ModulePath | None:
+    """The module whose folder has these path elements, or None if they cannot be one."""
     try:
-        return ModuleVersion(ModulePath.parse("/".join(key[:-1])), key[-1])
+        return ModulePath.parse("/".join(elements))
     except InvalidPath:
         return None

@@ -12,6 +12,7 @@ Source: github.com/gomods/athens pkg/storage/{s3,gcp,azureblob,minio}, pkg/confi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from athens_proxy.errors import InvalidPath
@@ -142,7 +143,14 @@ def behind_records(root: str) -> str:
 
 
 def _version(module: str, version: str) -> ModuleVersion | None:
+    path = _path(module)
+    return ModuleVersion(path, version) if path and version else None
+
+
+@lru_cache(maxsize=256)
+def _path(module: str) -> ModulePath | None:
+    """Listings name a module once for each of its versions."""
     try:
-        return ModuleVersion(ModulePath.parse(module), version) if version else None
+        return ModulePath.parse(module)
     except InvalidPath:
         return None
