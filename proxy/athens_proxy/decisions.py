@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from athens_policy.decide import Decision, Denied, verdict_of
+from athens_policy.decide import Decision, verdict_of
 from athens_policy.model import Block
 from athens_proxy.metrics import Metrics
 from athens_proxy.modules import ModulePath, ModuleVersion
@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def record(policy: EnforcedPolicy, metrics: Metrics, decision: Decision, wanted: ModulePath | ModuleVersion) -> None:
-    """Count a decision, and log it if it refuses or a rule on trial matched."""
+    """Count a decision, and log the rules on trial that matched; a refusal is logged with its answer."""
     policy.count(decision)
     subject = str(wanted) if isinstance(wanted, ModuleVersion) else wanted.text
     for block in decision.audited:
@@ -28,8 +28,6 @@ def record(policy: EnforcedPolicy, metrics: Metrics, decision: Decision, wanted:
         _LOG.info("audit rule matched", extra={"rule": rule, "wanted": subject})
     rule = _name(decision.block) if decision.block else "default"
     metrics.decision(rule, str(verdict_of(decision.effect)), audit=False)
-    if isinstance(decision.effect, Denied):
-        _LOG.info("denied by policy", extra={"rule": rule, "wanted": subject})
 
 
 def _name(block: Block) -> str:
