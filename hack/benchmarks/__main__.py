@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import cluster_slice, policy_rules, stalled, store_trials, warm
+from benchmarks import catalog, cluster_slice, policy_rules, stalled, store_trials, warm
 from benchmarks.report import Result, publish
 from demonstration.console import Say, Steps
 from demonstration.errors import DemoError
