@@ -76,12 +76,21 @@ class Announcement:
 
 def of_new_spec(proxy: AthensProxy) -> list[Announcement]:
     """What is worth telling about a generation that is judged for the first time."""
-    spec = proxy.spec
-    encrypted = spec.tls or spec.http_route or (spec.ingress and spec.ingress.tls)
-    if proxy.identity.status.get("observedGeneration") == proxy.generation or spec.auth.basic is None or encrypted:
+    status, spec = proxy.identity.status, proxy.spec
+    if status.get("observedGeneration") == proxy.generation:
         return []
-    note = "spec.auth.basic is set without TLS: go sends a login over https only, so put TLS in front of the proxy"
-    return [Announcement("AuthWithoutTLS", note, warning=True)]
+    found = []
+    if spec.auth.basic and not (spec.tls or spec.http_route or (spec.ingress and spec.ingress.tls)):
+        note = "spec.auth.basic is set without TLS: go sends a login over https only, so put TLS in front of the proxy"
+        found.append(Announcement("AuthWithoutTLS", note, warning=True))
+    old, new = (status.get("storage") or {}).get("type"), spec.storage.type.value
+    if old not in (None, new):
+        note = (
+            f"spec.storage.type changed from {old} to {new}: nothing is deleted and nothing is moved; "
+            "athens-proxy copy moves what was stored"
+        )
+        found.append(Announcement("StorageBackendChanged", note, warning=True))
+    return found
 
 
 def of_rejection(proxy: AthensProxy, after: Mapping[str, Any]) -> Announcement | None:

@@ -19,6 +19,7 @@ from athens_operator.manifests import Manifest, is_owned_by
 from athens_operator.resources import CLAIMS, CONFIG_MAPS, DEPLOYMENTS, Resource
 from athens_operator.secrets import SecretFacts, SecretReader
 from athens_operator.settings import RELEASE, Settings
+from athens_operator.shared_stores import UNSHARED, Sharing, sharing_of
 from athens_operator.spec import AthensProxy
 from athens_operator.status_observed import PolicyFailure, PolicyState
 from athens_policy.decide import digest as digest_of
@@ -43,6 +44,7 @@ class Gathered:
         claim_missing: the spec names a claim that does not exist.
         deployment: the live Deployment, if it is ours.
         inputs: settings and facts that reach children.
+        sharing: who else uses the store.
     """
 
     attachment: Attachment
@@ -52,6 +54,7 @@ class Gathered:
     claim_missing: bool
     deployment: Manifest | None
     inputs: Inputs
+    sharing: Sharing = UNSHARED
 
     @property
     def rotates_secrets(self) -> bool:
@@ -62,9 +65,10 @@ class Gathered:
     def may_start_pods(self) -> bool:
         """Whether the Deployment may be written: not while a Secret or a claim that it refers to is missing.
 
-        Such a pod could not start, and with a volume that only one pod can use the old pod would have ended first.
+        Such a pod could not start, and with a volume that only one pod can use the old pod would have ended first. Nor
+        while the store belongs to somebody who has not agreed to share it.
         """
-        return not self.secrets.missing and not self.claim_missing
+        return not (self.secrets.missing or self.claim_missing or self.sharing.blocked_by)
 
 
 @dataclass(slots=True)
@@ -117,7 +121,8 @@ class Gatherer:
             claim_access_modes=tuple(claim["spec"].get("accessModes") or ()) if claim else None,
         )
         policy, claim_missing = self._policy(proxy, attachment), bool(proxy.existing_claim) and claim is None
-        return Gathered(attachment, policy, secrets, claim, claim_missing, deployment, inputs)
+        sharing = sharing_of(proxy, self._cache.proxies)
+        return Gathered(attachment, policy, secrets, claim, claim_missing, deployment, inputs, sharing)
 
     def forget(self, uid: str) -> None:
         """The proxy is gone."""

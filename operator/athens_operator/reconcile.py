@@ -202,6 +202,7 @@ class ProxyReconciler:
             inputs=gathered.inputs,
             children=ours,
             claim=made or gathered.claim,
+            sharing=gathered.sharing,
             pods=pods_of(list(owned.values())),
             readback=answers,
             readback_enabled=self._reads_back,

@@ -52,6 +52,7 @@ from athens_operator.status_progress import (
     suspended,
 )
 
+MAX_SHARED = 32
 CRASH_VERDICTS = ((READY, Verdict.FALSE), (STALLED, Verdict.TRUE))
 CRASH_REPLACES = (READY, RECONCILING, STALLED)
 
@@ -244,6 +245,7 @@ def _storage(proxy: AthensProxy, observed: Observed) -> dict[str, Any]:
         **_present("claimName", claim_name(proxy)),
         **_present("capacity", claim.get("status", {}).get("capacity", {}).get("storage")),
         **_present("requestedCapacity", requested),
+        **_present("sharedWith", list(observed.sharing.others[:MAX_SHARED])),
     }
 
 

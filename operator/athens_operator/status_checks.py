@@ -11,6 +11,7 @@ from athens_operator.desired.names import claim_name, service_name
 from athens_operator.desired.optional import missing_kinds
 from athens_operator.desired.sharing import shares_lock
 from athens_operator.manifests import Manifest, Ref
+from athens_operator.shared_stores import Sharing
 from athens_operator.spec.proxy import AthensProxy
 from athens_operator.spec.storage import StorageType
 from athens_operator.status_observed import ApplyFailure, FailureReason, MissingSecret, Observed
@@ -87,6 +88,8 @@ def storage_ready(proxy: AthensProxy, observed: Observed) -> Condition | None:
     """Whether the claim is bound, or the pods reach the service; None before a pod has proven that."""
     name = claim_name(proxy)
     kind = proxy.spec.storage.type
+    if observed.sharing.blocked_by:
+        return _store_is_taken(observed.sharing)
     if kind not in (StorageType.DISK, StorageType.MEMORY):
         if not any(is_serving(pod) for pod in observed.pods):
             return None  # a pod that does not get that far says why in Available
@@ -192,6 +195,18 @@ def highly_available(proxy: AthensProxy, observed: Observed) -> Condition:
         said = "replicas share store and lock"
         return Condition(HIGHLY_AVAILABLE, Verdict.TRUE, "Redundant", said)
     return Condition(HIGHLY_AVAILABLE, Verdict.FALSE, reason, said)
+
+
+def _store_is_taken(sharing: Sharing) -> Condition:
+    first, *more = sharing.blocked_by
+    also = f" and {len(more)} more" if more else ""
+    return Condition(
+        STORAGE_READY,
+        Verdict.FALSE,
+        "StorageShared",
+        f"{sharing.place} already holds the modules of AthensProxy {first}{also}; choose another bucket or prefix, or "
+        "set spec.storage.allowSharing on both",
+    )
 
 
 def _claim_absent(proxy: AthensProxy, name: str) -> Condition:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from athens_operator.attachment import MissingPolicy
 from athens_operator.desired.inputs import Inputs
 from athens_operator.manifests import Manifest, Ref
+from athens_operator.shared_stores import UNSHARED, Sharing
 from athens_operator.spec.proxy import SecretReference
 from athens_policy.merge import MergedPolicy
 
@@ -114,6 +115,7 @@ class Observed:
         inputs: the operator's settings that reach children.
         children: live objects with our owner reference or under our names, by identity.
         claim: the live claim of the storage, ours or the one that `existingClaim` names; None when there is none.
+        sharing: who else uses the store.
         pods: live pods of this proxy, with their status.
         readback: what pods answered, by pod name; pods that were not asked are absent.
         readback_enabled: false when the installation switched read-back off.
@@ -128,6 +130,7 @@ class Observed:
     inputs: Inputs
     children: Mapping[Ref, Manifest] = field(default_factory=dict)
     claim: Manifest | None = None
+    sharing: Sharing = UNSHARED
     pods: tuple[Manifest, ...] = ()
     readback: Mapping[str, Readback] = field(default_factory=dict)
     readback_enabled: bool = True

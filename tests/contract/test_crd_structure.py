@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
@@ -36,12 +35,6 @@ def test_nothing_that_structural_schemas_forbid(kind: str) -> None:
 
     assert [n.path for n in own(kind) if forbidden & n.schema.keys()] == []
     assert [n.path for n in own(kind) if {"properties", "additionalProperties"} <= n.schema.keys()] == []
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_definition_stays_small_enough_for_client_side_apply(kind: str) -> None:
-    """`kubectl apply` keeps it as one line of JSON in an annotation, of which 256 KiB are allowed in all."""
-    assert len(json.dumps(definition(kind), separators=(",", ":")).encode()) < 100_000
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,4 +1,6 @@
-"""Children that come and go with their fields: autoscaler, disruption budget, Ingress, and kinds installed later."""
+"""Children that come and go with their fields: autoscaler, disruption budget, Ingress, and kinds installed later;
+claims that grow, and stores that two proxies want.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,6 @@ from support.tree import ROOT
 
 GOLDEN: Path = ROOT / "tests/unit/operator/golden/s3-exposed.yaml"
 EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.yaml")) if "to-be-replaced" in path.read_text()]
-SHARED: dict[str, Any] = {"storage": {"type": "external", "external": {"url": "https://store.example.com"}}}
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,11 @@ def curious(shipped_role: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield process.start().until_leading()
     finally:
         process.stop()
+
+
+def shared(namespace: str) -> dict[str, Any]:
+    """A store for several pods that no other test uses."""
+    return {"storage": {"type": "external", "external": {"url": f"https://{namespace}.example.com"}}}
 
 
 def child(api: KubeApi, resource: Resource, namespace: str, operator: OperatorProcess) -> Manifest:
@@ -81,7 +87,7 @@ def test_children_follow_their_fields_and_foreign_ones_stay(
     curious: OperatorProcess, api: KubeApi, namespace: str
 ) -> None:
     exposed = {
-        **SHARED,
+        **shared(namespace),
         "replicas": 2,
         "ingress": {"hosts": ["goproxy.example.com"]},
         "networkPolicy": {"enabled": True},
@@ -155,6 +161,33 @@ def test_a_bound_claim_grows_in_place(curious: OperatorProcess, api: KubeApi, na
     assert grown["metadata"]["uid"] == first["metadata"]["uid"]
 
 
+def test_a_store_of_another_namespace_is_used_by_consent_only(
+    curious: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    def with_store(where: str, prefix: str) -> Manifest:
+        s3 = {"bucket": f"modules-of-{namespace}", "region": "eu", "prefix": prefix}
+        return proxy(where, storage={"type": "s3", "s3": s3})
+
+    later = f"{namespace}-later"
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": later}})
+    api.create(with_store(namespace, "go"))
+    until(partial(api.get, deployment_ref(namespace)), "the first starts", context=curious.tail)
+    api.create(with_store(later, "go/nested"))
+    until(
+        lambda: condition(api.get(proxy_ref(later)), "StorageReady").get("reason") == "StorageShared",
+        "the second waits",
+        context=curious.tail,
+    )
+    assert api.get(deployment_ref(later)) is None
+
+    for where in (namespace, later):
+        edit(api, where, storage={"allowSharing": True})
+
+    until(partial(api.get, deployment_ref(later)), "the second starts", context=curious.tail)
+    shared = (api.get(proxy_ref(namespace)) or {})["status"]["storage"]["sharedWith"]
+    assert shared == [f"{later}/go"]
+
+
 def claim_asking_for(api: KubeApi, ref: Ref, size: str) -> Manifest | None:
     """The claim, once it asks for that size."""
     live = api.get(ref)
@@ -189,7 +222,7 @@ def test_autoscaling_takes_over_without_a_dip_and_gives_back(
         seen.append(int(body.get("spec", {}).get("replicas", -1)))
         return seen[-1]
 
-    api.create(proxy(namespace, **SHARED, replicas=3))
+    api.create(proxy(namespace, **shared(namespace), replicas=3))
     until(lambda: replicas() == 3, "three pods are wanted", context=curious.tail)
     seen.clear()
     edit(api, namespace, autoscaling={"minReplicas": 2, "maxReplicas": 6})
@@ -227,7 +260,7 @@ def test_kinds_that_are_installed_later_are_used_without_a_restart(
         "httpRoute": {"parentRefs": [{"name": "edge"}]},
         "metrics": {"serviceMonitor": {"enabled": True}},
     }
-    api.create(proxy(namespace, **SHARED, **wanted))
+    api.create(proxy(namespace, **shared(namespace), **wanted))
     missing = until(
         lambda: ((api.get(proxy_ref(namespace)) or {}).get("status") or {}).get("missingCapabilities"),
         "what is missing is listed",

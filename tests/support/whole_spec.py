@@ -38,6 +38,7 @@ SPEC: dict[str, Any] = {
     "deletionPolicy": {"storage": "Delete"},
     "storage": {
         "type": "disk",
+        "allowSharing": False,
         "disk": {
             "path": "/srv/modules",
             "persistentVolumeClaim": {"size": "5Gi", "storageClassName": "x", "accessModes": ["ReadWriteMany"]},

@@ -25,6 +25,7 @@ class Identity:
         namespace: empty for cluster-scoped objects.
         status: the object's status as last read, which a new status builds on.
         deleting: the object is on its way out.
+        created: when it was made, as the API server writes times.
     """
 
     namespace: str
@@ -35,6 +36,7 @@ class Identity:
     annotations: Mapping[str, str]
     status: Mapping[str, Any] = field(repr=False)
     deleting: bool = False
+    created: str = ""
 
     @staticmethod
     def of(body: Mapping[str, Any]) -> Identity:
@@ -49,6 +51,7 @@ class Identity:
             annotations=dict(metadata.get("annotations") or {}),
             status=body.get("status") or {},
             deleting=bool(metadata.get("deletionTimestamp")),
+            created=str(metadata.get("creationTimestamp") or ""),
         )
 
 

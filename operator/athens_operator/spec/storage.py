@@ -150,6 +150,7 @@ class Storage(Spec):
     """Where modules are kept: exactly the member that `type` names."""
 
     type: StorageType
+    allow_sharing: bool = False
     disk: Disk | None = None
     memory: Memory | None = None
     s3: S3 | None = None

@@ -32,6 +32,7 @@ POLICIES = (
 )
 NO_CHILD = {
     "suspend": "freezes the children instead of changing them; status and engine tests",
+    "storage.allowSharing": "decides whether pods start where another proxy's modules are; tests of shared stores",
     "policyRefs[].kind": "has one allowed word",
 }
 BY_HAND: dict[str, Any] = {

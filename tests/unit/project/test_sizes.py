@@ -1,11 +1,13 @@
-"""Modules of at most 300 lines, functions of at most 50, custom resource definitions under 100 KB."""
+"""Modules of at most 300 lines, functions of at most 50, custom resource definitions under 100 KB as they travel."""
 
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from support.tree import ROOT, tracked
 
@@ -40,4 +42,7 @@ def test_functions_are_short(path: Path) -> None:
 
 @pytest.mark.parametrize("path", tracked("crds/*.yaml"), ids=name_of)
 def test_client_side_apply_can_carry_every_crd(path: Path) -> None:
-    assert path.stat().st_size < CRD_BYTES
+    """`kubectl apply` keeps it as one line of JSON in an annotation, of which 256 KiB are allowed in all."""
+    kept = json.dumps(yaml.safe_load(path.read_text()), separators=(",", ":")).encode()
+
+    assert len(kept) < CRD_BYTES
