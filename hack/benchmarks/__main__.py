@@ -9,20 +9,40 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import catalog, cluster_slice, policy_rules, stalled, store_trials, warm
-from benchmarks.report import Result, publish
+from benchmarks import (
+    catalog,
+    cluster_slice,
+    large,
+    listing,
+    policy_rules,
+    processes,
+    stalled,
+    start,
+    store_trials,
+    storm,
+    warm,
+)
+from benchmarks.plot import svg
+from benchmarks.report import REPORT, Measured, Result, publish
 from demonstration.console import Say, Steps
 from demonstration.errors import DemoError
 from localcluster.errors import ClusterError
 
+PICTURE: Final = REPORT.with_suffix(".svg")
 Scenario = Callable[[Mapping[str, str], Say], Sequence[Result]]
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     catalog.NAME: catalog.measure,
     cluster_slice.NAME: cluster_slice.measure,
+    large.NAME: large.measure,
+    listing.LIST: listing.measure_list,
+    listing.STEADY: listing.measure_steady,
     policy_rules.NAME: policy_rules.measure,
+    processes.NAME: processes.measure,
     stalled.NAME: stalled.measure,
     store_trials.KILL: store_trials.measure_kill,
     store_trials.MEMORY: store_trials.measure_memory,
+    start.NAME: start.measure,
+    storm.NAME: storm.measure,
     warm.NAME: warm.measure,
 }
 
@@ -42,4 +62,6 @@ def main(arguments: Sequence[str]) -> int:
     except (DemoError, ClusterError) as failure:
         console.print(str(failure), markup=False)
         return 1
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    PICTURE.write_text(svg([result for result in results if isinstance(result, Measured)]))
     return 0 if publish(results, console) else 1
