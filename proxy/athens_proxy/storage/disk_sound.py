@@ -58,22 +58,22 @@ class SoundFiles:
 
     def saved(self, wanted: ModuleVersion, path: Path) -> None:
         """Note that the zip in this file has just been saved, and so is sound."""
-        self._mods.pop(wanted, None)
         with storage_errors(f"look at the zip of {wanted}"):
             self._know(wanted, path.stat())
 
     def require_mod(self, wanted: ModuleVersion, path: Path, data: bytes) -> None:
         """Compare a go.mod with its sum; raises as `require_zip`."""
-        recorded = self._mods.get(wanted) or self._recorded(wanted)[1]
-        if not recorded:
-            return
-        if len(self._mods) >= _MAX_KNOWN:
-            self._mods.clear()
-        self._mods[wanted] = recorded
         found = self._sums.of_mod(data)
-        if found != recorded:
+        if self._mods.get(wanted) == found:
+            return
+        recorded = self._recorded(wanted)[1]
+        if recorded not in ("", found):
             self._set_aside(wanted, path, f"it has {found} where {recorded} was saved")
             raise _damaged(wanted, path)
+        if recorded:
+            if len(self._mods) >= _MAX_KNOWN:
+                del self._mods[next(iter(self._mods))]
+            self._mods[wanted] = recorded
 
     async def _judge_zip(self, wanted: ModuleVersion, path: Path, descriptor: int, status: os.stat_result) -> None:
         async with self._reading:
