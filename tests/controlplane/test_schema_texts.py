@@ -62,3 +62,20 @@ def test_hostile_and_endless_texts_are_refused_at_their_place(api: KubeApi, name
     else:
         assert place.search(tried(api, namespace, with_text(node.path, HOSTILE)))
     assert place.search(tried(api, namespace, with_text(node.path, "x" * 1_000_000)))
+
+
+MAPS = [
+    node
+    for node in nodes(schema("AthensProxy", "spec"))
+    if "additionalProperties" in node.schema and "x-kubernetes-validations" in node.schema
+]
+
+
+@pytest.mark.parametrize("node", MAPS, ids=lambda node: node.path)
+def test_a_key_that_kubernetes_or_the_proxy_would_refuse_is_refused(api: KubeApi, namespace: str, node: Node) -> None:
+    place: Any = (spec := deepcopy(spec_with(node.path)))
+    for step in node.path.split("."):
+        place = place[step]
+    place['a "b" ${c}'] = "x"
+
+    assert f"spec.{node.path}: Invalid value" in tried(api, namespace, spec)
