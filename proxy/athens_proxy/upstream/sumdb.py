@@ -13,7 +13,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 import aiohttp
 from yarl import URL
@@ -30,6 +30,7 @@ from athens_proxy.errors import (
 from athens_proxy.modules import ModuleVersion, grammar
 from athens_proxy.upstream.hops import HttpHop
 from athens_proxy.upstream.http import NO_PROXIES, HttpLimits, HttpTransport
+from athens_proxy.upstream.kept_answers import KeptAnswers, Records
 from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.sumdb_requests import (
     HASH_BYTES,
@@ -52,16 +53,6 @@ _MINUTE: Final = "public, max-age=60"
 _TEXT: Final = "text/plain; charset=utf-8"
 _LOOKUP_START: Final = re.compile(rb"\d+\n\S+ \S+ h1:")
 _TREE_START: Final = b"go.sum database tree\n"
-
-
-class Records(Protocol):
-    """Where answers are kept; every `Storage` is one."""
-
-    async def read_record(self, name: str) -> bytes:
-        """See `Storage.read_record`."""
-
-    async def write_record(self, name: str, data: bytes) -> None:
-        """See `Storage.write_record`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +175,7 @@ class ChecksumDatabase:
         self.name = name
         self._own = own
         self._hop = hop
-        self._records = records
+        self._kept_answers = KeptAnswers(records)
         self._offline = offline
         self._budget_s = budget_s
         self._by_hop: bool | None = None if hop else False
@@ -215,11 +206,12 @@ class ChecksumDatabase:
         return await self._kept_or_asked(request.path, size_bytes, is_sound, fresh=fresh)
 
     async def aclose(self) -> None:
-        """Cancel what is in flight."""
+        """Cancel what is in flight, finish what is being written."""
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
+        await self._kept_answers.aclose()
 
     async def _kept_or_asked(
         self, path: str, at_most_bytes: int, is_sound: Callable[[bytes], bool], *, fresh: bool
@@ -234,7 +226,7 @@ class ChecksumDatabase:
 
     async def _kept(self, path: str) -> bytes:
         try:
-            return await self._records.read_record(self.record(path))
+            return await self._kept_answers.read(self.record(path))
         except ModuleNotFound as error:
             raise ModuleNotFound(f"not found: {path} of {self.name} is not kept here") from error
 
@@ -259,10 +251,7 @@ class ChecksumDatabase:
             raise UpstreamTimeout(f"asking {self.name} for {path}: no answer within {self._budget_s:g} s") from error
         if not is_sound(body):
             raise BadUpstreamAnswer(f"asking {self.name} for {path}: the answer is none of a checksum database")
-        try:
-            await self._records.write_record(self.record(path), body)
-        except StorageError as error:
-            _LOG.warning("checksum database answer not kept: %s", error)
+        self._kept_answers.keep(self.record(path), body)
         return body
 
     async def _read(self, path: str, at_most_bytes: int) -> bytes:

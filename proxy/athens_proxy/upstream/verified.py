@@ -15,7 +15,8 @@ from athens_proxy.errors import ModuleNotFound, ProxyError, UpstreamError, Upstr
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import Show, ShowingFetcher, SmallFiles, show_nobody
-from athens_proxy.upstream.sumdb import ChecksumDatabase, Records
+from athens_proxy.upstream.kept_answers import Records
+from athens_proxy.upstream.sumdb import ChecksumDatabase
 from athens_proxy.upstream.sumdb_requests import Lookup, Tile
 
 _NEWEST = "newest"
