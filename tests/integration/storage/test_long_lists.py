@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -37,21 +37,38 @@ def keys(path: str, version: str) -> tuple[str, ...]:
     return tuple(f"{path}/@v/{version}.{kind}" for kind in ("info", "mod", "zip"))
 
 
-@pytest.fixture(params=["disk", "s3"])
-async def long_store(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    """A store that was filled past us."""
+@pytest.fixture(scope="module", params=["disk", "s3"])
+def open_long_store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Awaitable[Storage]]:
+    """Opens a store that was filled past us."""
     if request.param == "disk":
-        fill(tmp_path, folders)
-        return open_disk_storage(tmp_path, sums=SUMS, create=False)
+        root = tmp_path_factory.mktemp("long")
+        fill(root, folders)
+
+        async def open_disk() -> Storage:
+            return open_disk_storage(root, sums=SUMS, create=False)
+
+        return open_disk
     server: ObjectServer = request.getfixturevalue("versitygw_server")
     bucket = make_s3_bucket(server, new_name())
     fill(server.data / bucket, keys)
-    return await object_storage("s3", server.url, bucket)
+
+    async def open_bucket() -> Storage:
+        return await object_storage("s3", server.url, bucket)
+
+    return open_bucket
+
+
+@pytest.fixture
+async def long_store(open_long_store: Callable[[], Awaitable[Storage]]) -> AsyncIterator[Storage]:
+    storage = await open_long_store()
+    yield storage
+    await storage.close()
 
 
 async def test_five_thousand_versions_are_listed_in_order(long_store: Storage) -> None:
     assert await long_store.versions(PATH) == VERSIONS
-    await long_store.close()
 
 
 async def test_pages_of_the_catalogue_over_pages_of_the_service_lose_and_double_nothing(long_store: Storage) -> None:
@@ -67,4 +84,3 @@ async def test_pages_of_the_catalogue_over_pages_of_the_service_lose_and_double_
     assert sizes == [1_700, 1_700, 1_603]
     assert len(set(entries)) == len(entries)
     assert {f"{PATH}@{version}" for version in VERSIONS} < set(entries)
-    await long_store.close()
