@@ -11,6 +11,7 @@ Children whose supervisor was killed stop by themselves.
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
 import signal
@@ -136,11 +137,12 @@ class _Supervisor:
         ready, tell = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
+        supervisor = os.getpid()
         pid = os.fork()
         if pid == 0:
             os.close(ready)
             shared = self._folder, self._folder_descriptor, self._port
-            _end_with_status(self._serve, Sibling(number, self._count, *shared, tell))
+            _end_with_status(self._serve, Sibling(number, self._count, *shared, tell), supervisor)
         os.close(tell)
         self._children[pid] = _Child(number, ready)
 
@@ -181,14 +183,15 @@ def _ended() -> Iterator[tuple[int, int]]:
         yield pid, status
 
 
-def _end_with_status(serve: Serve, sibling: Sibling) -> None:
+def _end_with_status(serve: Serve, sibling: Sibling, supervisor: int) -> None:
     """Serve in this child, and never come back to what the supervisor was doing."""
     status = 1
     try:
         os.setpgid(0, 0)  # what a terminal sends to its whole group comes from the supervisor, once
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-        status = serve(sibling)
+        if os.getppid() == supervisor:  # else it was killed before it was watched
+            status = serve(sibling)
     except Exception:  # noqa: BLE001 - the outermost edge of this process
         _LOG.exception("process %d ended in a way that nobody foresaw", sibling.number)
     finally:
@@ -204,12 +207,23 @@ def _reserved(host: str, port: int) -> Iterator[int]:
             for family, _, _, _, address in socket.getaddrinfo(
                 host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             ):
+                if not host and not _is_on(family, str(address[0])):
+                    continue
                 with _bound(family, str(address[0]), port, is_shared=False) as probe:  # refused if anybody listens
                     port = probe.getsockname()[1]
                 sockets.enter_context(_bound(family, str(address[0]), port, is_shared=True))
         except OSError as error:
-            raise CannotStart(f"listen on {host}:{port}: {os.strerror(error.errno or 0).lower()}") from error
+            raise CannotStart(f"listen on {host}:{port}: {(error.strerror or str(error)).lower()}") from error
         yield port
+
+
+def _is_on(family: socket.AddressFamily, host: str) -> bool:
+    """Whether this machine has addresses of the family; many have no IPv6."""
+    try:
+        _bound(family, host, 0, is_shared=False).close()
+    except OSError as error:
+        return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    return True
 
 
 def _bound(family: socket.AddressFamily, host: str, port: int, *, is_shared: bool) -> socket.socket:

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from support.exchange import ask
 from support.goproxy_server import GoProxyServer
 from support.modules_fixture import SampleModule, write_file_proxy
-from support.processes import free_port, inherited
-from support.proxy_process import ModuleProxy, Settings, running, running_beside
+from support.processes import accepts_connections, free_port, inherited, started
+from support.proxy_process import ModuleProxy, Settings, environment, running, running_beside
 from support.shared_store import CLIENTS, VERSIONS, VERSIONS_PER_CLIENT, ask_everything, modules
 
 M = SampleModule()
@@ -187,3 +188,20 @@ def test_port_that_somebody_listens_on_is_refused(tmp_path: Path) -> None:
         done = start(tmp_path, {"ATHENS_PORT": f"127.0.0.1:{port}"})
 
     assert (done.returncode, done.stderr) == (1, f"listen on 127.0.0.1:{port}: address already in use\n")
+
+
+def test_host_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    done = start(tmp_path, {"ATHENS_PORT": "192.0.2.1:3000"})
+
+    assert (done.returncode, done.stderr) == (1, "listen on 192.0.2.1:3000: cannot assign requested address\n")
+
+
+def test_every_interface_is_listened_on_without_a_host(tmp_path: Path, upstream: str) -> None:
+    port, store = free_port(), tmp_path / "store"
+    store.mkdir()
+    env = environment(tmp_path, several(upstream, ATHENS_PORT=f":{port}"), port=port, store=store)
+    command = [sys.executable, "-m", "athens_proxy"]
+    with started("athens-proxy", command, env=env, cwd=tmp_path, log=tmp_path / "log") as process:
+        process.wait_until(lambda: accepts_connections(port), what="listening", deadline_s=DEADLINE_S)
+
+        assert ask(f"http://127.0.0.1:{port}", "/healthz").status == 200
