@@ -43,6 +43,7 @@ from athens_proxy.stash.stasher import Stasher, layered
 from athens_proxy.storage.disk import DiskStorage
 from athens_proxy.storage.storage import Storage
 from athens_proxy.stores import announced, open_storage, tended
+from athens_proxy.upstream.fetcher import VersionLister
 from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.web.external_store import ExternalStore
 from athens_proxy.web.handlers import Handlers, RenderMetrics, Services
@@ -88,14 +89,8 @@ async def proxy(
         closing.push_async_callback(index.close)
         answers = _answers(config, policy)
         core = FetchAndSave(outside.fetcher, storage, on_fetch=_on_fetch(metrics, answers))
-        layers = _stasher(config, storage, index, core, metrics, sibling)
-        stasher = await closing.enter_async_context(layers)
-        cached = CachedLister(
-            outside.lister,
-            at_most=config.upstream.protocol_workers,
-            at_most_waiting=config.upstream.max_pending,
-        )
-        lister = await closing.enter_async_context(aclosing(cached))
+        stasher = await closing.enter_async_context(_stasher(config, storage, index, core, metrics, sibling))
+        lister = await closing.enter_async_context(aclosing(_lister(config, outside.lister)))
         background = BackgroundStash(stasher, workers=config.upstream.fetch_workers)
         closing.push_async_callback(partial(background.drain, within_s=DRAIN_S))
 
@@ -116,8 +111,7 @@ async def proxy(
             settings=effective(config),
             store=owners.describe,
         )
-        gate = _gate(config, services, metrics, scratch)
-        yield HotPath(gate, answers, on_hit=metrics.hit, log=hit_log())
+        yield HotPath(_gate(config, services, metrics, scratch), answers, on_hit=metrics.hit, log=hit_log())
 
 
 @asynccontextmanager
@@ -151,6 +145,11 @@ async def _stasher(
             indexed,  # 4. the feed of stored versions
             core=core,  # 5. fetch, check, save
         )
+
+
+def _lister(config: Config, upstream: VersionLister) -> CachedLister:
+    limits = config.upstream
+    return CachedLister(upstream, at_most=limits.protocol_workers, at_most_waiting=limits.max_pending)
 
 
 def _on_fetch(metrics: Metrics, answers: FinishedAnswers) -> Callable[[bool, float], None]:
