@@ -16,6 +16,7 @@ from athens_proxy.errors import (
     AccessDenied,
     ModuleNotFound,
     NotServed,
+    Overloaded,
     ProxyError,
     RedirectTo,
     UpstreamError,
@@ -108,7 +109,7 @@ class StoredOrFetched:
             return wanted
         try:
             return await self._resolved(wanted)
-        except (ModuleNotFound, UpstreamError, UpstreamThrottled, UpstreamTimeout) as error:
+        except (ModuleNotFound, UpstreamError, UpstreamThrottled, UpstreamTimeout, Overloaded) as error:
             if self._network_mode is NetworkMode.STRICT and not isinstance(error, ModuleNotFound):
                 raise
             version = meant(wanted.version, await self._sources.storage.versions(wanted.path))

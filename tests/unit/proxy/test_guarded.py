@@ -9,7 +9,15 @@ import pytest
 
 from athens_proxy.download.first_seen import FirstSeen
 from athens_proxy.download.listing import NetworkMode
-from athens_proxy.errors import AccessDenied, ModuleNotFound, NotServed, RedirectTo, UpstreamError
+from athens_proxy.errors import (
+    AccessDenied,
+    ModuleNotFound,
+    NotServed,
+    Overloaded,
+    ProxyError,
+    RedirectTo,
+    UpstreamError,
+)
 from athens_proxy.metrics import Metrics
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.storage.memory import MemoryStorage
@@ -197,11 +205,12 @@ async def test_latest_fails_with_upstream_in_strict_mode_only(
         await proxy.modules().latest(ModulePath.parse("example.com/unknown"))
 
 
+@pytest.mark.parametrize("failure", [UpstreamError("upstream is down"), Overloaded("too much is asked")])
 @pytest.mark.parametrize("mode", [NetworkMode.OFFLINE, NetworkMode.FALLBACK])
 async def test_without_upstream_a_query_means_what_is_stored_and_the_policy_still_holds(
-    proxy: Proxy, upstream: SampleUpstream, tmp_path: Path, mode: NetworkMode
+    proxy: Proxy, upstream: SampleUpstream, tmp_path: Path, mode: NetworkMode, failure: ProxyError
 ) -> None:
-    upstream.failure = UpstreamError("upstream is down")
+    upstream.failure = failure
     await proxy.save([M, SampleModule(version="v2.0.0+incompatible")], tmp_path)
     proxy.policy = policy(download_file(block("example.com/m", mode="deny", versions=">=v2.0.0", name="cve")))
     modules = proxy.modules(mode)
