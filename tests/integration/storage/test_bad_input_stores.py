@@ -23,11 +23,15 @@ from athens_proxy.errors import ModuleNotFound, StorageError
 from athens_proxy.server import Listener, listening
 from athens_proxy.storage.external import open_external_storage
 from athens_proxy.storage.mongo import MongoSettings, open_mongo_storage
+from athens_proxy.storage.object_layout import VersionFolders
+from athens_proxy.storage.object_store import ObjectStorage
+from athens_proxy.storage.obstore_client import ObstoreClient
+from athens_proxy.storage.s3 import S3Bucket, S3Credentials, s3_store
 from athens_proxy.storage.storage import FetchedModule, Storage
 from support import mongo_server, object_servers, proxy_process
 from support.goproxy_server import GoProxyServer
 from support.modules_fixture import SampleModule, zip_bytes
-from support.object_servers import ObjectServer
+from support.object_servers import ACCESS_KEY, REGION, SECRET_KEY, ObjectServer, make_s3_bucket, new_name
 from support.object_stores import SUMS, new_bucket, object_storage
 from support.processes import ProcessFailed, RunningProcess
 from support.proxy_process import Settings
@@ -305,3 +309,33 @@ async def test_a_proxy_whose_stored_zip_was_damaged_serves_the_right_one_again(t
 
     assert (answer.status, answer.body) == (200, whole)
     assert stored.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"secret_key": "s3cret-that-is-wrong"}, "check access key and secret"),
+        ({"access_key": "nobody"}, "check access key and secret"),
+        ({"name": "no-such-bucket"}, "does not exist: create it"),
+        ({"region": "eu-other-1"}, "check the region"),
+    ],
+    ids=["secret", "access key", "bucket", "region"],
+)
+async def test_minio_says_what_is_wrong_with_its_settings(
+    minio_server: ObjectServer, change: dict[str, str], says: str
+) -> None:
+    bucket_name = make_s3_bucket(minio_server, new_name())
+    given = {"name": bucket_name, "region": REGION, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY, **change}
+    place = S3Bucket(given["name"], given["region"], endpoint=minio_server.url, path_style=True)
+    credentials = S3Credentials(access_key=given["access_key"], secret_key=given["secret_key"])
+    storage = ObjectStorage(
+        ObstoreClient(s3_store(place, credentials), name=f"minio bucket {place.name}"), VersionFolders(), sums=SUMS
+    )
+
+    for ask in (storage.check, lambda: storage.info(SMALL.wanted), lambda: storage.versions(SMALL.wanted.path)):
+        with pytest.raises(StorageError) as caught:
+            await ask()
+        assert str(caught.value).startswith(f"minio bucket {place.name}: ")
+        assert says in str(caught.value)
+        assert "s3cret" not in str(caught.value)
+    await storage.close()
