@@ -56,7 +56,7 @@ def _is_invalid(text: str) -> bool:
 class _Earlier:
     """The kept blocks that can make a later one lose, by what they have in common with it."""
 
-    same: dict[tuple[str, str], SourcedBlock] = field(default_factory=dict)
+    same: dict[tuple[str, str, bool], SourcedBlock] = field(default_factory=dict)
     unconditional: PatternIndex[tuple[int, SourcedBlock]] = field(default_factory=PatternIndex)
     count: int = 0
 
@@ -65,7 +65,7 @@ class _Earlier:
         if block.audit:
             return
         self.same.setdefault(_identity(block), sourced)
-        if block.versions is None:
+        if block.versions is None and not block.exact:
             self.unconditional.add(block.pattern, (self.count, sourced))
             self.count += 1
 
@@ -79,8 +79,8 @@ def _age(candidate: tuple[int, SourcedBlock]) -> int:
     return candidate[0]
 
 
-def _identity(block: Block) -> tuple[str, str]:
-    return (block.pattern.text, block.versions.text if block.versions else "")
+def _identity(block: Block) -> tuple[str, str, bool]:
+    return (block.pattern.text, block.versions.text if block.versions else "", block.exact)
 
 
 def _effect(block: Block) -> tuple[object, ...]:

@@ -118,7 +118,9 @@ def compile_policy(file: DownloadFile) -> CompiledPolicy:
 
     @lru_cache(_REMEMBERED_PATHS)
     def covering(module_path: str) -> tuple[Block, ...]:
-        return in_order(index.matching(module_path))
+        elements = module_path.count("/") + 1
+        found = in_order(index.matching(module_path))
+        return tuple(block for block in found if not block.exact or len(block.pattern.elements) == elements)
 
     return CompiledPolicy(file, covering)
 

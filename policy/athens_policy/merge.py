@@ -163,6 +163,7 @@ def _template(source: PolicySource, rule: PolicyRule, label: str, problems: list
             versions=versions,
             min_age_s=min_age_s,
             upstream=rule.upstream,
+            exact=rule.exact,
             audit=audit,
             name=source.rule_name(rule) if refuses else "",
             reason=rule.reason if refuses else "",

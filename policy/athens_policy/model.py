@@ -46,6 +46,7 @@ class Block:
         audit: a match is only counted, and the next block is asked.
         name: shown to a client that is refused.
         reason: shown to a client that is refused.
+        exact: it covers the module of its pattern and none below it, as an advisory about one module does.
     """
 
     pattern: Pattern
@@ -57,6 +58,7 @@ class Block:
     audit: bool = False
     name: str = ""
     reason: str = ""
+    exact: bool = False
 
     @property
     def is_extended(self) -> bool:
@@ -65,6 +67,7 @@ class Block:
             self.mode not in ATHENS_MODES
             or self.versions is not None
             or self.min_age_s is not None
+            or self.exact
             or self.audit
             or any((self.upstream, self.name, self.reason))
         )

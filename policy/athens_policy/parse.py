@@ -26,7 +26,7 @@ from athens_policy.versions import VersionRange
 __all__ = ["InvalidSetting", "PolicySyntaxError", "parse", "parse_setting"]
 
 _TOP_LEVEL: Final = ("mode", "downloadURL")
-_IN_BLOCK: Final = ("mode", "downloadURL", "versions", "minAge", "upstream", "audit", "name", "reason")
+_IN_BLOCK: Final = ("mode", "downloadURL", "versions", "minAge", "upstream", "exact", "audit", "name", "reason")
 _WITHOUT: Final[Mapping[str, tuple[Mode, ...]]] = {
     "minAge": (Mode.DENY, Mode.NONE),
     "upstream": (Mode.DENY, Mode.NONE, Mode.REDIRECT),
@@ -178,6 +178,7 @@ def _block(text: str, raw: RawBlock) -> Block:
         versions=section.parsed("versions", VersionRange.parse),
         min_age_s=section.parsed("minAge", durations.parse_seconds),
         upstream=section.checked("upstream", lambda chain: chain_problem(chain, with_user_info=True)),
+        exact=section.boolean("exact"),
         audit=section.boolean("audit"),
         name=section.checked("name", name_problem),
         reason=section.checked("reason", reason_problem),

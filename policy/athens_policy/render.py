@@ -61,8 +61,7 @@ def _attributes(block: Block) -> Iterator[tuple[str, str]]:
         yield "minAge", quoted(durations.text_of(block.min_age_s))
     if block.upstream:
         yield "upstream", quoted(block.upstream)
-    if block.audit:
-        yield "audit", "true"
+    yield from ((key, "true") for key, is_set in (("exact", block.exact), ("audit", block.audit)) if is_set)
     if block.name:
         yield "name", quoted(block.name)
     if block.reason:

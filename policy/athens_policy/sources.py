@@ -35,6 +35,7 @@ class PolicyRule:
         min_age: duration since first seen, such as "72h"; empty means none.
         upstream: GOPROXY chain; empty means the proxy's own.
         audit: count matches, enforce nothing.
+        exact: cover the modules of the patterns alone, none below them.
     """
 
     name: str
@@ -46,6 +47,7 @@ class PolicyRule:
     min_age: str = ""
     upstream: str = ""
     audit: bool = False
+    exact: bool = False
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,7 @@ def blocks(draw: st.DrawFn) -> Block:
         versions=VersionRange.parse(versions) if versions else None,
         min_age_s=None if mode in (Mode.DENY, Mode.NONE) else draw(st.none() | st.integers(1, 10**9)),
         upstream="" if mode in (Mode.DENY, Mode.NONE, Mode.REDIRECT) else draw(st.sampled_from(["", "direct"])),
+        exact=draw(st.booleans()),
         audit=draw(st.booleans()),
         name=draw(TEXTS),
         reason=draw(TEXTS),
@@ -184,7 +185,7 @@ INJECTIONS = [
     "<<EOT\nx\nEOT",
     "x" * 1_000_000,
 ]
-TEXT_FIELDS = [field.name for field in fields(PolicyRule) if field.name not in ("mode", "audit", "patterns")]
+TEXT_FIELDS = [field.name for field in fields(PolicyRule) if field.name not in ("mode", "audit", "exact", "patterns")]
 PLAIN = PolicyRule("r", ("a.example",), Mode.ASYNC_REDIRECT, download_url="https://x.example", audit=True)
 
 
