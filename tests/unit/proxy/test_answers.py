@@ -62,7 +62,7 @@ def test_absence_always_says_not_found(text: str, status: int, wanted: str) -> N
     [
         ("two\nlines\x1b[31m", "two lines [31m"),
         ("a\udc80b", "a b"),
-        ("x" * (MAX_REASON + 1), "x" * MAX_REASON + "…"),
+        ("b" * MAX_REASON + "e" * MAX_REASON, "b" * (MAX_REASON // 2) + "…" + "e" * (MAX_REASON // 2)),
         ("\u2028", ""),
     ],
 )
