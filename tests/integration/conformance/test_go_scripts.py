@@ -1,7 +1,7 @@
 """Go's own module script tests pass when their module proxy is ours, in front of Go's test proxy.
 
-`go_scripts.toml` says for every script whether it applies and if not why; the counts of a run are in its report. Scripts
-that ask a module proxy for nothing pass in front of ours as well; they are run with the variable GO_SCRIPTS=all.
+`go_scripts.toml` says for every script whether it applies and if not why; the counts of a run are in its report.
+Scripts that ask a module proxy for nothing pass in front of ours as well; GO_SCRIPTS=all runs them, too.
 """
 
 from __future__ import annotations
