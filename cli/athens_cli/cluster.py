@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -104,14 +104,30 @@ class Cluster:
         for ref in (proxy.get("spec") or {}).get("policyRefs") or ():
             if ref.get("namespace", namespace) != namespace:
                 asked.append(([POLICIES, ref["name"], "--ignore-not-found"], ref["namespace"]))
+        bodies = [dict(proxy), *self._all(asked)]
+        return of_documents(Document("", body, {}) for body in [*bodies, *self._all(_advisories(bodies))])
+
+    def _all(self, asked: Sequence[tuple[list[str], str]]) -> list[dict[str, Any]]:
+        """Every object of all answers."""
+        if not asked:
+            return []
         with ThreadPoolExecutor(len(asked)) as pool:
-            answers = list(pool.map(lambda question: self._asked(*question), asked))
-        return of_documents(Document("", body, {}) for body in [dict(proxy), *_bodies(answers)])
+            return list(_bodies(pool.map(lambda question: self._asked(*question), asked)))
 
     def _asked(self, arguments: list[str], namespace: str) -> dict[str, Any]:
         text = self.run("get", *arguments, "--output=json", namespace=namespace or None)
         answer: dict[str, Any] = json.loads(text) if text.strip() else {"items": []}
         return answer
+
+
+def _advisories(bodies: Iterable[Mapping[str, Any]]) -> list[tuple[list[str], str]]:
+    """The questions for the ConfigMaps that policies name."""
+    asked: dict[tuple[str, str], None] = {}
+    for body in bodies:
+        ref = ((body.get("spec") or {}).get("advisories") or {}).get("configMapRef") or {}
+        if ref:
+            asked[body["metadata"].get("namespace") or ref.get("namespace", ""), ref["name"]] = None
+    return [(["configmap", name, "--ignore-not-found"], namespace) for namespace, name in asked]
 
 
 def _bodies(answers: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:

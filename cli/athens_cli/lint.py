@@ -76,6 +76,12 @@ def _policies(objects: Objects) -> Iterator[Finding]:
             others -= set(_IGNORED_BY_OTHER_KIND.get(policy.kind, ()))
             yield from _unknown(document, policy.label, model, document.value["spec"], others)
         yield from _rules(document, policy.label, policy.content.rules, "spec.rules", _source_of(policy))
+        for problem in objects.resolved(policy).problems[len(policy.problems) :]:
+            is_absent = problem.path.endswith(".name")
+            severity, kind = (
+                (Severity.WARNING, "AdvisoriesNotFound") if is_absent else (Severity.ERROR, "InvalidAdvisory")
+            )
+            yield _at(document, severity, kind, policy.label, problem.path, problem.message)
 
 
 def _proxies(objects: Objects) -> Iterator[Finding]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from athens_cli.errors import InputError
 from athens_cli.located import Document, documents
+from athens_operator.advisories import place_of, rejected, with_rules
 from athens_operator.attachment import Attachment, attached
 from athens_operator.errors import SpecError
 from athens_operator.policies import CLUSTER_DOWNLOAD_POLICY, Policy
@@ -41,12 +43,14 @@ class Objects:
         policies: of both kinds, with their documents.
         namespaces: labels by name; the name's own label is always there.
         broken: what cannot be read.
+        config_maps: their data by namespace and name; policies name those with advisories.
     """
 
     proxies: tuple[tuple[AthensProxy, Document], ...]
     policies: tuple[tuple[Policy, Document], ...]
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     broken: tuple[Broken, ...] = ()
+    config_maps: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
 
     def proxy(self, name: str, namespace: str = "") -> AthensProxy:
         """The proxy of a name, given as `name` or `namespace/name`.
@@ -71,7 +75,17 @@ class Objects:
     def attachment(self, proxy: AthensProxy) -> Attachment:
         """The policies of a proxy."""
         labels = {"kubernetes.io/metadata.name": proxy.namespace, **self.namespaces.get(proxy.namespace, {})}
-        return attached(proxy, [policy for policy, _ in self.policies], labels)
+        return attached(proxy, [self.resolved(policy) for policy, _ in self.policies], labels)
+
+    def resolved(self, policy: Policy) -> Policy:
+        """The policy with the rules of its advisories; with a problem if they are not there or cannot be read."""
+        if policy.content.advisories is None:
+            return policy
+        namespace, name = place_of(policy, policy.content.advisories)
+        texts = self.config_maps.get((namespace, name))
+        if texts is None:
+            return rejected(policy, f"ConfigMap {namespace}/{name} is not there; add it or remove the reference")
+        return with_rules(policy, texts, datetime.now(UTC))
 
     def merged(self, proxy: AthensProxy) -> MergedPolicy:
         """The download file of a proxy.
@@ -118,6 +132,7 @@ def of_documents(found: Iterable[Document]) -> Objects:
     policies: list[tuple[Policy, Document]] = []
     namespaces: dict[str, Mapping[str, str]] = {}
     broken: list[Broken] = []
+    config_maps: dict[tuple[str, str], Mapping[str, str]] = {}
     for document in map(_with_namespace, found):
         body = document.value
         kind = body.get("kind") if isinstance(body, dict) else None
@@ -128,9 +143,12 @@ def of_documents(found: Iterable[Document]) -> Objects:
                 policies.append((Policy.parse(body), document))
             elif kind == "Namespace":
                 namespaces[_name(document)] = body["metadata"].get("labels") or {}
+            elif kind == "ConfigMap":
+                key = (body["metadata"].get("namespace") or DEFAULT_NAMESPACE, _name(document))
+                config_maps[key] = {name: str(text) for name, text in (body.get("data") or {}).items()}
         except SpecError as error:
             broken.append(Broken(document, error))
-    return Objects(tuple(proxies), tuple(policies), namespaces, tuple(broken))
+    return Objects(tuple(proxies), tuple(policies), namespaces, tuple(broken), config_maps)
 
 
 def _read(path: Path) -> Iterable[Document]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from athens_operator.attachment import Attachment, attached
+from athens_operator.advisories import AdvisoryReader
+from athens_operator.attachment import Attachment, attached, may_attach
 from athens_operator.autoscaled import held_replicas
 from athens_operator.cache import Cache
 from athens_operator.cluster import Cluster, NotFound
@@ -102,11 +103,16 @@ class Gatherer:
         self._secrets = secrets
         self._settings = settings
         self._served = served
+        self._advisories = AdvisoryReader(cluster)
         self._last_good: dict[str, _Remembered] = {}
 
     async def gather(self, proxy: AthensProxy) -> Gathered:
         """What is known now; raises `ClusterError` when the API server cannot be asked."""
-        attachment = attached(proxy, self._cache.policies(), self._cache.namespace_labels(proxy.namespace))
+        labels = self._cache.namespace_labels(proxy.namespace)
+        policies = await self._advisories.resolved(
+            self._cache.policies(), lambda policy: may_attach(policy, proxy, labels)
+        )
+        attachment = attached(proxy, policies, labels)
         secrets = await self._secrets.facts(proxy)
         claim = await self._existing_claim(proxy)
         deployment = self._ours(proxy, self._cache.get(DEPLOYMENTS.ref(proxy.namespace, proxy.name)))

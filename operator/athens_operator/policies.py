@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import Field
 from athens_operator.errors import Problem, SpecError
 from athens_operator.spec.fields import Rule
 from athens_operator.spec.proxy import Identity
-from athens_operator.spec.values import Labels, Spec, parsed
+from athens_operator.spec.values import Labels, ObjectName, Spec, parsed
 from athens_policy.merge import PolicyRule
 from athens_policy.model import Mode
 
@@ -96,6 +97,27 @@ class Reach(Spec):
     enforcement: Enforcement | None = None
 
 
+class ConfigMapOfAdvisories(Spec):
+    """Where the advisories are; the namespace is named by the cluster kind only."""
+
+    name: ObjectName
+    namespace: str = ""
+
+
+class AdvisoryWaiver(Spec):
+    """An advisory that is not enforced up to the end of a day."""
+
+    id: str
+    until: date
+
+
+class Advisories(Spec):
+    """Advisories that become deny rules in front of the policy's own."""
+
+    config_map_ref: ConfigMapOfAdvisories
+    waivers: tuple[AdvisoryWaiver, ...] = ()
+
+
 class Content(Spec):
     """The fields that reach the download file."""
 
@@ -103,6 +125,7 @@ class Content(Spec):
     default_mode: Mode | None = None
     download_url: str = Field(default="", alias="downloadURL")
     audit: bool = False
+    advisories: Advisories | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +135,7 @@ class Policy:
     Args:
         problems: why `content` could not be read, in which case it is empty. Such a policy still attaches, so that
             its proxies keep their last good file instead of silently losing its rules.
+        advisory_rules: what became of its advisories, once they were read.
     """
 
     kind: str
@@ -119,6 +143,7 @@ class Policy:
     reach: Reach
     content: Content
     problems: tuple[Problem, ...] = ()
+    advisory_rules: tuple[PolicyRule, ...] = ()
 
     @staticmethod
     def parse(body: Mapping[str, Any]) -> Policy:

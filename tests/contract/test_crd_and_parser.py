@@ -22,7 +22,7 @@ PARSERS: dict[str, tuple[type[Spec], ...]] = {
     "ClusterDownloadPolicy": (Reach, Content),
 }
 OF_THE_OTHER_KIND = {
-    "DownloadPolicy": ("enforcement", "namespaceSelector"),
+    "DownloadPolicy": ("enforcement", "namespaceSelector", "advisories.configMapRef.namespace"),
     "ClusterDownloadPolicy": ("shareWith",),
 }
 
@@ -52,7 +52,7 @@ def parsed_fields(model: type[Spec], path: str = "") -> Iterator[tuple[str, Fiel
 def parser_paths(kind: str) -> set[str]:
     skipped = OF_THE_OTHER_KIND.get(kind, ())
     found = {path for model in PARSERS[kind] for path, _, _ in parsed_fields(model)}
-    return {path for path in found if path.partition(".")[0] not in skipped}
+    return {path for path in found if not f"{path}.".startswith(tuple(f"{part}." for part in skipped))}
 
 
 def schema_paths(kind: str) -> set[str]:

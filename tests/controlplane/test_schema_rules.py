@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from athens_operator.manifests import Manifest, ref_of
-from athens_operator.resources import OPTIONAL_CHILDREN
+from athens_operator.resources import API_VERSION, CLUSTER_POLICIES, OPTIONAL_CHILDREN
 from support.crd_schema import FILES, nodes, schema
 from support.kube_api import RESOURCES, KubeApi, Refused
 from support.proxies import policy, proxy
@@ -369,6 +369,21 @@ POLICY_RULES: list[tuple[dict[str, Any], str, str]] = [
         LABEL,
     ),
 ]
+POLICY_RULES += [
+    ({"advisories": {"configMapRef": {"name": "a/b"}}}, "spec.advisories.configMapRef.name", NAME),
+]
+CLUSTER_POLICY_RULES: list[tuple[dict[str, Any], str, str]] = [
+    (
+        {"configMapRef": {"name": "osv"}},
+        "spec.advisories.configMapRef.namespace",
+        "a cluster policy has no namespace of its own; name that of the ConfigMap",
+    ),
+    (
+        {"configMapRef": {"name": "osv", "namespace": "a b"}},
+        "spec.advisories.configMapRef.namespace",
+        "use the name of a namespace; lower case letters, digits and dashes",
+    ),
+]
 # the claim before and after an edit
 CLAIM_EDITS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"size": "2Gi"}, {"size": "1Gi"}, "size", "a claim can only grow; keep the size or write a larger one"),
@@ -442,6 +457,28 @@ def test_a_policy_is_refused_at_the_place_with_the_fix(
     assert said.endswith(message)
 
 
+def cluster_policy(advisories: dict[str, Any]) -> Manifest:
+    spec = {"enforcement": "Default", "advisories": advisories}
+    metadata = {"name": "with-advisories"}
+    return {"apiVersion": API_VERSION, "kind": CLUSTER_POLICIES.kind, "metadata": metadata, "spec": spec}
+
+
+@pytest.mark.parametrize(("advisories", "path", "message"), CLUSTER_POLICY_RULES)
+def test_a_cluster_policy_is_refused_at_the_place_with_the_fix(
+    api: KubeApi, advisories: dict[str, Any], path: str, message: str
+) -> None:
+    said = refused(api, cluster_policy(advisories))
+
+    assert path in said
+    assert said.endswith(message)
+
+
+def test_advisories_with_waivers_are_accepted(api: KubeApi, namespace: str) -> None:
+    wanted = {"configMapRef": {"name": "osv"}, "waivers": [{"id": "GO-2026-1", "until": "2026-03-01"}]}
+
+    assert api.create(policy(namespace, "base", advisories=wanted))["spec"]["advisories"] == wanted
+
+
 @pytest.mark.parametrize(("before", "after", "field", "message"), CLAIM_EDITS)
 def test_an_edit_that_a_claim_cannot_follow_is_refused(
     api: KubeApi, namespace: str, before: dict[str, Any], after: dict[str, Any], field: str, message: str
@@ -471,7 +508,7 @@ def test_what_can_work_is_accepted(api: KubeApi, namespace: str, spec: dict[str,
 
 
 def test_no_rule_of_the_schemas_is_missing_here() -> None:
-    known = {message for _, _, message in (*PROXY_RULES, *POLICY_RULES)}
+    known = {message for _, _, message in (*PROXY_RULES, *POLICY_RULES, *CLUSTER_POLICY_RULES)}
     known |= {message for *_, message in CLAIM_EDITS} | {NAME_RULE}
     written = {
         rule["message"]

@@ -303,3 +303,43 @@ download "bad[" {
 
         assert (done.code, done.err.count("\n")) == (2, 1)
         assert says in done.err
+
+
+class TestAdvisories:
+    POLICY = """\
+apiVersion: athensproxy.dev/v1beta1
+kind: DownloadPolicy
+metadata: {name: base, namespace: team-a}
+spec:
+  proxySelector: {}
+  advisories:
+    configMapRef: {name: osv}
+"""
+    RECORD = (
+        '{"id": "GO-2026-1", "summary": "Panic", "affected": [{"package": {"ecosystem": "Go", "name": "example.com/m"},'
+        ' "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "1.2.0"}]}]}]}'
+    )
+
+    def tree(self, folder: Path, record: str) -> str:
+        config_map = f"\n---\nkind: ConfigMap\nmetadata: {{name: osv, namespace: team-a}}\ndata:\n  a: '{record}'\n"
+        (folder / "tree.yaml").write_text(self.POLICY + (config_map if record else "") + PROXY)
+        return str(folder)
+
+    def test_advisories_explain_the_denial_and_the_fix(self, run: Run, tmp_path: Path) -> None:
+        folder = self.tree(tmp_path, self.RECORD)
+        old = json.loads(run("explain", "go", "example.com/m@v1.1.0", "-f", folder, "-o", "json").out)
+        new = json.loads(run("explain", "go", "example.com/m@v1.2.0", "-f", folder, "-o", "json").out)
+
+        assert (old["verdict"], old["rule"]) == ("deny", "team-a/base#go-2026-1")
+        assert old["reason"] == "GO-2026-1: Panic; fixed in v1.2.0"
+        assert new["verdict"] == "sync"
+
+    @pytest.mark.parametrize(
+        ("record", "kind", "severity"), [("", "AdvisoriesNotFound", "warning"), ("{", "InvalidAdvisory", "error")]
+    )
+    def test_lint_names_advisories_that_cannot_be_read(
+        self, run: Run, tmp_path: Path, record: str, kind: str, severity: str
+    ) -> None:
+        found = json.loads(run("policy", "lint", self.tree(tmp_path, record), "-o", "json").out)
+
+        assert [(finding["kind"], finding["severity"]) for finding in found] == [(kind, severity)]
