@@ -188,6 +188,31 @@ def test_a_store_of_another_namespace_is_used_by_consent_only(
     assert shared == [f"{later}/go"]
 
 
+@pytest.mark.parametrize(
+    ("field", "kind"),
+    [
+        ({"scheduling": {"affinity": {"nodeAffinity": "oops"}}}, "Deployment go"),
+        ({"networkPolicy": {"enabled": True, "allowFrom": [{"bogus": {}}]}}, "NetworkPolicy go"),
+        ({"extraVolumes": [{"name": "a", "configMap": {"name": 7}}]}, "Deployment go"),
+    ],
+    ids=["affinity", "peer", "volume"],
+)
+def test_what_is_passed_through_and_refused_is_told_with_the_child(
+    curious: OperatorProcess, api: KubeApi, namespace: str, field: dict[str, Any], kind: str
+) -> None:
+    """The schema leaves these to Kubernetes; the other children are made all the same."""
+    api.create(proxy(namespace, **shared(namespace), **field))
+
+    until(
+        lambda: condition(api.get(proxy_ref(namespace)), "ConfigurationValid").get("reason") == "InvalidChild",
+        "the refusal is told",
+        context=curious.tail,
+    )
+
+    assert kind in condition(api.get(proxy_ref(namespace)), "ConfigurationValid")["message"]
+    assert api.get(SERVICES.ref(namespace, "go")) is not None
+
+
 def claim_asking_for(api: KubeApi, ref: Ref, size: str) -> Manifest | None:
     """The claim, once it asks for that size."""
     live = api.get(ref)
