@@ -28,7 +28,7 @@ from athens_proxy.errors import CannotStart
 from athens_proxy.index.index import Index
 from athens_proxy.metrics import Metrics
 from athens_proxy.observability import hit_log
-from athens_proxy.outside import open_outside
+from athens_proxy.outside import Outside, open_outside
 from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.policy.source import PolicyRefused, load_setting, policy_file
 from athens_proxy.policy.watch import PolicyWatch
@@ -80,21 +80,16 @@ async def proxy(
     metrics = Metrics()
     async with AsyncExitStack() as closing:
         policy = await closing.enter_async_context(_policy(config, metrics))
-        storage, scratch = await closing.enter_async_context(_store(config, environ))
+        answers = _answers(config, policy)
+        storage, scratch = await closing.enter_async_context(_store(config, environ, on_damage=answers.forget))
         owners = await closing.enter_async_context(announced(config, storage, on_others=metrics.other_owners))
         session = await closing.enter_async_context(open_upstream_session())
         outside = await closing.enter_async_context(open_outside(config, environ, session, storage, scratch))
-
         index = await open_index(config)
         closing.push_async_callback(index.close)
-        answers = _answers(config, policy)
         core = FetchAndSave(outside.fetcher, storage, on_fetch=_on_fetch(metrics, answers))
         stasher = await closing.enter_async_context(_stasher(config, storage, index, core, metrics, sibling))
-        lister = await closing.enter_async_context(aclosing(_lister(config, outside.lister)))
-        background = BackgroundStash(stasher, workers=config.upstream.fetch_workers)
-        closing.push_async_callback(partial(background.drain, within_s=DRAIN_S))
-
-        sources = Sources(storage, stasher, lister, background, Rules(policy, FirstSeen(storage)), outside.fetcher)
+        sources = await closing.enter_async_context(_sources(config, storage, outside, stasher, policy))
         guarded, admitted = partial(_guarded, sources, policy, metrics), admission(config, environ, session)
         services = Services(
             modules=admitted(guarded(NetworkMode(config.upstream.network_mode))),
@@ -115,15 +110,31 @@ async def proxy(
 
 
 @asynccontextmanager
-async def _store(config: Config, environ: Mapping[str, str]) -> AsyncIterator[tuple[Storage, Path]]:
+async def _store(
+    config: Config, environ: Mapping[str, str], *, on_damage: Callable[[], None]
+) -> AsyncIterator[tuple[Storage, Path]]:
     """The store, and the folder where fetches put their files."""
     opened = await open_storage(config, environ)
     try:
         scratch = _scratch_root(config, opened)
-        async with tended(config, opened, scratch) as storage:
+        async with tended(config, opened, scratch, on_damage=on_damage) as storage:
             yield storage, scratch
     finally:
         await opened.close()
+
+
+@asynccontextmanager
+async def _sources(
+    config: Config, storage: Storage, outside: Outside, stasher: Stasher, policy: EnforcedPolicy
+) -> AsyncIterator[Sources]:
+    """Everything an answer can come from; what is fetched in the background gets a moment to end."""
+    async with aclosing(_lister(config, outside.lister)) as lister:
+        background = BackgroundStash(stasher, workers=config.upstream.fetch_workers)
+        try:
+            rules = Rules(policy, FirstSeen(storage))
+            yield Sources(storage, stasher, lister, background, rules, outside.fetcher)
+        finally:
+            await background.drain(within_s=DRAIN_S)
 
 
 @asynccontextmanager

@@ -57,7 +57,9 @@ async def open_storage(config: Config, environ: Mapping[str, str]) -> Storage:
 
 
 @asynccontextmanager
-async def tended(config: Config, storage: Storage, scratch: Path) -> AsyncIterator[Storage]:
+async def tended(
+    config: Config, storage: Storage, scratch: Path, *, on_damage: Callable[[], None]
+) -> AsyncIterator[Storage]:
     """The same store while it is looked after as a disk store does by itself at its opening and at every read.
 
     A remote store notices zips that were damaged where they lie, and a bucket and the folder for temporary files are
@@ -67,13 +69,15 @@ async def tended(config: Config, storage: Storage, scratch: Path) -> AsyncIterat
         config: every setting.
         storage: the opened store; the caller closes it.
         scratch: a folder for temporary copies.
+        on_damage: called when a zip of a remote store was found damaged.
     """
     await asyncio.to_thread(sweep_scratch, scratch)
     if config.storage.type not in (*BUCKET_TYPES, *REMOTE_TYPES):
         yield storage
         return
     sweeping = asyncio.create_task(_sweep(storage), name="store-sweep")
-    watched = AuditedStorage(storage, sums=Sums(checked_zip_h1, mod_hash1), scratch=scratch)
+    sums = Sums(checked_zip_h1, mod_hash1)
+    watched = AuditedStorage(storage, sums=sums, scratch=scratch, on_damage=on_damage)
     try:
         yield watched
     finally:

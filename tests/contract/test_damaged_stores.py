@@ -105,7 +105,7 @@ async def test_a_zip_that_was_cut_off_is_never_served(
 @pytest.fixture
 async def audited(storage: Storage, scratch: Path) -> AsyncIterator[AuditedStorage]:
     """The store as a proxy that did not save what is there opens it."""
-    watched = AuditedStorage(storage, sums=SUMS, scratch=scratch)
+    watched = AuditedStorage(storage, sums=SUMS, scratch=scratch, on_damage=lambda: None)
     yield watched
     await watched.end_audits()
 
@@ -118,11 +118,13 @@ async def test_a_zip_with_a_flipped_bit_is_noticed_and_replaced_under_its_sum_on
     await audited.audits_done()
     assert await read(audited, M.wanted, "zip") == M.zip
     await stored_files.overwrite(M.wanted, "zip", flipped(M.zip))
-    again = AuditedStorage(storage, sums=SUMS, scratch=scratch)
+    told: list[None] = []
+    again = AuditedStorage(storage, sums=SUMS, scratch=scratch, on_damage=lambda: told.append(None))
 
     if backend not in ("disk", "external"):  # a disk, ours behind the external one too, notices it before it serves
         assert await read(again, M.wanted, "zip") == flipped(M.zip)
         await again.audits_done()
+        assert told == [None]
     with pytest.raises(ModuleNotFound):
         await again.open_zip(M.wanted)
     with pytest.raises(ChecksumMismatch):

@@ -39,13 +39,21 @@ class AuditedStorage:
         inner: the remote store; closed with this one.
         sums: how stored files are compared with what was saved.
         scratch: a folder for the copies.
+        on_damage: called when a zip was found damaged, so that nobody goes on serving it from memory.
         clock: seconds that only grow.
     """
 
     def __init__(
-        self, inner: Storage, *, sums: Sums, scratch: Path, clock: Callable[[], float] = time.monotonic
+        self,
+        inner: Storage,
+        *,
+        sums: Sums,
+        scratch: Path,
+        on_damage: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
+        self._on_damage = on_damage
         self._sums = sums
         self._scratch = scratch
         self._clock = clock
@@ -150,6 +158,7 @@ class AuditedStorage:
                 return
             if reason:
                 self._damaged[wanted] = reason
+                self._on_damage()
                 _LOG.warning("the stored zip of %s is damaged: %s; it will be fetched again", wanted, reason)
             if len(self._audits) > 1:  # the service is there for readers first
                 await asyncio.sleep(_REST * (self._clock() - begun))
