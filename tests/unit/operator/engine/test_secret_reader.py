@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from typing import Any
 
 from athens_operator.manifests import Manifest
 from athens_operator.secrets import STATE_NAME, SecretReader
@@ -104,5 +105,55 @@ def test_without_permission_nothing_is_asked_and_nothing_is_called_missing() -> 
 
         assert not facts.readable
         assert facts.missing == ()
+
+    asyncio.run(main())
+
+
+def with_files() -> AthensProxy:
+    spec: dict[str, Any] = {
+        "tls": {"secretRef": {"name": "certificate"}},
+        "trustedCA": [{"configMapRef": {"name": "corporate"}}],
+        "credentials": [{"name": "login", "type": "netrc", "secretRef": {"name": "origins"}}],
+    }
+    body = proxy("a", **spec)
+    return AthensProxy.parse({**body, "metadata": {**body["metadata"], "uid": "u"}})
+
+
+def source(kind: str, name: str, **data: str) -> Manifest:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"namespace": "a", "name": name}, "data": data}
+
+
+def test_config_maps_are_looked_up_as_such() -> None:
+    async def main() -> None:
+        cluster = FakeCluster()
+        cluster.put(source("Secret", "certificate", **{"tls.crt": "eA==", "tls.key": "eA=="}))
+        cluster.put(source("Secret", "corporate", **{"ca.crt": "eA=="}))
+        cluster.put(source("Secret", "origins", netrc="eA=="))
+        facts = await reader(cluster).facts(with_files())
+
+        assert [(found.reference.kind, found.reference.name) for found in facts.missing] == [("ConfigMap", "corporate")]
+
+    asyncio.run(main())
+
+
+def test_what_pods_read_again_by_themselves_does_not_roll_them() -> None:
+    """A renewed certificate is taken up within seconds; a login that is read at the start is not."""
+
+    async def main() -> None:
+        cluster = FakeCluster()
+        cluster.put(source("Secret", "certificate", **{"tls.crt": "eA==", "tls.key": "eA=="}))
+        cluster.put(source("ConfigMap", "corporate", **{"ca.crt": "old"}))
+        cluster.put(source("Secret", "origins", netrc="eA=="))
+        first = (await reader(cluster).facts(with_files())).hash
+        cluster.put(source("Secret", "certificate", **{"tls.crt": "eQ==", "tls.key": "eQ=="}))
+        renewed = (await reader(cluster).facts(with_files())).hash
+        cluster.put(source("Secret", "origins", netrc="eQ=="))
+        rotated = (await reader(cluster).facts(with_files())).hash
+        cluster.put(source("ConfigMap", "corporate", **{"ca.crt": "new"}))
+        trusted = (await reader(cluster).facts(with_files())).hash
+
+        assert first
+        assert renewed == first
+        assert len({first, rotated, trusted}) == 3
 
     asyncio.run(main())
