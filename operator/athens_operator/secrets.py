@@ -1,4 +1,4 @@
-"""Looks up the Secrets that a proxy refers to: by name, never by listing, and only to know that they exist.
+"""Looks up the Secrets and ConfigMaps that a proxy refers to: by name, never by listing, only to know that they exist.
 
 Values are hashed with a random key of the operator's own (Secret `athens-operator-state`), so that a change rolls the
 pods while the hash on the pod template tells nobody a weak password. The proxy's own login also opens `/-/policy` of
