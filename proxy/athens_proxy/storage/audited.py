@@ -153,7 +153,8 @@ class AuditedStorage:
             try:
                 reason = await self._damage(wanted)
             except (ProxyError, OSError) as error:
-                self._audited_at.pop(wanted, None)  # with the next read
+                if isinstance(error, ProxyError):  # with the next read; a folder that is too small will not grow
+                    self._audited_at.pop(wanted, None)
                 _LOG.info("the stored zip of %s could not be compared with its sum: %s", wanted, error)
                 return
             if reason:
