@@ -61,6 +61,11 @@ def child(api: KubeApi, resource: Resource, namespace: str, operator: OperatorPr
     return found
 
 
+def status_of(api: KubeApi, namespace: str) -> Manifest:
+    """The proxy's status, empty before the first."""
+    return (api.get(proxy_ref(namespace)) or {}).get("status") or {}
+
+
 def judged(api: KubeApi, ref: Ref) -> Manifest | None:
     """The object, once it has conditions."""
     live = api.get(ref)
@@ -184,8 +189,11 @@ def test_a_store_of_another_namespace_is_used_by_consent_only(
         edit(api, where, storage={"allowSharing": True})
 
     until(partial(api.get, deployment_ref(later)), "the second starts", context=curious.tail)
-    shared = (api.get(proxy_ref(namespace)) or {})["status"]["storage"]["sharedWith"]
-    assert shared == [f"{later}/go"]
+    until(
+        lambda: status_of(api, namespace).get("storage", {}).get("sharedWith") == [f"{later}/go"],
+        "the first one's status names the second",
+        context=curious.tail,
+    )
 
 
 @pytest.mark.parametrize(
@@ -253,7 +261,7 @@ def test_autoscaling_takes_over_without_a_dip_and_gives_back(
     edit(api, namespace, autoscaling={"minReplicas": 2, "maxReplicas": 6})
     child(api, AUTOSCALERS, namespace, curious)
     until(
-        lambda: replicas() and (api.get(proxy_ref(namespace)) or {})["status"]["observedGeneration"] == 2,
+        lambda: replicas() and status_of(api, namespace).get("observedGeneration") == 2,
         "the edit is seen",
         context=curious.tail,
     )
@@ -287,7 +295,7 @@ def test_kinds_that_are_installed_later_are_used_without_a_restart(
     }
     api.create(proxy(namespace, **shared(namespace), **wanted))
     missing = until(
-        lambda: ((api.get(proxy_ref(namespace)) or {}).get("status") or {}).get("missingCapabilities"),
+        lambda: status_of(api, namespace).get("missingCapabilities"),
         "what is missing is listed",
         context=curious.tail,
     )
