@@ -12,6 +12,8 @@ from rich.console import Console
 from benchmarks import (
     catalog,
     cluster_slice,
+    cold,
+    cold_private,
     large,
     listing,
     policy_rules,
@@ -33,6 +35,8 @@ Scenario = Callable[[Mapping[str, str], Say], Sequence[Result]]
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     catalog.NAME: catalog.measure,
     cluster_slice.NAME: cluster_slice.measure,
+    cold.NAME: cold.measure,
+    cold_private.NAME: cold_private.measure,
     large.NAME: large.measure,
     listing.LIST: listing.measure_list,
     listing.STEADY: listing.measure_steady,

@@ -42,8 +42,8 @@ _INTEREST_OF: Final = {"zip": Interest.WAITED_FOR, "info": Interest.LIKELY, "mod
 @dataclass(eq=False, slots=True)
 class _Waiting:
     wanted: ModuleVersion
-    since_s: float
     may_start: asyncio.Future[None]
+    times_overdue: int = 0
 
 
 class ZipTurns:
@@ -52,7 +52,8 @@ class ZipTurns:
     Args:
         at_most: how many come at once.
         ahead_at_most: a zip that no client waits for starts only while fewer than this many come.
-        patience_s: seconds after which an unlikely zip is treated as a possible one, so that all come in the end.
+        patience_s: seconds after which an unlikely zip is treated as a possible one; after twice as many every zip is
+            as if waited for, since a client of another replica may wait for it.
     """
 
     def __init__(
@@ -78,21 +79,26 @@ class ZipTurns:
     async def turn(self, wanted: ModuleVersion) -> AsyncIterator[None]:
         """Entered when the zip of this version may come; left when it is there."""
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(wanted, loop.time(), loop.create_future())
+        waiting = _Waiting(wanted, loop.create_future())
         self._waiting.append(waiting)
         self._start_next()
-        overdue = loop.call_later(self._patience_s, self._start_next)
+        overdue = [loop.call_later(times * self._patience_s, self._grow_old, waiting) for times in (1, 2)]
         try:
             await waiting.may_start
             yield
         finally:
-            overdue.cancel()
+            for timer in overdue:
+                timer.cancel()
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
             else:
                 self._running -= 1
             self._interest.pop(wanted, None)
             self._start_next()
+
+    def _grow_old(self, waiting: _Waiting) -> None:
+        waiting.times_overdue += 1
+        self._start_next()
 
     def _start_next(self) -> None:
         while self._waiting and self._running < self._at_most:
@@ -109,10 +115,12 @@ class ZipTurns:
     def _interest_in(self, waiting: _Waiting) -> Interest:
         wanted = waiting.wanted
         interest = self._interest.get(wanted, Interest.LIKELY)
-        if interest is not Interest.POSSIBLE or self._highest.get(wanted.path, wanted.version) == wanted.version:
-            return interest
-        is_overdue = asyncio.get_running_loop().time() >= waiting.since_s + self._patience_s
-        return Interest.POSSIBLE if is_overdue else Interest.UNLIKELY
+        if waiting.times_overdue == 2:
+            return Interest.WAITED_FOR
+        is_highest = self._highest.get(wanted.path, wanted.version) == wanted.version
+        if interest is Interest.POSSIBLE and not is_highest and not waiting.times_overdue:
+            return Interest.UNLIKELY
+        return interest
 
 
 def _remember(memory: OrderedDict[_K, _V], key: _K, value: _V) -> None:
