@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +68,24 @@ def test_the_digest_is_that_of_the_rendered_file(run: Run, fleet: str) -> None:
     assert answer["digest"] == digest(rendered.encode())
     assert len(parse(rendered).blocks) == 4
     assert compile_policy(parse(rendered)).covering("example.com/evil")[0].name == "guard#evil"
+
+
+def test_what_changes_no_rule_changes_no_byte(run: Run, fleet: str, tmp_path: Path) -> None:
+    """Order of fields and documents, comments, labels, annotations, generations, times: the digest stays."""
+    shuffled = []
+    for document in reversed(list(yaml.safe_load_all(Path(fleet).read_text()))):
+        metadata = {
+            "generation": 7,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": {"a": "b"},
+            "annotations": {"reviewed-by": "someone"},
+            **document["metadata"],
+        }
+        shuffled.append({**document, "metadata": metadata, "spec": dict(reversed(document["spec"].items()))})
+    other = tmp_path / "other.yaml"
+    other.write_text("# another comment\n" + yaml.safe_dump_all(shuffled, default_flow_style=False))
+
+    assert run("policy", "render", "go", "-f", str(other)).out == run("policy", "render", "go", "-f", fleet).out
 
 
 @pytest.mark.parametrize(
