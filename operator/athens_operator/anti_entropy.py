@@ -20,7 +20,7 @@ from athens_operator.resources import Resource
 logger = logging.getLogger(__name__)
 
 GRACE_S = 3.0  # events of a healthy watch arrive well within this
-BLIND_AFTER_ROUNDS = 2
+DOUBTED_AFTER_ROUNDS, BLIND_AFTER_ROUNDS = 2, 4
 
 Changed = Callable[[Manifest | None, Manifest | None], None]
 
@@ -45,6 +45,7 @@ class AntiEntropy:
         self._changed = changed
         self._metrics = metrics
         self._rounds_with_finds: dict[str, int] = {}
+        self._one_list = asyncio.Lock()  # several at once would only take memory
 
     async def seed(self, resource: Resource) -> None:
         """Fill the cache with all objects of a kind, in full."""
@@ -53,9 +54,8 @@ class AntiEntropy:
 
     async def compare(self, resource: Resource) -> int:
         """Correct the cache for one kind; how many objects the watch had missed."""
-        listed = {ref_of(body): body for body in await self._list(resource, metadata_only=True)}
-        known = {ref_of(body): body for body in self._cache.all_of(resource)}
-        doubtful = {ref: listed.get(ref) for ref in listed.keys() | known.keys() if _differ(listed, known, ref)}
+        async with self._one_list:
+            doubtful = await self._doubtful(resource)
         if doubtful:
             await asyncio.sleep(GRACE_S)
         found = 0
@@ -68,9 +68,15 @@ class AntiEntropy:
         self._rounds_with_finds[resource.kind] = self._rounds_with_finds.get(resource.kind, 0) + 1 if found else 0
         return found
 
-    def blind_kinds(self) -> list[str]:
-        """Kinds whose watch missed changes in two rounds in a row: the stream is dead and does not know it."""
-        return sorted(kind for kind, rounds in self._rounds_with_finds.items() if rounds >= BLIND_AFTER_ROUNDS)
+    async def _doubtful(self, resource: Resource) -> dict[Ref, Manifest | None]:
+        """What is listed otherwise than it is known, with the listed version; None where it is not listed."""
+        listed = {ref_of(body): body for body in await self._list(resource, metadata_only=True)}
+        known = {ref_of(body): body for body in self._cache.all_of(resource)}
+        return {ref: listed.get(ref) for ref in listed.keys() | known.keys() if _differ(listed, known, ref)}
+
+    def blind_kinds(self, rounds: int = BLIND_AFTER_ROUNDS) -> list[str]:
+        """Kinds whose watch missed changes in so many rounds in a row: the stream is dead and does not know it."""
+        return sorted(kind for kind, found_in in self._rounds_with_finds.items() if found_in >= rounds)
 
     async def _confirm(self, ref: Ref, resource: Resource) -> bool:
         try:

@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack
 import aiohttp
 from aiohttp import web
 
-from athens_operator.anti_entropy import AntiEntropy
+from athens_operator.anti_entropy import DOUBTED_AFTER_ROUNDS, AntiEntropy
 from athens_operator.cache import Cache
 from athens_operator.cluster import Cluster, Forbidden
 from athens_operator.errors import ClusterError
@@ -139,9 +139,10 @@ class Operator:
             delay_s = every_s
             everything = number % POLICIES_AS_OFTEN == 0 or self._compare_now.is_set()
             self._compare_now.clear()
-            for resource in self._resources if everything else POLICY_KINDS:
-                if resource in self._resources:
-                    await self._compare(resource)
+            compared = [kind for kind in self._resources if everything or kind in POLICY_KINDS]
+            await asyncio.gather(*map(self._compare, compared))
+            if self._anti_entropy.blind_kinds(DOUBTED_AFTER_ROUNDS):
+                self._watch.begin_anew()
             if everything:
                 await self._ask_for_rights()
 

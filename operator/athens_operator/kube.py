@@ -185,7 +185,8 @@ class KubeCluster:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{doing}: {type(error).__name__}: {error}") from error
         finally:
-            self._metrics.api_requests.labels(verb=verb, code=code).inc()
+            counted = "REVIEW" if path.endswith("/selfsubjectaccessreviews") else verb  # a question, not a write
+            self._metrics.api_requests.labels(verb=counted, code=code).inc()
 
 
 def _path_of(ref: Ref, subresource: str = "") -> str:

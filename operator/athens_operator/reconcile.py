@@ -122,6 +122,8 @@ class ProxyReconciler:
             return RESYNC_S
         if not isinstance(proxy, AthensProxy) or body["metadata"].get("deletionTimestamp"):
             return RESYNC_S
+        if self._uids.get(key, proxy.uid) != proxy.uid:  # deleted and made again since the last pass
+            await self._farewell(key)
         self._uids[key] = proxy.uid
         return await self._pass(key, proxy, body)
 

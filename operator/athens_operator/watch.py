@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import random
 import threading
@@ -26,6 +27,9 @@ from athens_operator.resources import Resource
 logger = logging.getLogger(__name__)
 
 BACKOFF_LAST_S = 30.0
+END_WITHIN_S = 10.0  # a thread that takes longer is left behind; what it still delivers is only compared
+LOOK_EVERY_S = 1.0
+ROOT_TASK = "multidimensional multitasker"  # as the pinned kopf calls it
 STEADY_S = 60.0  # watches that lived this long count as a fresh start
 
 Deliver = Callable[[str, str | None, Manifest], None]
@@ -70,6 +74,9 @@ class Watch:
         self._silence_s = silence_s
         self._deliver = deliver
         self._restarted = restarted
+        self._given_up = asyncio.Event()
+        self._kopf_loop: asyncio.AbstractEventLoop | None = None
+        self._had_root = False
 
     async def run(self) -> None:
         """Watch until cancelled, whatever happens to the streams."""
@@ -85,17 +92,36 @@ class Watch:
             await asyncio.sleep(delay_s)
             self._restarted()
 
+    def begin_anew(self) -> None:
+        """Give the present streams up and open others, because these are known to miss changes."""
+        self._given_up.set()
+
     async def _one_life(self, loop: asyncio.AbstractEventLoop) -> str:
         stop: concurrent.futures.Future[None] = concurrent.futures.Future()
         ended: asyncio.Future[str] = loop.create_future()
         thread = threading.Thread(target=self._thread, args=(loop, stop, ended), name="watch", daemon=True)
         thread.start()
+        self._given_up.clear()
+        lost_at: float | None = None
         try:
-            return await asyncio.shield(ended)
+            while not (ended.done() or self._given_up.is_set()):
+                await asyncio.wait([ended], timeout=LOOK_EVERY_S)
+                lost_at = None if self._watches() else lost_at or loop.time()
+                if lost_at is not None and loop.time() - lost_at > END_WITHIN_S:
+                    return "they hang in their end"
+            return ended.result() if ended.done() else "they miss changes"
         finally:
             if not stop.done():
                 stop.set_result(None)
-            await asyncio.wait([ended], timeout=10.0)
+            await asyncio.wait([ended], timeout=END_WITHIN_S)
+
+    def _watches(self) -> bool:
+        """Whether kopf still has the task above all streams; after a failure it may hang without it, for ever."""
+        loop = self._kopf_loop
+        if loop is None or loop.is_closed():
+            return True  # not begun, or about to say that it has ended
+        self._had_root |= (found := any(task.get_name() == ROOT_TASK for task in asyncio.all_tasks(loop)))
+        return found or not self._had_root
 
     def _thread(
         self, loop: asyncio.AbstractEventLoop, stop: concurrent.futures.Future[None], ended: asyncio.Future[str]
@@ -110,6 +136,10 @@ class Watch:
                 loop.call_soon_threadsafe(_resolve, ended, reason)
 
     async def _kopf(self, loop: asyncio.AbstractEventLoop, stop: concurrent.futures.Future[None]) -> None:
+        # Not the future itself: kopf would wait for it in a thread, and the loop could not end without that thread.
+        self._kopf_loop, self._had_root = asyncio.get_running_loop(), False
+        stopped = asyncio.Event()
+        stop.add_done_callback(_setter(asyncio.get_running_loop(), stopped))
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(self._credentials)
         for resource in self._resources:
@@ -121,7 +151,7 @@ class Watch:
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=list(self._namespaces),
-            stop_flag=stop,
+            stop_flag=stopped,
         )
 
     def _handler(self, kind: str, loop: asyncio.AbstractEventLoop) -> Callable[..., Awaitable[None]]:
@@ -158,6 +188,16 @@ class Watch:
             if resource.labelled:
                 settings.watching.label_selectors[resource.group, resource.version, resource.plural] = PROXY_LABEL
         return settings
+
+
+def _setter(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> Callable[[concurrent.futures.Future[None]], None]:
+    """Sets an event of another thread's loop, unless that loop has ended already."""
+
+    def set_event(_: concurrent.futures.Future[None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(event.set)
+
+    return set_event
 
 
 def _resolve(ended: asyncio.Future[str], reason: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from athens_operator.anti_entropy import AntiEntropy
+from athens_operator.anti_entropy import BLIND_AFTER_ROUNDS, DOUBTED_AFTER_ROUNDS, AntiEntropy
 from athens_operator.cache import Cache
 from athens_operator.fanout import Fanout
 from athens_operator.manifests import Manifest
@@ -185,9 +185,11 @@ def test_a_lost_deletion_and_a_lost_change_are_found_and_a_healthy_cache_is_left
         assert await finder.compare(POLICIES) == 3
         assert set(heard.kinds) == {("gone", "ghost"), ("changed", "edited"), ("new", "unseen")}
         assert finder.blind_kinds() == []
-        cluster.put(policy("a", "unseen too", deny("example.com/z")))
-        await finder.compare(POLICIES)
-        assert finder.blind_kinds() == ["DownloadPolicy"]
+        for number in range(BLIND_AFTER_ROUNDS - 1):
+            assert finder.blind_kinds() == []
+            cluster.put(policy("a", f"unseen-{number}", deny("example.com/z")))
+            await finder.compare(POLICIES)
+        assert finder.blind_kinds() == finder.blind_kinds(DOUBTED_AFTER_ROUNDS) == ["DownloadPolicy"]
 
     in_virtual_time(main())
 
