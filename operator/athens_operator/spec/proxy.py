@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from athens_operator.spec.fields import ProxySpec
+from athens_operator.spec.places import Place, place_of
 from athens_operator.spec.references import mounted_files, secret_variables, trusted_certificates
 from athens_operator.spec.storage import Claim
 from athens_operator.spec.values import parsed
@@ -83,10 +84,15 @@ class Suspension:
 
 @dataclass(frozen=True, slots=True)
 class AthensProxy:
-    """A parsed AthensProxy."""
+    """A parsed AthensProxy.
+
+    Args:
+        place: where its modules are, if that can be compared with other proxies; many do so at every pass.
+    """
 
     identity: Identity
     spec: ProxySpec
+    place: Place | None = None
 
     @staticmethod
     def parse(body: Mapping[str, Any]) -> AthensProxy:
@@ -95,7 +101,8 @@ class AthensProxy:
         Raises:
             SpecError: with the path of every field that cannot be read; use `Identity.of` to report it.
         """
-        return AthensProxy(Identity.of(body), parsed(ProxySpec, body.get("spec") or {}, root="spec"))
+        spec = parsed(ProxySpec, body.get("spec") or {}, root="spec")
+        return AthensProxy(Identity.of(body), spec, place_of(spec.storage))
 
     @property
     def namespace(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from athens_operator.events import of_new_spec
-from athens_operator.shared_stores import Sharing, place_of, sharing_of
+from athens_operator.shared_stores import Sharing, sharing_of
 from athens_operator.spec import AthensProxy
 from athens_operator.status import status_of
 from support.observations import NOW, condition_of, judged, observed
@@ -67,7 +67,7 @@ def made(name: str, storage: dict[str, Any], *, day: int = 1, namespace: str = "
 def test_two_places_are_one_when_they_are_equal_or_one_holds_the_other(
     one: dict[str, Any], other: dict[str, Any], same: bool
 ) -> None:
-    first, second = (place_of(proxy_value({"storage": storage}).spec.storage) for storage in (one, other))
+    first, second = (proxy_value({"storage": storage}).place for storage in (one, other))
 
     assert bool(first and second and first.collides_with(second)) is same
     assert bool(first and second and second.collides_with(first)) is same
