@@ -5,12 +5,17 @@ There is no deadline here: a flowing HTTP body has none, and each fetcher bounds
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from typing import Final
 
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.storage import Storage
 from athens_proxy.upstream.fetcher import Fetcher
+
+SAVES: Final = 64
+"""How many versions may be written at once; each may hold a part of its zip for an object store."""
 
 OnFetch = Callable[[bool, float], None]
 
@@ -28,13 +33,14 @@ class FetchAndSave:
         self._fetcher = fetcher
         self._storage = storage
         self._on_fetch = on_fetch
+        self._saves = asyncio.Semaphore(SAVES)
 
     async def stash(self, wanted: ModuleVersion, *, upstream: str = "") -> ModuleVersion:
         """Fetch and save; see `Stasher.stash`."""
         begin = time.monotonic()
         succeeded = False
         try:
-            async with self._fetcher.fetch(wanted, upstream=upstream) as fetched:
+            async with self._fetcher.fetch(wanted, upstream=upstream) as fetched, self._saves:
                 await self._storage.save(fetched)
             succeeded = True
         finally:

@@ -33,6 +33,7 @@ class KeptAnswers:
         self._records = records
         self._unwritten: dict[str, bytes] = {}
         self._writes: set[asyncio.Task[None]] = set()
+        self._one_by_one = asyncio.Lock()
 
     async def read(self, name: str) -> bytes:
         """A record; raises as `Storage.read_record`."""
@@ -56,7 +57,8 @@ class KeptAnswers:
 
     async def _write(self, name: str, data: bytes) -> None:
         try:
-            await self._records.write_record(name, data)
+            async with self._one_by_one:  # hundreds at once would keep the threads for files from fetches
+                await self._records.write_record(name, data)
         except StorageError as error:
             _LOG.warning("checksum database answer not kept: %s", error)
         finally:

@@ -11,11 +11,12 @@ import pytest
 from athens_proxy.errors import ModuleNotFound, Overloaded, StorageFull, UpstreamError
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.stash.background import BackgroundStash
-from athens_proxy.stash.fetch_and_save import FetchAndSave
+from athens_proxy.stash.fetch_and_save import SAVES, FetchAndSave
 from athens_proxy.stash.limited import Limited
 from athens_proxy.stash.singleflight import Singleflight, StashFlights
 from athens_proxy.stash.stasher import layered
 from athens_proxy.storage.memory import MemoryStorage
+from athens_proxy.storage.storage import FetchedModule
 from support.modules_fixture import SampleModule
 from support.proxy_parts import SampleUpstream
 
@@ -153,6 +154,37 @@ async def test_what_is_fetched_is_saved_counted_and_named_canonically(tmp_path: 
     assert stored == module.wanted
     assert await storage.mod(module.wanted) == module.mod
     assert (outcomes, upstream.chains) == ([True], ["https://chain.example.com"])
+
+
+class SlowStorage(MemoryStorage):
+    """Saves wait until they may go on; knows how many there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+        self.entered = asyncio.Semaphore(0)
+        self.inside = 0
+
+    async def save(self, fetched: FetchedModule) -> None:
+        self.inside += 1
+        self.entered.release()
+        await self.go_on.wait()
+        await super().save(fetched)
+
+
+async def test_no_more_versions_are_written_at_once_than_allowed(tmp_path: Path) -> None:
+    modules = [SampleModule(version=f"v1.{number}.0") for number in range(SAVES + 5)]
+    storage = SlowStorage()
+    stasher = FetchAndSave(SampleUpstream(tmp_path / "scratch", modules), storage, on_fetch=lambda *_: None)
+
+    saving = [asyncio.create_task(stasher.stash(module.wanted)) for module in modules]
+    for _ in range(SAVES):
+        await storage.entered.acquire()
+    assert storage.inside == SAVES
+
+    storage.go_on.set()
+    await asyncio.gather(*saving)
+    assert storage.inside == len(modules)
 
 
 async def test_a_failed_fetch_or_save_is_counted_and_leaves_nothing(tmp_path: Path) -> None:
