@@ -29,9 +29,11 @@ class ServerCertificate:
         self._files = (Path(cert_file), Path(key_file))
         self._seen = self._marks()
         try:
-            self.context = self._loaded(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
+            self.context = self._loaded()
         except (OSError, ssl.SSLError) as error:
             raise CannotStart(f"TLSCertFile {cert_file}, TLSKeyFile {key_file}: {error.strerror or error}") from error
+        self._current = self.context
+        self.context.sni_callback = self._choose
 
     async def watch(self, *, interval_s: float = INTERVAL_S) -> None:
         """Look for changed files until cancelled; files that cannot be used leave the certificate as it is."""
@@ -46,16 +48,21 @@ class ServerCertificate:
             return
         self._seen = marks
         try:
-            self._loaded(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))  # a trial: a misfit must not be served
-            self._loaded(self.context)
+            self._current = self._loaded()
         except (OSError, ssl.SSLError) as error:
             _LOG.error("TLSCertFile %s changed and cannot be used, the old one stays: %s", self._files[0], error)
         else:
             _LOG.info("TLSCertFile %s changed: new connections get the new certificate", self._files[0])
 
-    def _loaded(self, context: ssl.SSLContext) -> ssl.SSLContext:
+    def _loaded(self) -> ssl.SSLContext:
+        """A context of its own for what the files hold: one in use would serve half of a change for a moment."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*self._files)
         return context
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        """Called in every handshake, with or without a server's name."""
+        connection.context = self._current
 
     def _marks(self) -> list[tuple[int, int, int] | None]:
         """What differs once a file is written or a symlink to it is swapped."""

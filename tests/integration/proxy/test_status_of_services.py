@@ -98,11 +98,11 @@ async def test_a_disk_that_became_read_only_serves_what_it_has_and_says_why_it_t
 async def test_a_store_that_cannot_be_read_is_our_failure_and_no_reason_to_fetch_or_to_list_nothing(
     upstream: str, tmp_path: Path
 ) -> None:
-    settings = Settings(upstream)
-    async with beside(tmp_path / "proxy", settings, before=WITHOUT_RIGHTS) as proxy:
-        stored = await downloaded(GoClient(tmp_path / "first", proxy.url), M)
-        folder = proxy.store / "example.com" / "m"
-        folder.chmod(0)
+    folder = tmp_path / "proxy" / "store" / "example.com" / "m"
+    async with running_beside(tmp_path / "proxy", Settings(upstream)) as earlier:
+        stored = await downloaded(GoClient(tmp_path / "first", earlier.url), M)
+    async with beside(tmp_path / "proxy", Settings(upstream), before=WITHOUT_RIGHTS) as proxy:
+        folder.chmod(0)  # before this process has served it, or it would answer from memory
 
         response = await refused(proxy, M, tmp_path / "second", says=INTERNAL)
         listed = await asyncio.to_thread(proxy.ask, f"/{M.path}/@v/list")
