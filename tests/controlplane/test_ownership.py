@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -12,11 +14,11 @@ from athens_operator.connection import connect
 from athens_operator.kube import KubeCluster
 from athens_operator.manifests import Manifest
 from athens_operator.metrics import Metrics
-from athens_operator.resources import CLAIMS, EVENTS, SECRETS
+from athens_operator.resources import CLAIMS, EVENTS, KNOWN, OPTIONAL_CHILDREN, PODS, SECRETS
 from support.controlplane import ControlPlane
-from support.kube_api import KubeApi, condition, until
+from support.kube_api import NAMESPACE, KubeApi, condition, until
 from support.operator_process import OperatorProcess
-from support.proxies import deployment_ref, proxy, proxy_ref, service_ref
+from support.proxies import deny, deployment_ref, policy, proxy, proxy_ref, service_ref
 
 PASSWORD = "correct-horse-battery-staple"
 BASIC: dict[str, Any] = {"auth": {"basic": {"secretRef": {"name": "login"}}}}
@@ -186,16 +188,72 @@ def test_a_rotated_secret_rolls_the_pods_and_a_relabelled_one_does_not(
 
 
 def test_no_secret_value_is_written_anywhere(operator: OperatorProcess, api: KubeApi, namespace: str) -> None:
+    """Neither as it is nor encoded, in no object that exists afterwards, not in the log, not when a key is missing."""
     secret: Manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace, "name": "login"}}
-    api.create({**secret, "stringData": {"username": "ann", "password": PASSWORD}})
-    api.create(proxy(namespace, **BASIC))
+    api.create({**secret, "stringData": {"username": "ann", "password": PASSWORD, "token": f"{PASSWORD}-2"}})
+    api.create({**secret, "metadata": {"namespace": namespace, "name": "half"}, "stringData": {"other": PASSWORD}})
+    token = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "login", "key": "token"}}}
+    api.create(proxy(namespace, **BASIC, extraEnv=[token]))
+    api.create(proxy(namespace, "half", auth={"basic": {"secretRef": {"name": "half"}}}))
     until(lambda: api.get(deployment_ref(namespace)), "the Deployment appears", context=operator.tail)
+    until(
+        lambda: any(body["reason"] == "SecretMissing" for body in api.list(EVENTS, namespace)),
+        "an Event tells of the missing key",
+        context=operator.tail,
+    )
 
-    paths = ("api/v1/{}/configmaps", "apis/apps/v1/{}/deployments", "apis/events.k8s.io/v1/{}/events")
-    written = [api.call("GET", "/" + path.format(f"namespaces/{namespace}")) for path in paths]
-    written.append(api.get(proxy_ref(namespace)) or {})
-    assert PASSWORD not in str(written)
-    assert PASSWORD not in operator.log.read_text()
+    until(lambda: api.list(PODS, namespace), "a pod exists", context=operator.tail)
+
+    kinds = [resource for resource in (*KNOWN.values(), NAMESPACE) if resource not in (SECRETS, *OPTIONAL_CHILDREN)]
+    written = [body for resource in kinds for body in api.list(resource, namespace if resource.namespaced else "")]
+    assert {"Deployment", "ConfigMap", "Event", "AthensProxy", "Pod"} <= {body["kind"] for body in written}
+    for planted in (PASSWORD, base64.b64encode(PASSWORD.encode()).decode().rstrip("=")[:-1]):
+        assert planted not in json.dumps(written)
+        assert planted not in operator.log.read_text()
+
+
+def test_a_foreign_object_is_adopted_once_its_owner_consents(
+    operator: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    meta = {"namespace": namespace, "name": "go"}
+    foreign: Manifest = {"apiVersion": "v1", "kind": "Service", "metadata": meta}
+    api.create({**foreign, "spec": {"ports": [{"port": 5432}], "selector": {"app": "database"}}})
+    created = api.create(proxy(namespace))
+    found = until_condition(operator, api, namespace, "Available", reason="ChildConflict")
+    consent = f"athensproxy.dev/adopt-by: {namespace}/go"
+    assert consent in found["message"]
+
+    api.edit({**foreign, "metadata": {**meta, "annotations": dict([consent.split(": ")])}})
+    api.edit(proxy(namespace, labels={"look": "again"}))
+
+    adopted = until(
+        lambda: (service := api.get(service_ref(namespace)) or {})["metadata"].get("ownerReferences") and service,
+        "the Service is ours",
+        context=operator.tail,
+    )
+    assert adopted["metadata"]["ownerReferences"][0]["uid"] == created["metadata"]["uid"]
+    assert 80 in [port["port"] for port in adopted["spec"]["ports"]]
+    until(lambda: noted(api, namespace, "Adopted", "Service"), "an Event tells", context=operator.tail)
+
+
+def noted(api: KubeApi, namespace: str, reason: str, text: str) -> bool:
+    return any(body["reason"] == reason and text in body["note"] for body in api.list(EVENTS, namespace))
+
+
+def test_a_namespace_goes_although_no_operator_runs(operator: OperatorProcess, api: KubeApi, namespace: str) -> None:
+    """No finalizer, and no owner that waits for anybody."""
+    storage: dict[str, Any] = {"storage": {"type": "disk", "disk": {"persistentVolumeClaim": {"size": "1Gi"}}}}
+    api.create(policy(namespace, "base", deny("example.com/evil")))
+    api.create(proxy(namespace, **storage))
+    until(lambda: api.get(deployment_ref(namespace)), "the Deployment appears", context=operator.tail)
+    operator.kill()
+    try:
+        where = NAMESPACE.ref("", namespace)
+        api.delete(where)
+
+        until(lambda: api.get(where) is None, "the namespace is gone", within_s=60, context=lambda: api.get(where))
+    finally:
+        operator.start().until_leading()
 
 
 def test_a_claim_outlives_its_proxy_and_is_taken_over_by_the_next(
@@ -216,6 +274,8 @@ def test_a_claim_outlives_its_proxy_and_is_taken_over_by_the_next(
     assert after is not None
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert condition(api.get(proxy_ref(namespace)), "Available").get("reason") != "ChildConflict"
+    until(lambda: noted(api, namespace, "Retained", "claim go-data is kept"), "it is said", context=operator.tail)
+    until(lambda: noted(api, namespace, "Adopted", "go-data"), "so is that", context=operator.tail)
 
 
 def test_the_operator_never_lacked_a_right_that_it_is_shipped_with(operator: OperatorProcess) -> None:
