@@ -342,6 +342,11 @@ PROXY_RULES: list[tuple[dict[str, Any], str, str]] = [
 ]
 POLICY_RULES: list[tuple[dict[str, Any], str, str]] = [
     (
+        {"advisories": {"configMapRef": {"name": "osv"}, "waivers": [{"id": "a b", "until": "2027-01-01"}]}},
+        "spec.advisories.waivers[0].id",
+        "write the id of an advisory, such as GO-2024-0001",
+    ),
+    (
         {"shareWith": {"from": "All", "namespaceSelector": {}}},
         "spec.shareWith.namespaceSelector",
         "set namespaceSelector exactly when from is Selector",

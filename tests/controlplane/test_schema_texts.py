@@ -37,6 +37,10 @@ POLICY: dict[str, Any] = {
     "proxySelector": SELECTOR,
     "shareWith": {"from": "Selector", "namespaceSelector": SELECTOR},
     "downloadURL": "https://goproxy.example.com",
+    "advisories": {
+        "configMapRef": {"name": "osv"},
+        "waivers": [{"id": "GO-2024-0001", "until": "2027-01-01"}],
+    },
     "rules": [
         {
             "name": "one",
