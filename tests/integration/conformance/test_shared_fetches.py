@@ -19,7 +19,7 @@ from support.goproxy_server import GoProxyServer, hang
 from support.modules_fixture import SampleModule
 from support.proxy_process import ModuleProxy, Settings, running_beside
 
-DEADLINE_S = 60.0
+DEADLINE_S = 150.0
 CLIENT_COUNT = 8
 STALLED_COUNT = 50
 MODULES = tuple(SampleModule(f"example.com/dep{number}", "v1.0.0") for number in range(12))
