@@ -36,8 +36,9 @@ def measure(environ: Mapping[str, str], say: Say) -> list[Result]:
         say.passing(f"storing {STORED:,} versions")
         modules = [f"bench.example.com/group{number // 100}/m{number}" for number in range(STORED // _VERSIONS)]
         store(site.store(OURS), [(path, f"v1.{minor}.0") for path in modules for minor in range(_VERSIONS)])
-        site.store(ATHENS).rmdir()
-        site.store(ATHENS).symlink_to(site.store(OURS))
+        same = site.store(ATHENS)
+        same.rmdir()
+        same.symlink_to(site.store(OURS))
         target = f"/{modules[-1]}/@v/v1.0.0.info"
         seen: dict[str, list[float]] = {OURS: [], ATHENS: []}
         for name, server in ((OURS, site.ours), (ATHENS, site.athens)) * ROUNDS:
