@@ -32,14 +32,19 @@ _RELEASE: Final = ((2, 0, ""),)  # above every identifier: a release is newer th
 _INVALID: Final[Precedence] = ((-1, ""), (-1, ""), (-1, ""), ())
 
 
+@lru_cache(maxsize=8192)  # one list of versions is read several times over
+def _parsed(version: str) -> re.Match[str] | None:
+    return _VERSION.fullmatch(version)
+
+
 def is_valid(version: str) -> bool:
     """Whether it is `vMAJOR[.MINOR[.PATCH[-PRERELEASE][+BUILD]]]`; "v1" and "v1.2" are valid."""
-    return _VERSION.fullmatch(version) is not None
+    return _parsed(version) is not None
 
 
 def canonical(version: str) -> str:
     """The version with missing numbers as 0 and without build (not even `+incompatible`); "" if it is invalid."""
-    match = _VERSION.fullmatch(version)
+    match = _parsed(version)
     if match is None:
         return ""
     numbers = (match["major"], match["minor"] or "0", match["patch"] or "0")
@@ -48,19 +53,19 @@ def canonical(version: str) -> str:
 
 def major(version: str) -> str:
     """The major version with its "v", such as "v2"; "" if the version is invalid."""
-    match = _VERSION.fullmatch(version)
+    match = _parsed(version)
     return f"v{match['major']}" if match else ""
 
 
 def prerelease(version: str) -> str:
     """The pre-release with its hyphen, such as "-rc.1"; "" if there is none or the version is invalid."""
-    match = _VERSION.fullmatch(version)
+    match = _parsed(version)
     return match["prerelease"] or "" if match else ""
 
 
 def build(version: str) -> str:
     """The build with its plus sign, such as "+incompatible"; "" if there is none or the version is invalid."""
-    match = _VERSION.fullmatch(version)
+    match = _parsed(version)
     return match["build"] or "" if match else ""
 
 
@@ -81,7 +86,7 @@ def sort_key(version: str) -> tuple[Precedence, str]:
 @lru_cache(maxsize=4096)
 def precedence(version: str) -> Precedence:
     """What `compare` compares; values order as the versions do."""
-    match = _VERSION.fullmatch(version)
+    match = _parsed(version)
     if match is None:
         return _INVALID
     identifiers = match["prerelease"]

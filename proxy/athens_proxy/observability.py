@@ -50,7 +50,7 @@ def configure_logging(*, level: str, log_format: str, cloud_runtime: str) -> Non
     if renderer is not _plain:
         processors.append(structlog.processors.JSONRenderer(ensure_ascii=False, default=str))
     formatter: logging.Formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.ExtraAdder(), _exception],
+        foreign_pre_chain=[structlog.stdlib.ExtraAdder(), structlog.stdlib.add_log_level, _exception],
         processors=processors,
     )
     if renderer is _json:

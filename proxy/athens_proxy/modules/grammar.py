@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from athens_policy import semver
@@ -63,6 +64,7 @@ def version_problem(version: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)  # asked again for every version of one path
 def split_path_version(path: str) -> tuple[str, str] | None:
     """The prefix and the major version suffix (`/v2`, `.v1`, or empty), or None where the suffix breaks the rules."""
     if path.startswith("gopkg.in/"):

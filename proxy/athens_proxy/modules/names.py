@@ -6,6 +6,7 @@ Source: https://go.dev/ref/mod#go-mod-file-ident, https://go.dev/ref/mod#version
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from athens_policy import semver
 from athens_proxy.errors import InvalidPath, InvalidVersion
@@ -110,6 +111,7 @@ class ModuleVersion:
         return f"{self.path}@{self.version}"
 
 
+@lru_cache(maxsize=8192)  # a list asks for hundreds, again and again
 def canonical_version(version: str) -> str:
     """The version with missing numbers filled in and the build dropped, `+incompatible` kept; "" if it is no semver."""
     canonical = semver.canonical(version)

@@ -132,12 +132,12 @@ class DiskStorage:
         folder = layout.module_dir(self._root, path)
         try:
             with os.scandir(folder) as entries:
-                names = [entry.name for entry in entries if entry.is_dir()]
+                folders = [(entry.name, entry.path) for entry in entries if entry.is_dir()]
         except OSError as error:
             if error.errno in _ABSENT:
                 return []
             raise
-        return [name for name in names if layout.is_commit_mark(folder / name / f"{name}.info")]
+        return [name for name, inside in folders if layout.is_commit_mark(f"{inside}/{name}.info")]
 
     def _delete(self, wanted: ModuleVersion) -> None:
         folder = layout.version_dir(self._root, wanted)

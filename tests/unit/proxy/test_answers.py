@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from athens_proxy import errors
@@ -153,6 +153,7 @@ FIELDS = st.dictionaries(
 
 @pytest.mark.usefixtures("unlogged")
 @given(message=st.text(), fields=FIELDS, level=st.sampled_from([logging.INFO, logging.WARNING, logging.CRITICAL]))
+@example(message="", fields={name: None for name in ("time", "level", "msg", "_record", "_name")}, level=logging.INFO)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_lean_json_lines_are_those_of_the_general_formatter(message: str, fields: dict[str, Any], level: int) -> None:
     configure_logging(level="info", log_format="json", cloud_runtime="none")
