@@ -39,7 +39,11 @@ contract integration: $(STAMP) ## one tier of the tests; installs the servers it
 	@hack/servers $@
 	@$(PY) -m pytest -q $(PARALLEL) tests/$@
 
-controlplane e2e: $(STAMP) ## one tier of the tests, all of it on one cluster
+controlplane: $(STAMP) ## one tier of the tests, on two control planes
+	@hack/servers $@
+	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile tests/$@
+
+e2e: $(STAMP) ## one tier of the tests, all of it on one cluster
 	@hack/servers $@
 	@$(PY) -m pytest -q tests/$@
 

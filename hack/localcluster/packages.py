@@ -11,6 +11,8 @@ from typing import Final
 from localcluster.errors import ClusterError
 from localcluster.progress import step
 
+# apt-get update does not wait for another one; hack/servers has the same lock.
+_ONE_AT_A_TIME: Final = ("flock", "/run/lock/athens-operator-apt")
 _SBIN: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 # a program (or file) that proves the package -> the package
 CONTROL_PLANE: Final = {"etcd": "etcd-server", "openssl": "openssl"}
@@ -52,7 +54,7 @@ def ensure(*needs: dict[str, str]) -> None:
 
 def _apt_get(*arguments: str) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    argv: Iterable[str] = ("apt-get", "-q", *arguments)
+    argv: Iterable[str] = (*_ONE_AT_A_TIME, "apt-get", "-q", "-o", "DPkg::Lock::Timeout=600", *arguments)
     ran = subprocess.run(list(argv), env=environment, capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         raise ClusterError(f"`{' '.join(argv)}` failed: {(ran.stderr or ran.stdout).strip()[-1500:]}")
