@@ -1,7 +1,8 @@
 """Writes the children of one proxy: what differs, in order, all that can be written, and nothing that is not ours.
 
 A child whose desired content and live content are both those of our last apply is skipped, so that a pass at rest
-sends nothing. Status and bookkeeping that Kubernetes itself writes do not count as a difference.
+sends nothing. Status and bookkeeping that Kubernetes itself writes do not count as a difference. An annotation keeps the
+hash of what was applied, so that a process that begins anew recognises what an earlier one has written.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from dataclasses import dataclass
 from athens_operator.adoption import Foreign, takes_over
 from athens_operator.cache import Cache, uid_of, version_of
 from athens_operator.cluster import Cluster, Conflict, Forbidden, Invalid, NamespaceTerminating, NotFound
-from athens_operator.drift import Drift, Fight, Fights, drift_of
+from athens_operator.drift import Drift, Fight, Fights, drift_of, is_as_desired
 from athens_operator.errors import ClusterError
 from athens_operator.manifests import Manifest, Ref, ref_of
 from athens_operator.metrics import Metrics
 from athens_operator.resources import SERVICES
 from athens_operator.spec import AthensProxy
-from athens_operator.spec.proxy import RECONCILE_ANNOTATION
+from athens_operator.spec.proxy import ANNOTATION_PREFIX, RECONCILE_ANNOTATION
 from athens_operator.status_observed import ApplyFailure, FailureReason
 
 logger = logging.getLogger(__name__)
 
+APPLIED_ANNOTATION = ANNOTATION_PREFIX + "applied"
 VOLATILE = ("resourceVersion", "managedFields", "generation", "creationTimestamp")
 
 
@@ -140,11 +142,13 @@ class Children:
         if last is not None and last.owner != proxy.uid:
             last = None
         adopts = live is not None and takes_over(proxy, ref, live)
+        if last is None and live is not None and _is_as_applied(manifest, wanted, live):
+            last = self._applied[ref] = _Applied(proxy.uid, wanted, fingerprint(live), version_of(live))
         if live is not None and (is_paused(live) or (last is not None and last.stands(wanted, live))):
             return Applied()
         if last is not None and last.desired == wanted and self._fights.is_backing_off(ref):
             return Applied()
-        after = await self._write(manifest, live)
+        after = await self._write(_stamped(manifest, wanted), live)
         self._applied[ref] = _Applied(proxy.uid, wanted, fingerprint(after), version_of(after))
         drift = drift_of(manifest, live, after) if last is not None and last.desired == wanted else None
         return Applied(drifts=(drift,) if drift else (), adopted=(ref,) if adopts else ())
@@ -194,6 +198,19 @@ def fingerprint(live: Manifest) -> str:
 
 def _hash(value: Manifest) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _stamped(manifest: Manifest, wanted: str) -> Manifest:
+    """The manifest with the hash of what is wanted, for the process that comes after this one."""
+    metadata = manifest["metadata"]
+    annotations = {**(metadata.get("annotations") or {}), APPLIED_ANNOTATION: f"sha256:{wanted}"}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _is_as_applied(manifest: Manifest, wanted: str, live: Manifest) -> bool:
+    """Whether exactly this was applied before, and nobody has changed any of it since."""
+    stamp = (live["metadata"].get("annotations") or {}).get(APPLIED_ANNOTATION)
+    return stamp == f"sha256:{wanted}" and is_as_desired(_apart_from_version(manifest), live)
 
 
 def _apart_from_version(manifest: Manifest) -> Manifest:

@@ -49,6 +49,11 @@ def drift_of(desired: Manifest, before: Manifest | None, after: Manifest) -> Dri
     return Drift(ref_of(desired), paths[:PATHS_AT_MOST], _last_writer(before)) if paths else None
 
 
+def is_as_desired(desired: Manifest, live: Manifest) -> bool:
+    """Whether the live object has every desired value."""
+    return next(_differences(desired, live, ""), None) is None
+
+
 def _differences(desired: object, live: object, path: str) -> Iterator[str]:
     if isinstance(desired, Mapping):
         if not isinstance(live, Mapping):

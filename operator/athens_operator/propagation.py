@@ -20,20 +20,32 @@ logger = logging.getLogger(__name__)
 DIGEST_ANNOTATION = "athensproxy.dev/policy-digest"
 FIRST_LOOK_S = 0.5
 LAST_LOOK_S = 30.0
+SETTLED_S = 2.0  # a burst of edits is over when the file has not changed for this long
+HELD_AT_MOST_S = 7.0  # ... but a burst without end is programmed this often; with the kubelet's part below ten seconds
 
 
 @dataclass(slots=True)
 class _Round:
-    """One digest on its way to the pods of one proxy."""
+    """One digest on its way to the pods of one proxy.
+
+    Args:
+        due_at: pods are not nudged before.
+        held_since: when the first change came that no pod was nudged for; None when there is none.
+    """
 
     digest: str
     began: float
     looks: int = 0
     arrived: bool = False
+    due_at: float = 0.0
+    held_since: float | None = None
 
 
 class Propagation:
     """Nudges and asks pods, pass by pass, until all report the wanted digest.
+
+    The ConfigMap follows every burst of edits within a second; a pod is only nudged once the file has settled, or has
+    been held back for long enough, so that fifty edits in ten seconds make it parse two files and not ten.
 
     Args:
         cluster: where pods are annotated.
@@ -64,11 +76,12 @@ class Propagation:
             policy: what they should enforce.
             login: user name and password of the proxy's clients, if it has any.
         """
-        await self._nudge(pods, policy.digest)
+        current = self._round(proxy.uid, policy)
+        await self._nudge(pods, current)
         target = Target(policy.digest, proxy.spec.server.path_prefix, login)
         answers = await self._listener.listen(pods, target)
-        await self._nudge(pods, policy.digest)
-        self._note(proxy.uid, policy, answers)
+        await self._nudge(pods, current)
+        self._note(proxy.uid, current, answers)
         return answers
 
     def next_look_s(self, proxy: AthensProxy) -> float | None:
@@ -76,6 +89,9 @@ class Propagation:
         current = self._rounds.get(proxy.uid)
         if current is None or not self._lagging.get(proxy.uid):
             return None
+        held_s = current.due_at - asyncio.get_running_loop().time()
+        if held_s > 0:
+            return held_s
         delay_s: float = min(LAST_LOOK_S, FIRST_LOOK_S * 2.0 ** min(current.looks, 16))
         current.looks += 1
         return delay_s
@@ -85,8 +101,11 @@ class Propagation:
         self._rounds.pop(uid, None)
         self._lagging.pop(uid, None)
 
-    async def _nudge(self, pods: Sequence[Manifest], digest: str) -> None:
-        due = self._listener.touches(pods, digest)
+    async def _nudge(self, pods: Sequence[Manifest], current: _Round) -> None:
+        if current.due_at > asyncio.get_running_loop().time():
+            return
+        current.held_since = None
+        due = self._listener.touches(pods, current.digest)
         await asyncio.gather(*(self._touch(pod, value) for pod, value in due))
 
     async def _touch(self, pod: Manifest, value: str) -> None:
@@ -98,21 +117,28 @@ class Propagation:
         except ClusterError as error:  # the kubelet refreshes by itself, only later
             logger.info("pod not nudged: %s", error)
 
-    def _note(self, uid: str, policy: PolicyState, answers: Mapping[str, Readback]) -> None:
+    def _round(self, uid: str, policy: PolicyState) -> _Round:
+        """What is on its way; a file that replaces one we know of waits until no further one follows it."""
         now = asyncio.get_running_loop().time()
-        current = self._rounds.get(uid)
-        if current is None or current.digest != policy.digest:
-            known = policy.applied_at is not None
-            current = self._rounds[uid] = _Round(policy.digest, now, arrived=not known)
-        behind = sum(1 for answer in answers.values() if answer.digest != policy.digest)
+        last = self._rounds.get(uid)
+        if last is not None and last.digest == policy.digest:
+            return last
+        current = self._rounds[uid] = _Round(policy.digest, now, arrived=policy.applied_at is None, due_at=now)
+        if last is not None:
+            current.held_since = now if last.held_since is None else last.held_since
+            current.due_at = min(now + SETTLED_S, current.held_since + HELD_AT_MOST_S)
+        return current
+
+    def _note(self, uid: str, current: _Round, answers: Mapping[str, Readback]) -> None:
+        behind = sum(1 for answer in answers.values() if answer.digest != current.digest)
         self._lagging[uid] = behind
         self._metrics.lagging_pods.set(sum(self._lagging.values()))
         if behind:
             return
-        current.looks = 0
+        current.looks, current.held_since = 0, None
         if answers and not current.arrived:
             current.arrived = True
-            self._metrics.propagation_s.observe(now - current.began)
+            self._metrics.propagation_s.observe(asyncio.get_running_loop().time() - current.began)
 
 
 def pods_of(owned: Sequence[Manifest]) -> tuple[Manifest, ...]:

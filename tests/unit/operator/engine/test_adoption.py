@@ -9,7 +9,7 @@ import pytest
 
 from athens_operator.adoption import ADOPT_BY_ANNOTATION, is_kept_claim
 from athens_operator.cache import Cache
-from athens_operator.children import Applied, Children
+from athens_operator.children import APPLIED_ANNOTATION, Applied, Children
 from athens_operator.desired import desired_objects
 from athens_operator.desired.volume import RETAINED_FROM
 from athens_operator.events import of_adoption, of_kept_claim
@@ -80,7 +80,9 @@ def test_the_claim_that_an_earlier_proxy_left_behind_is_taken_over_and_announced
     outcome, cluster = applied(kept, "PersistentVolumeClaim")
 
     assert outcome.adopted == (CLAIM,)
-    assert cluster.objects[CLAIM]["metadata"]["annotations"] == {RETAINED_FROM: OURS.uid}
+    annotations = cluster.objects[CLAIM]["metadata"]["annotations"]
+    assert annotations.keys() == {RETAINED_FROM, APPLIED_ANNOTATION}
+    assert annotations[RETAINED_FROM] == OURS.uid
 
 
 def test_our_own_claim_is_not_announced_again() -> None:

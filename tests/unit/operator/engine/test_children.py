@@ -323,3 +323,47 @@ def test_only_the_object_that_is_known_is_deleted() -> None:
         assert service_ref("a") in bench.cluster.objects
 
     asyncio.run(main())
+
+
+def test_a_process_that_begins_anew_writes_nothing_that_an_earlier_one_has_written() -> None:
+    async def main() -> None:
+        bench = Bench()
+        await bench.children.apply(owner(), [child()])
+        bench.cluster.put({**child(), "status": {"readyReplicas": 1}})
+        bench.watch()
+        anew = Children(bench.cluster, bench.cache, Metrics())
+
+        await anew.apply(owner(), [child()])
+
+        assert bench.writes() == 1
+
+    asyncio.run(main())
+
+
+def test_a_process_that_begins_anew_restores_what_was_changed_meanwhile() -> None:
+    async def main() -> None:
+        bench = Bench()
+        await bench.children.apply(owner(), [child()])
+        bench.cluster.put(child(port=81))
+        bench.watch()
+
+        await Children(bench.cluster, bench.cache, Metrics()).apply(owner(), [child()])
+
+        assert bench.cluster.objects[service_ref("a")]["spec"]["port"] == 80
+
+    asyncio.run(main())
+
+
+def test_a_process_that_begins_anew_applies_what_it_wants_otherwise_even_where_only_a_field_is_given_up() -> None:
+    """Values alone do not tell: a field that is no longer wanted has to be given up by an apply."""
+
+    async def main() -> None:
+        bench = Bench()
+        await bench.children.apply(owner(), [child(extra=1)])
+        bench.watch()
+
+        await Children(bench.cluster, bench.cache, Metrics()).apply(owner(), [child()])
+
+        assert bench.writes() == 2
+
+    asyncio.run(main())
