@@ -1,8 +1,8 @@
 """Writes the children of one proxy: what differs, in order, all that can be written, and nothing that is not ours.
 
 A child whose desired content and live content are both those of our last apply is skipped, so that a pass at rest
-sends nothing. Status and bookkeeping that Kubernetes itself writes do not count as a difference. An annotation keeps the
-hash of what was applied, so that a process that begins anew recognises what an earlier one has written.
+sends nothing. Status and bookkeeping that Kubernetes itself writes do not count as a difference. An annotation keeps
+the hash of what was applied, so that a process that begins anew recognises what an earlier one has written.
 """
 
 from __future__ import annotations
