@@ -29,7 +29,7 @@ from athens_proxy.stash.locked import Locked, OnLock
 from athens_proxy.stash.object_lock import ObjectLocks
 from athens_proxy.stash.redis_endpoints import InvalidEndpoint, RedisEndpoint
 from athens_proxy.stash.stasher import Stasher
-from athens_proxy.storage.audited import AuditedStorage
+from athens_proxy.storage.forwarding import innermost
 from athens_proxy.storage.object_store import ObjectStorage
 from athens_proxy.storage.storage import Storage
 
@@ -143,7 +143,7 @@ def _locks(config: Config, session: aiohttp.ClientSession, storage: Storage) -> 
 
 def _object_locks(config: Config, storage: Storage) -> Locks:
     """Athens' rule: such a lock is in the bucket of the store."""
-    bucket = storage.inner if isinstance(storage, AuditedStorage) else storage
+    bucket = innermost(storage)
     if not isinstance(bucket, ObjectStorage) or config.storage.type != config.lock.type:
         key = config.origins["SingleFlightType"].name
         raise CannotStart(f'{key}: "{config.lock.type}" needs StorageType {config.lock.type}')

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, ProxyError
-from athens_proxy.modules import ModulePath, ModuleVersion
+from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage import layout
+from athens_proxy.storage.forwarding import ForwardingStorage
 from athens_proxy.storage.scratch import AUDIT
-from athens_proxy.storage.storage import CatalogPage, FetchedModule, Storage, StoredZip
+from athens_proxy.storage.storage import FetchedModule, Storage, StoredZip
 from athens_proxy.storage.sums import Sums
 from athens_proxy.storage.zip_damage import recorded_sums, zip_damage
 
@@ -32,7 +33,7 @@ _REST: Final = 9  # times as long as a comparison took
 _LOG = logging.getLogger(__name__)
 
 
-class AuditedStorage:
+class AuditedStorage(ForwardingStorage):
     """A `Storage` around another one.
 
     Args:
@@ -52,7 +53,7 @@ class AuditedStorage:
         on_damage: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._on_damage = on_damage
         self._sums = sums
         self._scratch = scratch
@@ -62,19 +63,6 @@ class AuditedStorage:
         self._audits: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
 
-    @property
-    def inner(self) -> Storage:
-        """The remote store itself, for what only stores of its kind offer."""
-        return self._inner
-
-    async def info(self, wanted: ModuleVersion) -> bytes:
-        """The `.info` file; see `Storage.info`."""
-        return await self._inner.info(wanted)
-
-    async def mod(self, wanted: ModuleVersion) -> bytes:
-        """The `.mod` file; see `Storage.mod`."""
-        return await self._inner.mod(wanted)
-
     async def open_zip(self, wanted: ModuleVersion) -> StoredZip:
         """The zip, opened; one that was found damaged counts as evicted; see `Storage.open_zip`."""
         if reason := self._damaged.get(wanted):
@@ -83,10 +71,6 @@ class AuditedStorage:
         if self._is_due(wanted):
             self._audit_later(wanted)
         return stored
-
-    async def versions(self, path: ModulePath) -> list[str]:
-        """Canonical versions in semver order; see `Storage.versions`."""
-        return await self._inner.versions(path)
 
     async def save(self, fetched: FetchedModule) -> None:
         """Commit a version; a damaged one is replaced by what has its sum; see `Storage.save`."""
@@ -101,21 +85,10 @@ class AuditedStorage:
         await self._inner.delete(wanted)
         self._damaged.pop(wanted, None)
 
-    async def catalog(self, *, token: str, limit: int) -> CatalogPage:
-        """One page of what is stored; see `Storage.catalog`."""
-        return await self._inner.catalog(token=token, limit=limit)
-
-    async def read_record(self, name: str) -> bytes:
-        """One of our own records; see `Storage.read_record`."""
-        return await self._inner.read_record(name)
-
-    async def write_record(self, name: str, data: bytes) -> None:
-        """Replace one of our own records; see `Storage.write_record`."""
-        await self._inner.write_record(name, data)
-
-    async def check(self) -> None:
-        """Succeed when the store can serve; see `Storage.check`."""
-        await self._inner.check()
+    async def delete_zip(self, wanted: ModuleVersion) -> None:
+        """Remove a version's zip, damaged or not; see `Storage.delete_zip`."""
+        await self._inner.delete_zip(wanted)
+        self._damaged.pop(wanted, None)
 
     async def close(self) -> None:
         """End the comparisons and release the store."""

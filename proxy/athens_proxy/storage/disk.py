@@ -20,7 +20,7 @@ from athens_proxy.storage.disk_catalog import catalog_page
 from athens_proxy.storage.disk_save import DiskSaver, disk_reason, storage_errors
 from athens_proxy.storage.disk_sound import SoundFiles
 from athens_proxy.storage.disk_zip import DiskZip
-from athens_proxy.storage.storage import CatalogPage, FetchedModule
+from athens_proxy.storage.storage import CatalogPage, FetchedModule, StoredSizes
 from athens_proxy.storage.sums import Sums
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
@@ -90,6 +90,17 @@ class DiskStorage:
         with storage_errors(f"delete {wanted}"):
             await asyncio.to_thread(self._delete, wanted)
 
+    async def delete_zip(self, wanted: ModuleVersion) -> None:
+        """Remove a version's zip; see `Storage.delete_zip`."""
+        self._require_committed(wanted)
+        await asyncio.to_thread(self._saver.delete_zip, wanted)
+
+    async def sizes(self, wanted: ModuleVersion) -> StoredSizes:
+        """How large the files of a version are; see `Storage.sizes`."""
+        self._require_committed(wanted)
+        with storage_errors(f"look at the files of {wanted}"):
+            return await asyncio.to_thread(self._sizes, wanted)
+
     async def catalog(self, *, token: str, limit: int) -> CatalogPage:
         """One page of what is stored; see `Storage.catalog`."""
         with storage_errors("walk the store"):
@@ -139,6 +150,13 @@ class DiskStorage:
             raise
         return [name for name, inside in folders if layout.is_commit_mark(f"{inside}/{name}.info")]
 
+    def _sizes(self, wanted: ModuleVersion) -> StoredSizes:
+        folder = layout.version_dir(self._root, wanted)
+        info, mod, zip_bytes = (
+            _size_of(folder / name) for name in (f"{wanted.version}.info", layout.MOD_NAME, layout.ZIP_NAME)
+        )
+        return StoredSizes(zip_bytes, (info or 0) + (mod or 0))
+
     def _delete(self, wanted: ModuleVersion) -> None:
         folder = layout.version_dir(self._root, wanted)
         for name in (f"{wanted.version}.info", layout.ZIP_NAME, layout.MOD_NAME):
@@ -150,6 +168,13 @@ class DiskStorage:
         except OSError as error:  # another module may lie below a folder of this name
             if error.errno != errno.ENOTEMPTY:
                 raise
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def _not_stored(what: object) -> ModuleNotFound:

@@ -93,12 +93,18 @@ class DiskSaver:
         with storage_errors(f"save {fetched.wanted} on disk"):
             folder = layout.version_dir(self._root, fetched.wanted)
             folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with _locked(folder) as descriptor:
                 self._commit(fetched, folder, descriptor, on_zip)
-            finally:
-                os.close(descriptor)
+
+    def delete_zip(self, wanted: ModuleVersion) -> None:
+        """Remove the zip of a version, never beside a save of it.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        folder = layout.version_dir(self._root, wanted)
+        with storage_errors(f"delete the zip of {wanted}"), suppress(FileNotFoundError), _locked(folder):
+            (folder / layout.ZIP_NAME).unlink(missing_ok=True)
 
     def write_record(self, name: str, data: bytes) -> None:
         """Replace a record atomically."""
@@ -191,6 +197,17 @@ class DiskSaver:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[int]:
+    """An open descriptor of the folder of a version, which no other process holds locked meanwhile."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _remove(leftover: Path) -> None:

@@ -34,7 +34,7 @@ from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.modules.names import canonical_version
 from athens_proxy.storage import layout
 from athens_proxy.storage.external_zip import ExternalZip
-from athens_proxy.storage.storage import CHUNK_BYTES, CatalogPage, FetchedModule, InvalidToken
+from athens_proxy.storage.storage import CHUNK_BYTES, CatalogPage, FetchedModule, InvalidToken, StoredSizes
 
 CONNECT_S: Final = 10.0
 IDLE_S: Final = 60.0
@@ -101,6 +101,25 @@ class ExternalStorage:
         """Remove a version; see `Storage.delete`."""
         async with self._answer("DELETE", _file(wanted, "delete"), str(wanted)):
             pass
+
+    async def delete_zip(self, wanted: ModuleVersion) -> None:
+        """Never possible: the API deletes whole versions.
+
+        Raises:
+            NotSupported: always.
+        """
+        raise NotSupported(
+            f"{self._where}: delete the zip of {wanted}: its HTTP API cannot; bound the store where it is kept"
+        )
+
+    async def sizes(self, wanted: ModuleVersion) -> StoredSizes:
+        """How large the files of a version are, as they are announced; see `Storage.sizes`."""
+        small_bytes = len(await self.info(wanted)) + len(await self.mod(wanted))
+        try:
+            async with await self.open_zip(wanted) as stored:
+                return StoredSizes(stored.size_bytes, small_bytes)
+        except ModuleNotFound:
+            return StoredSizes(None, small_bytes)
 
     async def catalog(self, *, token: str, limit: int) -> CatalogPage:
         """One page, from a server of ours; see `Storage.catalog`.

@@ -6,14 +6,14 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from athens_policy import semver
 from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, StorageFull
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.modules.names import canonical_version
 from athens_proxy.storage import layout
-from athens_proxy.storage.storage import CHUNK_BYTES, CatalogPage, FetchedModule, InvalidToken
+from athens_proxy.storage.storage import CHUNK_BYTES, CatalogPage, FetchedModule, InvalidToken, StoredSizes
 
 MAX_BYTES = 512 * 1024 * 1024
 _LOG = logging.getLogger(__name__)
@@ -23,13 +23,13 @@ _LOG = logging.getLogger(__name__)
 class _Stored:
     info: bytes
     mod: bytes
-    zip: bytes
+    zip: bytes | None  # None once it was evicted
     zip_h1: str
     mod_h1: str
 
     @property
     def size_bytes(self) -> int:
-        return len(self.info) + len(self.mod) + len(self.zip)
+        return len(self.info) + len(self.mod) + len(self.zip or b"")
 
 
 class MemoryZip:
@@ -81,7 +81,10 @@ class MemoryStorage:
 
     async def open_zip(self, wanted: ModuleVersion) -> MemoryZip:
         """The zip; see `Storage.open_zip`."""
-        return MemoryZip(self._stored(wanted).zip)
+        data = self._stored(wanted).zip
+        if data is None:
+            raise ModuleNotFound(f"not found: the zip of {wanted} is not stored")
+        return MemoryZip(data)
 
     async def versions(self, path: ModulePath) -> list[str]:
         """Canonical versions in semver order; see `Storage.versions`."""
@@ -104,7 +107,8 @@ class MemoryStorage:
             held = self._versions.get(fetched.wanted)
             if held is not None:
                 _refuse_other_bytes(fetched, held)
-                return
+                if held.zip is not None:
+                    return
             data = await asyncio.to_thread(fetched.zip_path.read_bytes)
             self._keep(fetched.wanted, _Stored(fetched.info, fetched.mod, data, fetched.zip_h1, fetched.mod_h1))
 
@@ -112,6 +116,15 @@ class MemoryStorage:
         """Forget a version; see `Storage.delete`."""
         self._stored(wanted)
         self._forget(wanted)
+
+    async def delete_zip(self, wanted: ModuleVersion) -> None:
+        """Forget a version's zip; see `Storage.delete_zip`."""
+        self._keep(wanted, replace(self._stored(wanted), zip=None))
+
+    async def sizes(self, wanted: ModuleVersion) -> StoredSizes:
+        """How large the files of a version are; see `Storage.sizes`."""
+        stored = self._stored(wanted)
+        return StoredSizes(None if stored.zip is None else len(stored.zip), len(stored.info) + len(stored.mod))
 
     async def catalog(self, *, token: str, limit: int) -> CatalogPage:
         """One page in the order of the disk store; see `Storage.catalog`."""

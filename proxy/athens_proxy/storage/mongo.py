@@ -26,7 +26,7 @@ from athens_proxy.storage import layout
 from athens_proxy.storage.mongo_errors import mongo_errors
 from athens_proxy.storage.mongo_files import Document, GridFiles, GridZip
 from athens_proxy.storage.mongo_save import MongoSaver, put_record
-from athens_proxy.storage.storage import CatalogPage, FetchedModule, InvalidToken
+from athens_proxy.storage.storage import CatalogPage, FetchedModule, InvalidToken, StoredSizes
 from athens_proxy.storage.sums import Sums
 
 OPERATION_S: Final = 30.0
@@ -128,6 +128,21 @@ class MongoStorage:
             await self._records.delete_one({"_id": layout.h1_record(wanted)})
             for file in await self._files.all_of_version(wanted):
                 await self._files.remove(file.id)
+
+    async def delete_zip(self, wanted: ModuleVersion) -> None:
+        """Remove a version's zip; see `Storage.delete_zip`."""
+        await self._document(wanted, "_id")
+        with mongo_errors(self._where, f"delete the zip of {wanted}"):
+            for file in await self._files.all_of_version(wanted):
+                await self._files.remove(file.id)
+
+    async def sizes(self, wanted: ModuleVersion) -> StoredSizes:
+        """How large the files of a version are; see `Storage.sizes`."""
+        document = await self._document(wanted, "_id", "info", "mod")
+        small_bytes = sum(len(self._bytes_of(wanted, document, name)) for name in ("info", "mod"))
+        with mongo_errors(self._where, f"look at the zip of {wanted}"):
+            file = await self._files.of_version(wanted, document["_id"])
+        return StoredSizes(file.size_bytes if file else None, small_bytes)
 
     async def catalog(self, *, token: str, limit: int) -> CatalogPage:
         """One page in the order of `_id`; see `Storage.catalog`."""

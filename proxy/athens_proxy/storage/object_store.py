@@ -17,12 +17,12 @@ from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.modules.names import canonical_version
 from athens_proxy.storage import layout
 from athens_proxy.storage.object_claim import LEASE_S
-from athens_proxy.storage.object_client import ObjectAbsent, ObjectClient, OpenObject
+from athens_proxy.storage.object_client import ObjectAbsent, ObjectClient, OpenObject, Revision
 from athens_proxy.storage.object_cursors import Cursors
 from athens_proxy.storage.object_layout import ObjectLayout, behind_records, record_key
 from athens_proxy.storage.object_save import ObjectSaver
 from athens_proxy.storage.object_zip import ObjectZip, WholeZips
-from athens_proxy.storage.storage import LEFTOVER_AGE_S, CatalogPage, FetchedModule, InvalidToken
+from athens_proxy.storage.storage import LEFTOVER_AGE_S, CatalogPage, FetchedModule, InvalidToken, StoredSizes
 from athens_proxy.storage.sums import Sums
 
 RECORD_TYPE = "application/octet-stream"
@@ -121,6 +121,32 @@ class ObjectStorage:
             self._client.delete(self._keys.zip(wanted)),
             self._client.delete(self._keys.mod(wanted)),
         )
+
+    async def delete_zip(self, wanted: ModuleVersion) -> None:
+        """Remove a version's zip; see `Storage.delete_zip`."""
+        try:
+            await self._mark(wanted)
+        except ObjectAbsent:
+            raise _not_stored(wanted) from None
+        await self._client.delete(self._keys.zip(wanted))
+
+    async def sizes(self, wanted: ModuleVersion) -> StoredSizes:
+        """How large the files of a version are; see `Storage.sizes`."""
+        info, mod, zip_revision = await asyncio.gather(
+            self._mark(wanted),
+            self._client.revision(self._keys.mod(wanted)),
+            self._client.revision(self._keys.zip(wanted)),
+            return_exceptions=True,
+        )
+        if isinstance(info, ObjectAbsent):
+            raise _not_stored(wanted)
+        failures = [result for result in (info, mod, zip_revision) if isinstance(result, BaseException)]
+        for failure in failures:
+            if not isinstance(failure, ObjectAbsent):
+                raise failure
+        mod_bytes = mod.size_bytes if isinstance(mod, Revision) else 0
+        zip_bytes = zip_revision.size_bytes if isinstance(zip_revision, Revision) else None
+        return StoredSizes(zip_bytes, mod_bytes + (len(info) if isinstance(info, bytes) else 0))
 
     async def catalog(self, *, token: str, limit: int) -> CatalogPage:
         """One page in the order of keys; see `Storage.catalog`."""

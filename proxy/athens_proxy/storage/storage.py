@@ -30,6 +30,7 @@ class FetchedModule:
         zip_size_bytes: size of that file.
         zip_h1: `h1:` sum of the zip.
         mod_h1: `h1:` sum of the go.mod.
+        source: for people: which upstream it came from, without credentials; "" if nobody knows.
     """
 
     wanted: ModuleVersion
@@ -39,6 +40,7 @@ class FetchedModule:
     zip_size_bytes: int
     zip_h1: str
     mod_h1: str
+    source: str = ""
 
 
 class StoredZip(Protocol):
@@ -68,6 +70,19 @@ class CatalogPage:
 
     entries: tuple[ModuleVersion, ...]
     next_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSizes:
+    """How large the files of a stored version are.
+
+    Attributes:
+        zip_bytes: size of the zip, None where it was evicted.
+        small_bytes: size of `.info` and `.mod` together.
+    """
+
+    zip_bytes: int | None
+    small_bytes: int
 
 
 class Storage(Protocol):
@@ -106,6 +121,20 @@ class Storage(Protocol):
         Raises:
             ModuleNotFound: it is not stored.
         """
+
+    async def delete_zip(self, wanted: ModuleVersion) -> None:
+        """Remove the zip of a version and keep all the rest of it; without a zip nothing happens.
+
+        The version stays listed, its `.info`, `.mod` and `h1:` sums stay; `save` puts the same zip back and refuses
+        any other.
+
+        Raises:
+            ModuleNotFound: no complete version is stored.
+            NotSupported: whoever keeps the store cannot do this.
+        """
+
+    async def sizes(self, wanted: ModuleVersion) -> StoredSizes:
+        """How large the files of a version are, without reading its zip; raises as `info`."""
 
     async def catalog(self, *, token: str, limit: int) -> CatalogPage:
         """At most `limit` stored versions after `token` (Athens' shape; "" starts), none lost or doubled between pages.
