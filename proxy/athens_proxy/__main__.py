@@ -18,7 +18,7 @@ from pathlib import Path
 import uvloop
 
 from athens_proxy.app import proxy
-from athens_proxy.commands import copy, reindex
+from athens_proxy.commands import copy, hash_password, reindex
 from athens_proxy.config.load import ConfigError, ConfigFile, UsageError, arguments, load
 from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart
@@ -36,7 +36,9 @@ USAGE = """Usage of athens-proxy:
   copy --from ADDRESS --to ADDRESS
         Copy one store into another and exit; see copy --help
   reindex [-config_file string]
-        Record everything the store holds in the index and exit"""
+        Record everything the store holds in the index and exit
+  hash-password --user NAME
+        Read a password or token, print its line for AuthClientsDir and exit; see hash-password --help"""
 _LOG = logging.getLogger("athens_proxy")
 
 
@@ -51,6 +53,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return copy.main(argv[1:], environ, _read_file)
     if argv[:1] == ["reindex"]:
         return reindex.main(argv[1:], environ, _read_file)
+    if argv[:1] == ["hash-password"]:
+        return hash_password.main(argv[1:])
     version = installed_version("athens-operator")
     try:
         if arguments(argv).version:

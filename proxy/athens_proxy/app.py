@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from athens_proxy.admission import admission
+from athens_proxy.client_access import access, needs_credentials, watched_clients
+from athens_proxy.clients.watch import WatchedClients
 from athens_proxy.config.effective import effective
 from athens_proxy.config.sections import Config
 from athens_proxy.decisions import record
@@ -50,7 +52,7 @@ from athens_proxy.web.handlers import Handlers, RenderMetrics, Services
 from athens_proxy.web.home import HomeFacts, HomePage
 from athens_proxy.web.hot_answers import HOT_BYTES, FinishedAnswers
 from athens_proxy.web.hot_path import HotPath
-from athens_proxy.web.middleware import Access, Gate, note_lookup
+from athens_proxy.web.middleware import Gate, note_lookup
 from athens_proxy.web.readiness import Readiness
 from athens_proxy.web.responses import CacheScope, Responses
 from athens_proxy.web.routes import Routes
@@ -81,6 +83,7 @@ async def proxy(
     async with AsyncExitStack() as closing:
         policy = await closing.enter_async_context(_policy(config, metrics))
         answers = _answers(config, policy)
+        clients = await closing.enter_async_context(watched_clients(config, metrics, on_change=answers.forget))
         storage, scratch = await closing.enter_async_context(_store(config, environ, on_damage=answers.forget))
         owners = await closing.enter_async_context(announced(config, storage, on_others=metrics.other_owners))
         session = await closing.enter_async_context(open_upstream_session())
@@ -105,8 +108,9 @@ async def proxy(
             home=_home_page(config, policy, metrics),
             settings=effective(config),
             store=owners.describe,
+            clients=clients.describe if clients else list,
         )
-        yield HotPath(_gate(config, services, metrics, scratch), answers, on_hit=metrics.hit, log=hit_log())
+        yield HotPath(_gate(config, services, metrics, scratch, clients), answers, on_hit=metrics.hit, log=hit_log())
 
 
 @asynccontextmanager
@@ -181,22 +185,14 @@ def _guarded(sources: Sources, policy: EnforcedPolicy, metrics: Metrics, mode: N
     return Guarded(inner, sources.rules, on_decision=partial(record, policy, metrics))
 
 
-def _gate(config: Config, services: Services, metrics: Metrics, scratch: Path) -> Gate:
-    server = config.server
-    responses = Responses(CacheScope(private=bool(server.basic_auth_user)), upstream_errors=server.upstream_errors)
-    access = Access(
-        prefix=server.path_prefix,
-        user=server.basic_auth_user,
-        password=server.basic_auth_pass.reveal(),
-        force_ssl=server.force_ssl,
-    )
+def _gate(config: Config, services: Services, metrics: Metrics, scratch: Path, clients: WatchedClients | None) -> Gate:
+    cache = CacheScope(private=needs_credentials(config))
+    responses = Responses(cache, upstream_errors=config.server.upstream_errors)
     handlers = Handlers(services, responses)
     store = None
     if config.remotes.serve:
         store = ExternalStore(services.storage, scratch, responses, catalog=handlers.catalog)
-        if not server.basic_auth_user:
-            _LOG.warning("Storage.Serve without BasicAuthUser: whoever reaches this proxy can write its store")
-    return Gate(Routes(handlers, store=store), responses, access, on_request=metrics.request)
+    return Gate(Routes(handlers, store=store), responses, access(config, clients), on_request=metrics.request)
 
 
 def _answers(config: Config, policy: EnforcedPolicy) -> FinishedAnswers:
@@ -205,7 +201,7 @@ def _answers(config: Config, policy: EnforcedPolicy) -> FinishedAnswers:
     return FinishedAnswers(
         policy,
         prefix=config.server.path_prefix,
-        needs_credentials=bool(config.server.basic_auth_user),
+        needs_credentials=needs_credentials(config),
         max_bytes=0 if is_judged else HOT_BYTES,
     )
 

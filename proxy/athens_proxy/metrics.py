@@ -61,6 +61,11 @@ class Metrics:
             "Owners other than this proxy's that use its store now.",
             registry=self._registry,
         )
+        self._client_problems = Gauge(
+            "athens_client_problems",
+            "Lines, files and folders of client credentials that cannot be used and let nobody in.",
+            registry=self._registry,
+        )
         self._policy = Gauge("athens_policy_info", "The enforced policy.", ["digest"], registry=self._registry)
 
     def lookup(self, cache_type: str, hit: bool) -> None:
@@ -106,6 +111,10 @@ class Metrics:
     def other_owners(self, count: int) -> None:
         """So many other owners use the store."""
         self._other_owners.set(count)
+
+    def client_problems(self, count: int) -> None:
+        """So many credentials of clients cannot be used."""
+        self._client_problems.set(count)
 
     def lookups(self) -> tuple[int, int]:
         """How many files were asked for since the start that were stored, and that were not."""

@@ -33,9 +33,10 @@ from athens_proxy.storage.disk import DiskStorage, open_disk_storage
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.storage.sums import Sums
 from athens_proxy.upstream.zipcheck import checked_zip_h1
+from athens_proxy.web.access import Access
 from athens_proxy.web.handlers import Handlers, Services
 from athens_proxy.web.home import HomeFacts, HomePage
-from athens_proxy.web.middleware import Access, Gate, note_lookup
+from athens_proxy.web.middleware import Gate, note_lookup
 from athens_proxy.web.readiness import Readiness
 from athens_proxy.web.responses import CacheScope, Responses
 from athens_proxy.web.routes import Routes
@@ -207,6 +208,7 @@ class Proxy:
             home=HomePage(self.root / "home.html", self._home_facts()),
             settings=[{"key": "Port", "value": ":3000", "source": "default"}],
             store=lambda: {"owner": "test", "instance": "1", "otherOwners": []},
+            clients=list,
         )
         return Gate(Routes(Handlers(services, responses)), responses, self.access, on_request=self._on_request)
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from athens_proxy.config.client_section import ClientSection
 from athens_proxy.config.credential_section import CredentialSection
 from athens_proxy.config.object_section import ObjectSection, missing_settings
 from athens_proxy.config.remote_section import RemoteSection, missing_addresses
@@ -116,6 +117,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         upstream=reader.section(UpstreamSection),
         policy=reader.section(PolicySection),
         credentials=reader.section(CredentialSection),
+        clients=reader.section(ClientSection),
         lock=reader.section(LockSection),
         index=reader.section(IndexSection),
         origins=reader.origins,

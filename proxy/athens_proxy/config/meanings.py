@@ -120,7 +120,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "HGRCPath": "hgrc file for the go command's own HOME",
     "GithubToken": "token for github.com, instead of a netrc file",
     "CredentialsFile": "reserved for credentials per host",
-    "AuthClientsDir": "reserved for credentials per client",
+    "AuthClientsDir": "folder of hashed passwords and tokens of clients, which may ask beside `BasicAuthUser`; read again"
+    " within seconds when it changes",
     "TraceExporter": "accepted with a warning; no traces are exported",
     "TraceExporterURL": "accepted",
     "TraceSamplingFraction": "accepted",

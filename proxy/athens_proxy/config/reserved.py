@@ -44,7 +44,6 @@ _NO_PROPAGATION = (
 
 RESERVED: tuple[ReservedKey, ...] = (
     ReservedKey("CredentialsFile", "ATHENS_CREDENTIALS_FILE", WhenSet.STOP),
-    ReservedKey("AuthClientsDir", "ATHENS_AUTH_CLIENTS_DIR", WhenSet.STOP),
     ReservedKey("TraceExporter", "ATHENS_TRACE_EXPORTER", WhenSet.WARN, _NO_TRACES),
     ReservedKey("EnablePprof", "ATHENS_ENABLE_PPROF", WhenSet.WARN, _NO_PPROF),
     ReservedKey("PropagateAuth", "ATHENS_PROPAGATE_AUTH", WhenSet.WARN, _NO_PROPAGATION),

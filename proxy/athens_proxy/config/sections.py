@@ -31,6 +31,7 @@ from athens_proxy.config.values import (
 )
 
 if TYPE_CHECKING:
+    from athens_proxy.config.client_section import ClientSection
     from athens_proxy.config.credential_section import CredentialSection
     from athens_proxy.config.object_section import ObjectSection
     from athens_proxy.config.remote_section import RemoteSection
@@ -246,6 +247,7 @@ class Config:
     upstream: UpstreamSection
     policy: PolicySection
     credentials: CredentialSection
+    clients: ClientSection
     lock: LockSection
     index: IndexSection
     origins: Mapping[str, Origin]

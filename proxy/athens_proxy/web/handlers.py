@@ -76,6 +76,7 @@ class Services:
         home: the page for people.
         settings: what `/-/config` shows: one entry per key, without secrets.
         store: what it says about who uses the store.
+        clients: what it says about the credentials of clients.
     """
 
     modules: DownloadProtocol
@@ -91,6 +92,7 @@ class Services:
     home: HomePage
     settings: Sequence[Mapping[str, Any]]
     store: Callable[[], Mapping[str, Any]]
+    clients: Callable[[], Sequence[Mapping[str, Any]]]
 
 
 class Handlers:
@@ -191,8 +193,9 @@ class Handlers:
         return _json(policy_json(self._services.policy))
 
     async def config(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The settings in force, with where each came from, and who uses the store."""
-        return _json({"settings": self._services.settings, "store": self._services.store()})
+        """The settings in force, with where each came from, who uses the store, and who may ask."""
+        services = self._services
+        return _json({"settings": services.settings, "store": services.store(), "clients": services.clients()})
 
     def _modules(self, request: web.BaseRequest, *, cached_only: bool) -> DownloadProtocol:
         wants_stored = cached_only or request.headers.get(DISABLE_FETCH, "").strip() in _GO_TRUE

@@ -124,6 +124,7 @@ class FinishedAnswers:
             answer.body.close()
         self._kept.clear()
         self._recognised.clear()
+        self._credentials.clear()
         self._kept_bytes = 0
 
     def forget_changing(self) -> None:

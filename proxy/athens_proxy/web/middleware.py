@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hmac
 import logging
 import re
 import time
@@ -18,6 +15,7 @@ from typing import Final
 from aiohttp import web
 
 from athens_proxy.errors import ModuleNotFound, ProxyError, RedirectTo
+from athens_proxy.web.access import Access
 from athens_proxy.web.responses import REQUEST_ID, REQUEST_ID_KEY, Responses, signature
 from athens_proxy.web.routes import Routes
 from athens_proxy.web.targets import FixedTarget, StoreTarget, Target, target
@@ -37,23 +35,6 @@ OnRequest = Callable[[str, int, float], None]
 def note_lookup(*, hit: bool) -> None:
     """Remember for the access line of this request whether its file was stored."""
     _cache_result.set("hit" if hit else "miss")
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Who may ask, and how.
-
-    Attributes:
-        prefix: where everything is mounted.
-        user: of basic authentication, "" when it is off.
-        password: of basic authentication.
-        force_ssl: send plain http to https.
-    """
-
-    prefix: str = ""
-    user: str = ""
-    password: str = ""
-    force_ssl: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +135,7 @@ class Gate:
     async def _admitted(self, request: web.BaseRequest) -> web.StreamResponse:
         wanted = _target_or_error(request, self._access.prefix)
         if wanted not in _PROBES:
-            refusal = self._https_redirect(request) or self._challenge(request)
+            refusal = self._https_redirect(request) or await self._challenge(request)
             if refusal is not None:
                 return refusal
         methods = _methods(wanted)
@@ -173,21 +154,11 @@ class Gate:
         location = f"https://{request.host}{request.raw_path}"
         return self._responses.line(301, "use https", {"Location": location})
 
-    def _challenge(self, request: web.BaseRequest) -> web.Response | None:
-        if not self._access.user or self._is_known(request.headers.get("Authorization", "")):
+    async def _challenge(self, request: web.BaseRequest) -> web.Response | None:
+        if await self._access.admits(request.headers.get("Authorization", "")):
             return None
-        text = "unauthorized: a user name and password are needed"
+        text = "unauthorized: a user name and password, or a token, are needed"
         return self._responses.line(401, text, {"WWW-Authenticate": _CHALLENGE})
-
-    def _is_known(self, authorization: str) -> bool:
-        scheme, _, credentials = authorization.partition(" ")
-        if scheme.lower() != "basic":
-            return False
-        try:
-            given = base64.b64decode(credentials.strip(), validate=True)
-        except (binascii.Error, ValueError):
-            return False
-        return hmac.compare_digest(given, f"{self._access.user}:{self._access.password}".encode())
 
 
 def _target_or_error(request: web.BaseRequest, prefix: str) -> Target | ModuleNotFound:

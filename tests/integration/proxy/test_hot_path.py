@@ -21,10 +21,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from athens_proxy.clients.lines import token_line
+from athens_proxy.clients.watch import WatchedClients
 from athens_proxy.server import Listener, listening
+from athens_proxy.web.access import Access
 from athens_proxy.web.hot_answers import CHANGING_S, HOT_BYTES, KEPT_S, FinishedAnswers
 from athens_proxy.web.hot_path import HotPath, HotServer
-from athens_proxy.web.middleware import Access, AccessLine, Gate, is_access_logged, log_access
+from athens_proxy.web.middleware import AccessLine, Gate, is_access_logged, log_access
 from support.exchange import basic_auth
 from support.modules_fixture import SampleModule
 from support.proxy_parts import Proxy, SampleUpstream, download_file, policy
@@ -156,7 +159,11 @@ async def serving(
             yield Twin(proxy, int(address.rpartition(":")[2]))
     else:
         answers = FinishedAnswers(
-            proxy.policy, prefix="", needs_credentials=bool(proxy.access.user), max_bytes=max_bytes, clock=clock
+            proxy.policy,
+            prefix="",
+            needs_credentials=bool(proxy.access.user or proxy.access.clients),
+            max_bytes=max_bytes,
+            clock=clock,
         )
         gate = CountingGate(proxy.gate)
         path = HotPath(gate, answers, on_hit=partial(count_hit, proxy), log=log_hit)
@@ -455,6 +462,37 @@ async def test_credentials_are_compared_exactly(tmp_path: Path, caplog: pytest.L
         for headers in ([other], [], [other, good], ["Authorization: Basic"], [good.replace("Basic", "basic")]):
             await twins.agree(get(FILES[0], good), get(FILES[0], *headers), get(FILES[0], good))
         assert b" 401 " in await twins.agree(get(FILES[0]))
+
+
+async def test_client_who_was_removed_gets_nothing_that_is_kept(tmp_path: Path) -> None:
+    """Not by the same bytes, not by others, and not by an answer that was begun while he was known."""
+    folder = tmp_path / "clients"
+    folder.mkdir()
+    keys = {name: f"{name}-0123456789-0123456789" for name in ("ann", "bob")}
+    lines = {name: token_line(name, key) + "\n" for name, key in keys.items()}
+    (folder / "all").write_text("".join(lines.values()))
+    forgotten: list[Callable[[], None]] = []
+    clients = WatchedClients(folder, on_change=lambda found: [forget() for forget in forgotten] and None)
+    await clients.look()
+    ann, bob = (f"Authorization: Bearer {key}" for key in keys.values())
+    async with serving(tmp_path / "hot", is_hot=True, access=Access(clients=clients)) as hot:
+        assert hot.answers is not None
+        assert hot.gate is not None
+        forgotten.append(hot.answers.forget)
+        assert (await hot.exchange([get(FILES[0], ann), get(FILES[0], bob)] * 3)).count(b"HTTP/1.1 200 OK") == 7
+        assert is_kept(hot, FILES[0])
+        taken = hot.gate.taken
+        await hot.exchange([get(FILES[0], ann), get(FILES[0], bob)])
+        assert hot.gate.taken == taken + 1  # the probe that ends an exchange
+
+        (folder / "all").write_text(lines["ann"])
+        await clients.look()
+
+        for _ in range(3):
+            assert b"HTTP/1.1 401" in await hot.exchange([get(FILES[0], bob)])
+            assert (await hot.exchange([get(FILES[0], ann)])).count(b"HTTP/1.1 200 OK") == 2
+            assert b"HTTP/1.1 401" in await hot.exchange([get(FILES[0], "X-Other: 1", bob)])
+    clients.close()
 
 
 async def test_denied_after_cached_is_denied_at_once(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from athens_proxy.web.middleware import Access
+from athens_proxy.web.access import Access
 from support.exchange import Answer, ask, basic_auth
 from support.modules_fixture import SampleModule, write_file_proxy
 from support.proxy_parts import Proxy, SampleUpstream

@@ -28,7 +28,7 @@ from athens_proxy.errors import (
     UpstreamThrottled,
     UpstreamTimeout,
 )
-from athens_proxy.web.middleware import Access
+from athens_proxy.web.access import Access
 from support.exchange import Answer, ask, basic_auth
 from support.modules_fixture import SampleModule
 from support.proxy_parts import Proxy, SampleUpstream, download_file, policy

@@ -173,12 +173,10 @@ def test_a_file_that_is_no_toml_is_named_with_the_place() -> None:
 
 
 def test_all_problems_come_at_once() -> None:
-    found = problems(
-        {"ATHENS_LOG_LEVEL": "x", "ATHENS_TIMEOUT": "x", "ATHENS_AUTH_CLIENTS_DIR": "x"}, "GoGetWorkers = 0"
-    )
+    found = problems({"ATHENS_LOG_LEVEL": "x", "ATHENS_TIMEOUT": "x", "BASIC_AUTH_USER": "x"}, "GoGetWorkers = 0")
 
     assert [line.partition(":")[0] for line in found] == [
-        "ATHENS_LOG_LEVEL", "ATHENS_TIMEOUT", "GoGetWorkers", "ATHENS_AUTH_CLIENTS_DIR",
+        "ATHENS_LOG_LEVEL", "ATHENS_TIMEOUT", "GoGetWorkers", "BASIC_AUTH_USER",
     ]  # fmt: skip
 
 

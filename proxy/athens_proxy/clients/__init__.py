@@ -1,0 +1,1 @@
+"""Who may ask this proxy: files of salted hashes, how they are read, checked and watched."""
