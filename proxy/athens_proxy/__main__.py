@@ -115,7 +115,7 @@ async def _serve(config: Config, environ: Mapping[str, str], version: str, sibli
     listener = _listener(config, certificate, sibling)
     stopping = asyncio.create_task(stop_signal(), name="stop-signal")
     renewing = asyncio.create_task(certificate.watch(), name="certificate") if certificate else None
-    async with proxy(config, environ, version=version, sibling=sibling) as hot_path:
+    async with proxy(config, environ, version=version, sibling=sibling, certificate=certificate) as hot_path:
         server_class = partial(HotServer, path=hot_path)
         async with listening(hot_path.handle, listener, server_class=server_class) as address:
             _LOG.info("Starting application", extra=dict([address.split("=", 1)]))

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from athens_proxy.admission import admission
+from athens_proxy.certificate_metrics import CertificateMetrics
 from athens_proxy.client_access import access, needs_credentials, watched_clients
 from athens_proxy.clients.watch import WatchedClients
 from athens_proxy.config.effective import effective
@@ -45,6 +46,7 @@ from athens_proxy.stash.stasher import Stasher, layered
 from athens_proxy.storage.disk import DiskStorage
 from athens_proxy.storage.storage import Storage
 from athens_proxy.stores import announced, open_storage, tended
+from athens_proxy.tls import ServerCertificate
 from athens_proxy.upstream.fetcher import VersionLister
 from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.web.external_store import ExternalStore
@@ -65,7 +67,12 @@ _LOG = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def proxy(
-    config: Config, environ: Mapping[str, str], *, version: str, sibling: Sibling | None = None
+    config: Config,
+    environ: Mapping[str, str],
+    *,
+    version: str,
+    sibling: Sibling | None = None,
+    certificate: ServerCertificate | None = None,
 ) -> AsyncIterator[HotPath]:
     """The whole proxy, ready to answer requests; everything it opened is closed at the end.
 
@@ -74,12 +81,15 @@ async def proxy(
         environ: the process environment, for the go command and the default data folder.
         version: of this program.
         sibling: which one of several processes this is.
+        certificate: of the server, for its metrics.
 
     Raises:
         CannotStart: storage, policy or upstream cannot be used.
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files"))
     metrics = Metrics()
+    if certificate is not None:
+        metrics.register(CertificateMetrics(certificate))
     async with AsyncExitStack() as closing:
         policy = await closing.enter_async_context(_policy(config, metrics))
         answers = _answers(config, policy)

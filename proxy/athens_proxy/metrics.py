@@ -116,6 +116,10 @@ class Metrics:
         """So many credentials of clients cannot be used."""
         self._client_problems.set(count)
 
+    def register(self, collector: Collector) -> None:
+        """What a component counts by itself is rendered as well."""
+        self._registry.register(collector)
+
     def lookups(self) -> tuple[int, int]:
         """How many files were asked for since the start that were stored, and that were not."""
         counts = self._lookups.counts

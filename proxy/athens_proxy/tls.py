@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections import Counter
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
+
+from cryptography import x509
 
 from athens_proxy.errors import CannotStart
 
@@ -16,6 +19,11 @@ _LOG: Final = logging.getLogger(__name__)
 
 class ServerCertificate:
     """A certificate that its owner may renew on disk, as cert-manager does.
+
+    Attributes:
+        context: for the listener; new connections get what the files hold now.
+        reloads: how often changed files were taken (`success`) or could not be used (`failure`).
+        not_after_s: Unix time at which the served certificate ends, 0 if that cannot be told.
 
     Args:
         cert_file: TLSCertFile, with the chain.
@@ -28,8 +36,9 @@ class ServerCertificate:
     def __init__(self, cert_file: str, key_file: str) -> None:
         self._files = (Path(cert_file), Path(key_file))
         self._seen = self._marks()
+        self.reloads: Counter[str] = Counter(success=0, failure=0)
         try:
-            self.context = self._loaded()
+            self.context, self.not_after_s = self._loaded()
         except (OSError, ssl.SSLError) as error:
             raise CannotStart(f"TLSCertFile {cert_file}, TLSKeyFile {key_file}: {error.strerror or error}") from error
         self._current = self.context
@@ -48,17 +57,19 @@ class ServerCertificate:
             return
         self._seen = marks
         try:
-            self._current = self._loaded()
+            self._current, self.not_after_s = self._loaded()
         except (OSError, ssl.SSLError) as error:
+            self.reloads["failure"] += 1
             _LOG.error("TLSCertFile %s changed and cannot be used, the old one stays: %s", self._files[0], error)
         else:
+            self.reloads["success"] += 1
             _LOG.info("TLSCertFile %s changed: new connections get the new certificate", self._files[0])
 
-    def _loaded(self) -> ssl.SSLContext:
-        """A context of its own for what the files hold: one in use would serve half of a change for a moment."""
+    def _loaded(self) -> tuple[ssl.SSLContext, float]:
+        """A new context for what the files hold, and when that ends: one in use would serve half of a change."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(*self._files)
-        return context
+        context.load_cert_chain(*self._files, password=_refuse_passphrase)
+        return context, _end_s(self._files[0].read_bytes())
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         """Called in every handshake, with or without a server's name."""
@@ -67,6 +78,19 @@ class ServerCertificate:
     def _marks(self) -> list[tuple[int, int, int] | None]:
         """What differs once a file is written or a symlink to it is swapped."""
         return [_mark(path) for path in self._files]
+
+
+def _end_s(chain: bytes) -> float:
+    """Unix time at which the first certificate ends, 0 for a form that OpenSSL alone reads."""
+    try:
+        return x509.load_pem_x509_certificates(chain)[0].not_valid_after_utc.timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _refuse_passphrase() -> NoReturn:
+    """In place of OpenSSL, which would ask the terminal and wait."""
+    raise OSError(0, "the key has a passphrase; write it without one")
 
 
 def _mark(path: Path) -> tuple[int, int, int] | None:

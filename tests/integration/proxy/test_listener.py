@@ -5,14 +5,24 @@ from __future__ import annotations
 import asyncio
 import http.client
 import os
+import re
 import socket
 import ssl
+import time
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
+from athens_proxy.certificate_metrics import CertificateMetrics
 from athens_proxy.errors import CannotStart
+from athens_proxy.metrics import Metrics
 from athens_proxy.server import Listener, listening
 from athens_proxy.tls import ServerCertificate
 from support.authority import Authority
@@ -94,6 +104,40 @@ async def test_the_files_of_the_certificate_are_looked_at_again_and_again(tmp_pa
                 except ssl.SSLCertVerificationError:
                     continue
     watching.cancel()
+
+
+def test_metrics_tell_of_renewals_of_files_that_cannot_be_used_and_of_the_end(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    first, second = Authority.made(tmp_path / "first"), Authority.made(tmp_path / "second")
+    certificate = ServerCertificate(str(first.cert_file), str(first.key_file))
+    metrics = Metrics()
+    metrics.register(CertificateMetrics(certificate))
+
+    replaced(first, second)
+    certificate.refresh()
+    first.key_file.write_bytes(
+        load_pem_private_key(second.key_file.read_bytes(), None).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"phrase")
+        )
+    )
+    certificate.refresh()
+    text = metrics.render(policy_digest="")[0].decode()
+
+    assert 'athens_certificate_reload_total{result="success"} 1.0' in text
+    assert 'athens_certificate_reload_total{result="failure"} 1.0' in text
+    ends = re.search(r"^athens_certificate_expiry_timestamp_seconds (\S+)$", text, re.MULTILINE)
+    assert ends is not None
+    assert 0 < float(ends[1]) - time.time() <= 24 * 3600
+
+
+def test_a_key_with_a_passphrase_is_refused_by_name_and_nobody_is_asked(tmp_path: Path) -> None:
+    made = Authority.made(tmp_path)
+    key = load_pem_private_key(made.key_file.read_bytes(), None)
+    made.key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"phrase")))
+
+    with pytest.raises(CannotStart, match="the key has a passphrase; write it without one"):
+        ServerCertificate(str(made.cert_file), str(made.key_file))
 
 
 def test_a_certificate_that_does_not_fit_its_key_ends_the_start(tmp_path: Path) -> None:
