@@ -71,7 +71,6 @@ OPEN = {
     "SingleFlight.RedisSentinel.LockConfig.Timeout",
     "SingleFlight.RedisSentinel.LockConfig.MaxRetries",
     "SingleFlight.GCP.StaleThreshold",
-    "HGRCPath",
     "GithubToken",
 }
 

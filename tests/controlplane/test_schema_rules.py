@@ -14,6 +14,7 @@ from athens_operator.resources import API_VERSION, CLUSTER_POLICIES, OPTIONAL_CH
 from support.crd_schema import FILES, nodes, schema
 from support.kube_api import RESOURCES, KubeApi, Refused
 from support.proxies import policy, proxy
+from support.refused_origins import ORIGIN_RULES
 from support.refused_specs import (
     EXPOSURE_RULES,
     SHARED,
@@ -339,6 +340,7 @@ PROXY_RULES: list[tuple[dict[str, Any], str, str]] = [
     *SHARING_RULES,
     *WORKLOAD_RULES,
     *EXPOSURE_RULES,
+    *ORIGIN_RULES,
 ]
 POLICY_RULES: list[tuple[dict[str, Any], str, str]] = [
     (

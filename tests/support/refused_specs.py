@@ -218,7 +218,7 @@ WORKLOAD_RULES: list[Refusal] = [
     (
         {"credentials": [{"name": name, "type": "netrc", "secretRef": {"name": "a"}} for name in ("a", "b")]},
         "spec.credentials",
-        "there can be one netrc and one gitConfig; join their contents in one Secret",
+        "there can be one netrc, one gitConfig and one hgrc; join their contents in one Secret",
     ),
 ]
 EXPOSURE_RULES: list[Refusal] = [

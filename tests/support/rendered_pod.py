@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import subprocess
 import sys
@@ -84,25 +85,36 @@ def _mount(folder: Path, pod: Manifest, sources: Sources, port: int) -> None:
             continue  # /tmp is this machine's own
         place.mkdir(parents=True, exist_ok=True)
         volume = volumes[mount["name"]]
-        source = volume.get("configMap") or volume.get("secret")
-        if source is None:
-            continue
-        content = sources[source.get("name") or source["secretName"]]
-        for item in source.get("items") or [{"key": key, "path": key} for key in content]:
-            file = place / item["path"]
-            file.write_text(
-                _local(folder, content[item["key"]]).replace('Port = ":3000"', f'Port = "127.0.0.1:{port}"')
-            )
-            file.chmod(source["defaultMode"])
+        for source, mode in _sources(volume):
+            content = sources[source.get("name") or source["secretName"]]
+            for item in source.get("items") or [{"key": key, "path": key} for key in content]:
+                file = place / item["path"]
+                file.write_text(
+                    _local(folder, content[item["key"]]).replace('Port = ":3000"', f'Port = "127.0.0.1:{port}"')
+                )
+                file.chmod(mode)
+
+
+def _sources(volume: Manifest) -> Iterator[tuple[Manifest, int]]:
+    """The objects whose keys become files of a volume, with the mode of these."""
+    for each in volume.get("projected", {"sources": [volume]})["sources"]:
+        source = each.get("configMap") or each.get("secret")
+        if source is not None:
+            yield source, volume.get("projected", source)["defaultMode"]
 
 
 def _variables(folder: Path, entries: Sequence[Manifest], sources: Sources) -> dict[str, str]:
     found = inherited("PATH", "GOROOT", "LANG")
     for entry in entries:
         reference = entry.get("valueFrom", {}).get("secretKeyRef")
-        value = sources[reference["name"]][reference["key"]] if reference else entry["value"]
+        value = sources[reference["name"]][reference["key"]] if reference else _expanded(entry["value"], found)
         found[entry["name"]] = _local(folder, value)
     return found
+
+
+def _expanded(value: str, known: Mapping[str, str]) -> str:
+    """A value with `$(NAME)` of earlier variables replaced, as a kubelet does."""
+    return re.sub(r"\$\((\w+)\)", lambda found: known.get(found[1], found[0]), value)
 
 
 def _local(folder: Path, text: str) -> str:

@@ -85,10 +85,29 @@ SPEC: dict[str, Any] = {
         "pathPrefix": "/go",
         "forceSSL": False,
     },
-    "credentials": [{"name": "login", "type": "netrc", "secretRef": {"name": "netrc", "key": "file"}}],
+    "credentials": [
+        {
+            "name": "login",
+            "type": "ssh",
+            "match": "git.corp.example/team",
+            "secretRef": {"name": "ssh", "key": "file"},
+            "username": "code",
+            "port": 2222,
+            "insteadOf": ["https://git.corp.example/team/"],
+            "knownHosts": {"inline": "git.corp.example ssh-ed25519 AAAA"},
+        }
+    ],
+    "egressProxy": {
+        "httpProxy": "http://proxy.corp.example:3128",
+        "httpsProxy": "http://proxy.corp.example:3129",
+        "noProxy": [".corp.example"],
+    },
     "trustedCA": [{"configMapRef": {"name": "ca", "key": "ca.pem"}}],
     "tls": {"secretRef": {"name": "certificate"}},
-    "auth": {"basic": {"secretRef": {"name": "users", "usernameKey": "u", "passwordKey": "p"}}},
+    "auth": {
+        "basic": {"secretRef": {"name": "users", "usernameKey": "u", "passwordKey": "p"}},
+        "clients": [{"name": "builds", "secretRef": {"name": "builds"}}],
+    },
     "service": {
         "name": "modules",
         "type": "NodePort",
@@ -149,6 +168,24 @@ def redis_sentinel() -> dict[str, Any]:
     }
 
 
+def ssh(**changes: Any) -> dict[str, Any]:
+    """A spec with one ssh key."""
+    entry = {"name": "login", "type": "ssh", "match": "git.corp.example", "secretRef": {"name": "ssh"}, **changes}
+    return {"credentials": [entry]}
+
+
+GITHUB_APP: dict[str, Any] = {
+    "credentials": [
+        {
+            "name": "app",
+            "type": "githubApp",
+            "match": "github.com/example",
+            "secretRef": {"name": "app"},
+            "appID": 1,
+            "installationID": 2,
+        }
+    ]
+}
 # What cannot stand in the same spec as the above.
 ELSEWHERE: dict[str, dict[str, Any]] = {
     "image": {"image": "registry.example.com/mine:v1"},
@@ -165,6 +202,12 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
     "ingress.tls.clusterIssuer": {"ingress": {"hosts": ["a.example.com"], "tls": {"clusterIssuer": "public"}}},
     "ingress.tls.issuer": {"ingress": {"hosts": ["a.example.com"], "tls": {"issuer": "public"}}},
     "extraEnvFrom[].configMapRef": {"extraEnvFrom": [{"configMapRef": {"name": "more", "optional": False}}]},
+    "credentials[].knownHosts.configMapRef": ssh(knownHosts={"configMapRef": {"name": "hosts", "key": "file"}}),
+    "credentials[].knownHosts.secretRef": ssh(knownHosts={"secretRef": {"name": "hosts", "key": "file"}}),
+    "credentials[].insecureIgnoreHostKey": ssh(insecureIgnoreHostKey=True),
+    "credentials[].appID": GITHUB_APP,
+    "credentials[].installationID": GITHUB_APP,
+    "egressProxy.secretRef": {"egressProxy": {"secretRef": {"name": "proxy"}}},
     "trustedCA[].secretRef": {"trustedCA": [{"secretRef": {"name": "ca", "key": "ca.pem"}}]},
     "storage.s3": store(
         "s3",
@@ -247,6 +290,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "storage.type": ELSEWHERE["storage.type"],
     "singleFlight.type": ELSEWHERE["singleFlight.etcd"],
     "index.type": ELSEWHERE["index.mysql"],
+    "auth.basic.generate": {"auth": {"basic": {"generate": True}}},
 }
 
 

@@ -10,14 +10,15 @@ import hashlib
 import json
 
 from athens_operator.desired import toml
+from athens_operator.desired.credentials import credential_data, credential_keys, file_of
 from athens_operator.desired.inputs import Inputs
 from athens_operator.desired.names import metadata, policy_name
 from athens_operator.desired.sharing import sharing_tables
 from athens_operator.desired.stores import storage_table, storage_type
 from athens_operator.manifests import Manifest
-from athens_operator.spec.fields import CredentialType
+from athens_operator.spec.origins import CredentialType
 from athens_operator.spec.proxy import ANNOTATION_PREFIX, AthensProxy
-from athens_operator.spec.references import CREDENTIAL_FILES, CREDENTIALS_FOLDER, TLS_FOLDER
+from athens_operator.spec.references import CLIENTS_FOLDER, TLS_FOLDER
 
 CONFIG_HASH = ANNOTATION_PREFIX + "config-hash"
 CONFIG_FOLDER = "/etc/athens/config"
@@ -31,8 +32,11 @@ DEFAULT_CHECKSUM_DATABASES = ("https://sum.golang.org",)
 
 
 def config_map(proxy: AthensProxy, inputs: Inputs) -> Manifest:
-    """The immutable ConfigMap with `config.toml`; a hash of the content ends its name, so a change rolls the pods."""
-    data = {"config.toml": toml.dumps(configuration(proxy))}
+    """The immutable ConfigMap with `config.toml` and what belongs to it.
+
+    A hash of the content ends its name, so a change rolls the pods.
+    """
+    data = {"config.toml": toml.dumps(configuration(proxy)), **credential_data(proxy.spec)}
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
     return {
         "apiVersion": "v1",
@@ -87,20 +91,14 @@ def configuration(proxy: AthensProxy) -> toml.Table:
 def go_environment(proxy: AthensProxy) -> list[str]:
     """The whole environment of the `go` command as `NAME=value`; it replaces the proxy's built-in list."""
     private = proxy.spec.private_modules
+    git_config = file_of(proxy.spec, CredentialType.GIT_CONFIG)
     return [
         f"GOPROXY={proxy.spec.upstream.goproxy or DEFAULT_GOPROXY}",
         *([f"GOPRIVATE={','.join(private)}"] if private else []),
         *(f"{name}={BUNDLE_FILE}" for name in ("SSL_CERT_FILE", "GIT_SSL_CAINFO") if proxy.spec.trusted_ca),
-        *(f"GIT_CONFIG_GLOBAL={path}" for path in credential_files(proxy, CredentialType.GIT_CONFIG)),
+        *([f"GIT_CONFIG_GLOBAL={git_config}"] if git_config else []),
         *(f"{name}={value}" for name, value in sorted(proxy.spec.upstream.go_env.items())),
     ]
-
-
-def credential_files(proxy: AthensProxy, wanted: CredentialType) -> list[str]:
-    """Where the files of credentials of one type are mounted."""
-    name, _ = CREDENTIAL_FILES[wanted]
-    found = [credential.name for credential in proxy.spec.credentials if credential.type is wanted]
-    return [f"{CREDENTIALS_FOLDER}/{credential}/{name}" for credential in found]
 
 
 def no_sum_patterns(proxy: AthensProxy) -> list[str]:
@@ -111,10 +109,10 @@ def no_sum_patterns(proxy: AthensProxy) -> list[str]:
 def _server(proxy: AthensProxy) -> toml.Table:
     """What the server needs only where it is asked for."""
     spec = proxy.spec
-    netrc = credential_files(proxy, CredentialType.NETRC)
     return {
         **({"PathPrefix": spec.server.path_prefix} if spec.server.path_prefix else {}),
         **({"ForceSSL": True} if spec.server.force_ssl else {}),
         **({"TLSCertFile": f"{TLS_FOLDER}/tls.crt", "TLSKeyFile": f"{TLS_FOLDER}/tls.key"} if spec.tls else {}),
-        **({"NETRCPath": netrc[0]} if netrc else {}),
+        **({"AuthClientsDir": CLIENTS_FOLDER} if spec.auth.clients else {}),
+        **credential_keys(spec, CONFIG_FOLDER),
     }

@@ -31,7 +31,7 @@ def container(proxy: AthensProxy, inputs: Inputs) -> Manifest:
         "imagePullPolicy": proxy.spec.image_pull_policy,
         "args": [f"-config_file={CONFIG_FOLDER}/config.toml"],
         "ports": [{"name": scheme(proxy), "containerPort": PORT, "protocol": "TCP"}],
-        "env": environment(proxy),
+        "env": environment(proxy, inputs),
         **({"envFrom": sources} if sources else {}),
         "resources": _resources(proxy),
         "startupProbe": _probe(proxy, "/healthz", periodSeconds=2, failureThreshold=60),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from athens_operator.desired.configuration import BUNDLE_FILE, DOWNLOAD_MODE, SCRATCH_FOLDER
+from athens_operator.desired.egress import egress_variables
+from athens_operator.desired.inputs import Inputs
 from athens_operator.desired.stores import storage_variables
 from athens_operator.manifests import Manifest
 from athens_operator.spec.proxy import AthensProxy
@@ -12,7 +14,7 @@ from athens_operator.spec.workload import EnvVar
 HOME_FOLDER = "/home/athens"
 
 
-def environment(proxy: AthensProxy) -> list[Manifest]:
+def environment(proxy: AthensProxy, inputs: Inputs) -> list[Manifest]:
     """Variables in a fixed order; the two pins have the form that beats every other, also what `envFrom` sets."""
     fixed: list[Manifest] = [
         {"name": "ATHENS_ATHENS_DOWNLOAD_MODE", "value": DOWNLOAD_MODE},
@@ -22,6 +24,7 @@ def environment(proxy: AthensProxy) -> list[Manifest]:
         *([{"name": "SSL_CERT_FILE", "value": BUNDLE_FILE}] if proxy.spec.trusted_ca else []),
         *storage_variables(proxy.spec.storage),
         *map(_from_secret, secret_variables(proxy.spec)),
+        *egress_variables(proxy, inputs),
     ]
     return fixed + [_extra(variable) for variable in proxy.spec.extra_env]
 

@@ -25,6 +25,7 @@ class Inputs:
         default_image: image of the proxy when the spec names none, with tag or digest.
         operator_version: the operator's own release, such as `v0.1.0`.
         cluster_domain: domain behind `.svc` in Service names.
+        service_ranges: networks of the cluster's Service addresses; empty when unknown.
         secrets_hash: keyed hash over the referenced Secret keys; empty when none is referenced.
         operator_namespace: where the operator runs, so that a NetworkPolicy admits it; empty when unknown.
         served: optional kinds that the cluster serves, such as HTTPRoute.
@@ -36,6 +37,7 @@ class Inputs:
     default_image: str
     operator_version: str = ""
     cluster_domain: str = "cluster.local"
+    service_ranges: tuple[str, ...] = ()
     secrets_hash: str = ""
     operator_namespace: str = ""
     served: frozenset[str] = frozenset()

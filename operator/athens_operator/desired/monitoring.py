@@ -40,9 +40,9 @@ def _trust(proxy: AthensProxy, inputs: Inputs) -> Manifest:
 
 def _login(proxy: AthensProxy) -> Manifest:
     basic = proxy.spec.auth.basic
-    if basic is None:
+    secret = basic.secret_ref if basic else None
+    if secret is None:
         return {}
-    secret = basic.secret_ref
     return {
         "basicAuth": {
             "username": {"name": secret.name, "key": secret.username_key},

@@ -5,12 +5,21 @@ Nothing of ours is mounted by `subPath`, so the kubelet updates every file live.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
 from athens_operator.desired.configuration import BUNDLE_FILE, CONFIG_FOLDER, POLICY_FOLDER, SCRATCH_FOLDER
+from athens_operator.desired.credentials import known_hosts_key
 from athens_operator.desired.environment import HOME_FOLDER
 from athens_operator.desired.names import claim_name, policy_name
 from athens_operator.manifests import Manifest
 from athens_operator.spec.proxy import AthensProxy
-from athens_operator.spec.references import MountedFiles, mounted_files, trusted_certificates
+from athens_operator.spec.references import (
+    KNOWN_HOSTS,
+    MountedFiles,
+    credential_volume,
+    mounted_files,
+    trusted_certificates,
+)
 
 READ_BY_GROUP = 0o440
 READ_BY_ALL = 0o444  # production mode refuses files that group or others may write
@@ -27,7 +36,7 @@ def mounts(proxy: AthensProxy) -> list[Manifest]:
         {"name": "scratch", "mountPath": SCRATCH_FOLDER},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod, not a shared folder
         {"name": "home", "mountPath": HOME_FOLDER},
-        *map(_mount, mounted_files(proxy.spec)),
+        *_mounts(mounted_files(proxy.spec)),
     ]
     if proxy.spec.trusted_ca:
         found.append({"name": BUNDLE_VOLUME, "mountPath": BUNDLE_FOLDER, "readOnly": True})
@@ -40,7 +49,7 @@ def mounts(proxy: AthensProxy) -> list[Manifest]:
 def bundle_mounts(proxy: AthensProxy) -> list[Manifest]:
     """What the container that makes the bundle of trusted certificates mounts."""
     bundle = {"name": BUNDLE_VOLUME, "mountPath": BUNDLE_FOLDER}
-    return [*map(_mount, trusted_certificates(proxy.spec)), bundle]
+    return [*_mounts(trusted_certificates(proxy.spec)), bundle]
 
 
 def volumes(proxy: AthensProxy, config: Manifest) -> list[Manifest]:
@@ -57,10 +66,10 @@ def volumes(proxy: AthensProxy, config: Manifest) -> list[Manifest]:
         {"name": "scratch", "emptyDir": _empty_dir(scratch.size_limit or DEFAULT_SCRATCH_SIZE, scratch.medium)},
         {"name": "tmp", "emptyDir": {}},
         {"name": "home", "emptyDir": {}},
-        *map(_files, mounted_files(proxy.spec)),
+        *_volumes(mounted_files(proxy.spec), _written_out(proxy, config)),
     ]
     if proxy.spec.trusted_ca:
-        found += [*map(_files, trusted_certificates(proxy.spec)), {"name": BUNDLE_VOLUME, "emptyDir": {}}]
+        found += [*_volumes(trusted_certificates(proxy.spec), {}), {"name": BUNDLE_VOLUME, "emptyDir": {}}]
     return found + _data(proxy) + [dict(volume) for volume in proxy.spec.extra_volumes]
 
 
@@ -73,17 +82,61 @@ def _data(proxy: AthensProxy) -> list[Manifest]:
     return [{"name": "data", "persistentVolumeClaim": {"claimName": claim_name(proxy)}}]
 
 
-def _mount(files: MountedFiles) -> Manifest:
-    return {"name": files.volume, "mountPath": files.folder, "readOnly": True}
+def _mounts(found: Iterable[MountedFiles]) -> list[Manifest]:
+    folders = {files.volume: files.folder for files in found}
+    return [{"name": volume, "mountPath": folder, "readOnly": True} for volume, folder in folders.items()]
 
 
-def _files(mount: MountedFiles) -> Manifest:
-    items = [{"key": key, "path": name} for key, name in mount.files]
+def _volumes(found: Iterable[MountedFiles], more: Mapping[str, Manifest]) -> list[Manifest]:
+    """One volume for each name, in the order in which the names come.
+
+    Args:
+        found: what is mounted.
+        more: a further source of a volume that stands in no object of the user's, by name of the volume.
+    """
+    by_name: dict[str, list[MountedFiles]] = {}
+    for files in found:
+        by_name.setdefault(files.volume, []).append(files)
+    return [
+        _projected(name, [*map(_source, sources), *([more[name]] if name in more else [])])
+        if len(sources) > 1 or name in more
+        else _volume(sources[0])
+        for name, sources in by_name.items()
+    ]
+
+
+def _written_out(proxy: AthensProxy, config: Manifest) -> dict[str, Manifest]:
+    """Known hosts that stand in the spec itself, from the config ConfigMap, by the volume they belong into."""
+    name = config["metadata"]["name"]
+    return {
+        credential_volume(credential): {
+            "configMap": {"name": name, "items": [{"key": known_hosts_key(credential), "path": KNOWN_HOSTS}]}
+        }
+        for credential in proxy.spec.credentials
+        if credential.known_hosts and credential.known_hosts.inline
+    }
+
+
+def _volume(mount: MountedFiles) -> Manifest:
+    items = _items(mount)
     if mount.kind == "ConfigMap":
-        source: Manifest = {"configMap": {"name": mount.name, "items": items, "defaultMode": READ_BY_ALL}}
+        source: Manifest = {"configMap": {"name": mount.name, **items, "defaultMode": READ_BY_ALL}}
     else:
-        source = {"secret": {"secretName": mount.name, "items": items, "defaultMode": READ_BY_GROUP}}
+        source = {"secret": {"secretName": mount.name, **items, "defaultMode": READ_BY_GROUP}}
     return {"name": mount.volume, **source}
+
+
+def _projected(name: str, sources: Sequence[Manifest]) -> Manifest:
+    """Several objects in one folder."""
+    return {"name": name, "projected": {"sources": list(sources), "defaultMode": READ_BY_GROUP}}
+
+
+def _source(mount: MountedFiles) -> Manifest:
+    return {"configMap" if mount.kind == "ConfigMap" else "secret": {"name": mount.name, **_items(mount)}}
+
+
+def _items(mount: MountedFiles) -> Manifest:
+    return {"items": [{"key": key, "path": name} for key, name in mount.files]} if mount.files else {}
 
 
 def _empty_dir(size_limit: str | None, medium: str) -> Manifest:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from athens_operator.spec.values import IntOrPercent, Labels, ObjectName, Seconds, Spec
+from athens_operator.spec.values import IntOrPercent, Labels, NamedReference, ObjectName, Seconds, Spec
 
 
 class BasicAuthSecret(Spec):
@@ -19,15 +19,30 @@ class BasicAuthSecret(Spec):
 
 
 class BasicAuth(Spec):
-    """One user name and password for all clients."""
+    """One user name and password for all clients: in a Secret of the user's, or in one that the operator makes."""
 
-    secret_ref: BasicAuthSecret
+    secret_ref: BasicAuthSecret | None = None
+    generate: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.generate is (self.secret_ref is not None):
+            raise ValueError("set exactly one of secretRef and generate")
+        return self
+
+
+class AuthClient(Spec):
+    """Further users and tokens, as lines with salted hashes in a Secret."""
+
+    name: ObjectName
+    secret_ref: NamedReference
 
 
 class Auth(Spec):
     """Who may use the proxy."""
 
     basic: BasicAuth | None = None
+    clients: tuple[AuthClient, ...] = ()
 
 
 class TLSSecret(Spec):

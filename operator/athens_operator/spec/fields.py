@@ -23,15 +23,15 @@ from athens_operator.spec.exposure import (
     PodDisruptionBudget,
     Service,
 )
+from athens_operator.spec.origins import Credential, EgressProxy
 from athens_operator.spec.replicas import Index, SingleFlight
 from athens_operator.spec.storage import Storage
-from athens_operator.spec.values import FileReference, KeyReference, Labels, ObjectName, Seconds, Spec
+from athens_operator.spec.values import FileReference, Labels, NamedReference, Seconds, Spec
 from athens_operator.spec.workload import (
     Autoscaling,
     EnvSource,
     EnvVar,
     ExtraMetadata,
-    NamedReference,
     Rollout,
     Scheduling,
     Scratch,
@@ -111,21 +111,6 @@ class Workers(Spec):
     protocol: int = 30
 
 
-class CredentialType(StrEnum):
-    """What a credential is: a file that git or the go command reads."""
-
-    NETRC = "netrc"
-    GIT_CONFIG = "gitConfig"
-
-
-class Credential(Spec):
-    """What is shown to origins."""
-
-    name: ObjectName
-    type: CredentialType
-    secret_ref: KeyReference
-
-
 class Timeouts(Spec):
     """Deadlines, in seconds once parsed."""
 
@@ -180,6 +165,7 @@ class ProxySpec(Spec):
     workers: Workers = Workers()
     credentials: tuple[Credential, ...] = ()
     trusted_ca: tuple[FileReference, ...] = Field(default=(), alias="trustedCA")
+    egress_proxy: EgressProxy | None = None
     server: Server = Server()
     auth: Auth = Auth()
     tls: TLS | None = None
@@ -199,6 +185,7 @@ class ProxySpec(Spec):
             "extraVolumes names a volume": [volume.get("name") for volume in self.extra_volumes],
             "extraVolumeMounts names a path": [mount.get("mountPath") for mount in self.extra_volume_mounts],
             "credentials names an entry": [credential.name for credential in self.credentials],
+            "auth.clients names an entry": [client.name for client in self.auth.clients],
         }
         for what, names in lists.items():
             if len(set(names)) != len(names):

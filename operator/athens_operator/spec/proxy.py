@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from athens_operator.spec.exposure import BasicAuthSecret
 from athens_operator.spec.fields import ProxySpec
 from athens_operator.spec.places import Place, place_of
 from athens_operator.spec.references import mounted_files, secret_variables, trusted_certificates
@@ -101,8 +102,9 @@ class AthensProxy:
         Raises:
             SpecError: with the path of every field that cannot be read; use `Identity.of` to report it.
         """
-        spec = parsed(ProxySpec, body.get("spec") or {}, root="spec")
-        return AthensProxy(Identity.of(body), spec, place_of(spec.storage))
+        identity = Identity.of(body)
+        spec = _with_login(parsed(ProxySpec, body.get("spec") or {}, root="spec"), identity.name)
+        return AthensProxy(identity, spec, place_of(spec.storage))
 
     @property
     def namespace(self) -> str:
@@ -164,7 +166,7 @@ class AthensProxy:
         for variable in secret_variables(self.spec):
             by_field.setdefault((variable.path, variable.secret), []).append(variable.key)
         for (path, name), keys in by_field.items():
-            yield SecretReference(path, name, tuple(keys))
+            yield SecretReference(path, name, tuple(dict.fromkeys(keys)))
 
     def _mounted(self) -> Iterator[SecretReference]:
         for mount in (*mounted_files(self.spec), *trusted_certificates(self.spec)):
@@ -184,3 +186,17 @@ class AthensProxy:
                 yield SecretReference(f"{path}.secretRef", source.secret_ref.name, ())
             if source.config_map_ref is not None and not source.config_map_ref.optional:
                 yield SecretReference(f"{path}.configMapRef", source.config_map_ref.name, (), kind="ConfigMap")
+
+
+def _with_login(spec: ProxySpec, name: str) -> ProxySpec:
+    """The spec with the Secret that the operator makes in the place of one that the user names."""
+    basic = spec.auth.basic
+    if basic is None or not basic.generate:
+        return spec
+    made = basic.model_copy(update={"secret_ref": BasicAuthSecret(name=generated_login(name))})
+    return spec.model_copy(update={"auth": spec.auth.model_copy(update={"basic": made})})
+
+
+def generated_login(name: str) -> str:
+    """The Secret with the login that the operator makes for a proxy."""
+    return f"{name}-auth"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from athens_operator.spec.fields import CredentialType, ProxySpec
+from athens_operator.spec.fields import ProxySpec
+from athens_operator.spec.origins import Credential, CredentialType
 from athens_operator.spec.replicas import Index, SingleFlight
 from athens_operator.spec.storage import Storage
 from athens_operator.spec.values import FileReference, KeyReference
@@ -18,8 +19,27 @@ BASIC_AUTH_SECRET = "spec.auth.basic.secretRef"  # noqa: S105 - the path of a fi
 TLS_FOLDER = "/etc/athens/tls"
 CREDENTIALS_FOLDER = "/etc/athens/credentials"
 TRUSTED_FOLDER = "/etc/athens/ca"
-CREDENTIAL_FILES = {CredentialType.NETRC: ("netrc", False), CredentialType.GIT_CONFIG: ("gitconfig", True)}
-"""File name of a credential, which is also the key that is read without another, and whether a change is hot."""
+CLIENTS_FOLDER = "/etc/athens/auth"
+CREDENTIAL_FILES = {
+    CredentialType.NETRC: ("netrc",),
+    CredentialType.GIT_CONFIG: ("gitconfig",),
+    CredentialType.HGRC: ("hgrc",),
+    CredentialType.BASIC: ("username", "password"),
+    CredentialType.TOKEN: ("token",),
+    CredentialType.SSH: ("ssh-privatekey",),
+    CredentialType.GITHUB_APP: ("private-key.pem",),
+}
+"""File names of a credential, which are also the keys that are read without another."""
+KNOWN_HOSTS = "known_hosts"
+EGRESS_NO_PROXY = "EGRESS_NO_PROXY"
+"""What a Secret says of NO_PROXY, for the variable that adds the cluster's own names to it."""
+EGRESS_KEYS = {
+    "HTTP_PROXY": "httpProxy",
+    "http_proxy": "httpProxy",
+    "HTTPS_PROXY": "httpsProxy",
+    "https_proxy": "httpsProxy",
+    EGRESS_NO_PROXY: "noProxy",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +64,11 @@ class MountedFiles:
     """Keys of a Secret or ConfigMap that become files of a folder.
 
     Args:
-        volume: name of the volume.
+        volume: name of the volume; several of one name are one volume with the files of all of them.
         folder: where it is mounted.
         kind: Secret or ConfigMap.
         name: of that object.
-        files: file name by key.
+        files: file name by key; empty for all keys under their own names.
         path: the field that names the object, for messages.
         hot: the process reads a changed file at its next use, so that nothing has to restart.
     """
@@ -64,13 +84,17 @@ class MountedFiles:
 
 def secret_variables(spec: ProxySpec) -> Iterator[SecretVariable]:
     """Every variable from a Secret but those of `extraEnv`, in a fixed order."""
-    if spec.auth.basic is not None:
-        login = spec.auth.basic.secret_ref
+    login = spec.auth.basic.secret_ref if spec.auth.basic else None
+    if login is not None:
         yield SecretVariable("BASIC_AUTH_USER", login.name, login.username_key, BASIC_AUTH_SECRET)
         yield SecretVariable("BASIC_AUTH_PASS", login.name, login.password_key, BASIC_AUTH_SECRET)
     yield from _of_storage(spec.storage)
     yield from _of_lock(spec.single_flight)
     yield from _of_index(spec.index)
+    egress = spec.egress_proxy.secret_ref if spec.egress_proxy else None
+    if egress is not None:
+        for name, key in EGRESS_KEYS.items():
+            yield SecretVariable(name, egress.name, key, "spec.egressProxy.secretRef")
 
 
 def mounted_files(spec: ProxySpec) -> Iterator[MountedFiles]:
@@ -86,11 +110,10 @@ def mounted_files(spec: ProxySpec) -> Iterator[MountedFiles]:
         pair = (("tls.crt", "tls.crt"), ("tls.key", "tls.key"))
         yield MountedFiles("tls", TLS_FOLDER, "Secret", spec.tls.secret_ref.name, pair, "spec.tls.secretRef", hot=True)
     for credential in spec.credentials:
-        name, hot = CREDENTIAL_FILES[credential.type]
-        secret, path = credential.secret_ref, f"spec.credentials[{credential.name}].secretRef"
-        files = ((secret.key or name, name),)
-        folder = f"{CREDENTIALS_FOLDER}/{credential.name}"
-        yield MountedFiles(f"credential-{credential.name}", folder, "Secret", secret.name, files, path, hot)
+        yield from _of_credential(credential)
+    for client in spec.auth.clients:
+        folder, path = f"{CLIENTS_FOLDER}/{client.name}", f"spec.auth.clients[{client.name}].secretRef"
+        yield MountedFiles(f"client-{client.name}", folder, "Secret", client.secret_ref.name, (), path, hot=True)
 
 
 def trusted_certificates(spec: ProxySpec) -> Iterator[MountedFiles]:
@@ -98,6 +121,29 @@ def trusted_certificates(spec: ProxySpec) -> Iterator[MountedFiles]:
     for number, reference in enumerate(spec.trusted_ca):
         folder = f"{TRUSTED_FOLDER}/{number}"
         yield from _certificate(f"trusted-ca-{number}", folder, reference, f"spec.trustedCA[{number}]")
+
+
+def credential_volume(credential: Credential) -> str:
+    """The volume with the files of one credential."""
+    return f"credential-{credential.name}"
+
+
+def _of_credential(credential: Credential) -> Iterator[MountedFiles]:
+    """What the login consists of, and the keys of the server it is shown to where another object holds them."""
+    volume, folder = credential_volume(credential), f"{CREDENTIALS_FOLDER}/{credential.name}"
+    secret, path = credential.secret_ref, f"spec.credentials[{credential.name}]"
+    names = CREDENTIAL_FILES[credential.type]
+    files = ((secret.key or names[0], names[0]),) if len(names) == 1 else tuple((name, name) for name in names)
+    yield MountedFiles(volume, folder, "Secret", secret.name, files, f"{path}.secretRef", hot=True)
+    known = credential.known_hosts
+    sources = (
+        ("configMapRef", "ConfigMap", known.config_map_ref if known else None),
+        ("secretRef", "Secret", known.secret_ref if known else None),
+    )
+    for member, kind, found in sources:
+        if found is not None:
+            hosts = ((found.key or KNOWN_HOSTS, KNOWN_HOSTS),)
+            yield MountedFiles(volume, folder, kind, found.name, hosts, f"{path}.knownHosts.{member}", hot=True)
 
 
 def _certificate(volume: str, folder: str, reference: FileReference, path: str) -> Iterator[MountedFiles]:

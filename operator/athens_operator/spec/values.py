@@ -59,6 +59,12 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, hide_input_in_errors=True)
 
 
+class NamedReference(Spec):
+    """An object in the proxy's own namespace."""
+
+    name: ObjectName
+
+
 class KeyReference(Spec):
     """A key of a Secret or ConfigMap in the proxy's own namespace; without `key` the one that the field names."""
 

@@ -26,12 +26,6 @@ class SecurityProfile(StrEnum):
     PLATFORM_ASSIGNED = "PlatformAssigned"
 
 
-class NamedReference(Spec):
-    """An object in the proxy's own namespace."""
-
-    name: ObjectName
-
-
 class OptionalReference(Spec):
     """An object in the proxy's own namespace that may be allowed to be absent."""
 

@@ -36,7 +36,7 @@ NO_CHILD = {
     "policyRefs[].kind": "has one allowed word",
 }
 BY_HAND: dict[str, Any] = {
-    "credentials[].type": "gitConfig",
+    "credentials[].type": "token",
     "httpRoute.timeout": "61s",
     "metrics.serviceMonitor.interval": "61s",
     "rollout.strategy": "Recreate",
