@@ -15,9 +15,35 @@ from datetime import datetime
 from json.encoder import encode_basestring as quoted
 from select import PIPE_BUF
 from threading import Lock
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 
-HitLine = Callable[[str, int, str, float, bool], str]
+GCP_TRACE: Final = "logging.googleapis.com/trace"
+GCP_SAMPLED: Final = "logging.googleapis.com/trace_sampled"
+
+
+class Hit(NamedTuple):
+    """What an access line of a kept answer says; a tuple, since one is made for every such request.
+
+    Attributes:
+        path: of the request.
+        size_bytes: of the body.
+        request_id: of the request.
+        duration_ms: of the request.
+        is_file: whether a stored file was asked for.
+        client: address of whoever asked, "" if it has none.
+        trace_id: of the trace that was recorded, "" for none.
+    """
+
+    path: str
+    size_bytes: int
+    request_id: str
+    duration_ms: float
+    is_file: bool
+    client: str = ""
+    trace_id: str = ""
+
+
+HitLine = Callable[[Hit], str]
 
 
 class HitLines:
@@ -25,7 +51,7 @@ class HitLines:
 
     Args:
         stream: where they are written.
-        hit_line: makes one of path, bytes, request id, milliseconds, and whether a stored file was asked for.
+        hit_line: makes one.
     """
 
     def __init__(self, stream: TextIO, hit_line: HitLine) -> None:
@@ -34,11 +60,11 @@ class HitLines:
         self._waiting: deque[str] = deque()
         self._writing = Lock()  # other threads log too
 
-    def add(self, path: str, size_bytes: int, request_id: str, duration_s: float, is_file: bool) -> None:
+    def add(self, hit: Hit) -> None:
         """A kept answer was sent; on the event loop only."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self.write)
-        self._waiting.append(self._hit_line(path, size_bytes, request_id, round(duration_s * 1000, 3), is_file))
+        self._waiting.append(self._hit_line(hit))
 
     def write(self) -> None:
         """Write what waits, in order; a log that cannot be written stops nothing, as with the library."""
@@ -80,31 +106,43 @@ _iso: Final = _Now(lambda now: now.isoformat(timespec="seconds"))
 _clock: Final = _Now(lambda now: f"{now.hour % 12 or 12}:{now:%M%p}")
 
 
-def json_hit(path: str, size_bytes: int, request_id: str, duration_ms: float, is_file: bool) -> str:
+def json_hit(hit: Hit) -> str:
     """A line as Athens' JSON format has it."""
-    rest = _json_fields(path, size_bytes, request_id, duration_ms, is_file)
-    return f'{{"time": "{_iso()}", "level": "INFO", "msg": {rest}'
+    trace = f', "trace-id": "{hit.trace_id}"' if hit.trace_id else ""
+    return f'{{"time": "{_iso()}", "level": "INFO", "msg": {_json_fields(hit)}{trace}}}\n'
 
 
-def gcp_hit(path: str, size_bytes: int, request_id: str, duration_ms: float, is_file: bool) -> str:
-    """A line for Google Cloud's log agent."""
+def gcp_hit(hit: Hit, *, trace_prefix: str = "") -> str:
+    """A line for Google Cloud's log agent; `trace_prefix` makes a trace's name of its id."""
     now = datetime.now().astimezone().isoformat()
-    rest = _json_fields(path, size_bytes, request_id, duration_ms, is_file)
-    return f'{{"timestamp": "{now}", "severity": "INFO", "message": {rest}'
+    trace = ""
+    if hit.trace_id:
+        trace = f', "{GCP_TRACE}": "{trace_prefix}{hit.trace_id}", "{GCP_SAMPLED}": true'
+    request = (
+        f'{{"requestMethod": "GET", "requestUrl": {quoted(hit.path)}, "status": 200,'
+        f' "responseSize": "{hit.size_bytes}", "latency": "{hit.duration_ms / 1000:.6f}s"'
+    )
+    client = f', "remoteIp": {quoted(hit.client)}' if hit.client else ""
+    fields = f'{_json_fields(hit)}{trace}, "httpRequest": {request}{client}}}'
+    return f'{{"timestamp": "{now}", "severity": "INFO", "message": {fields}}}\n'
 
 
-def plain_hit(path: str, size_bytes: int, request_id: str, duration_ms: float, is_file: bool) -> str:
+def plain_hit(hit: Hit) -> str:
     """A line for people."""
-    cache = "cache=hit " if is_file else ""
+    cache = "cache=hit " if hit.is_file else ""
+    client = f"client={hit.client} " if hit.client else ""
+    trace = f"trace-id={hit.trace_id} " if hit.trace_id else ""
     return (
-        f"INFO[{_clock()}]: incoming request\tbytes={size_bytes} {cache}duration_ms={duration_ms} "
-        f"http-method=GET http-path={path} http-status=200 request-id={request_id} \n"
+        f"INFO[{_clock()}]: incoming request\tbytes={hit.size_bytes} {cache}{client}duration_ms={hit.duration_ms} "
+        f"http-method=GET http-path={hit.path} http-status=200 request-id={hit.request_id} {trace}\n"
     )
 
 
-def _json_fields(path: str, size_bytes: int, request_id: str, duration_ms: float, is_file: bool) -> str:
-    cache = ', "cache": "hit"' if is_file else ""
+def _json_fields(hit: Hit) -> str:
+    cache = ', "cache": "hit"' if hit.is_file else ""
+    client = f', "client": {quoted(hit.client)}' if hit.client else ""
     return (
-        f'"incoming request", "http-method": "GET", "http-path": {quoted(path)}, "http-status": "200", '
-        f'"request-id": {quoted(request_id)}, "duration_ms": {duration_ms}, "bytes": {size_bytes}{cache}}}\n'
+        f'"incoming request", "http-method": "GET", "http-path": {quoted(hit.path)}, "http-status": "200", '
+        f'"request-id": {quoted(hit.request_id)}, "duration_ms": {hit.duration_ms}, "bytes": {hit.size_bytes}'
+        f"{client}{cache}"
     )

@@ -10,12 +10,13 @@ import logging
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TextIO
 
 import structlog
 from structlog.types import EventDict, Processor
 
-from athens_proxy.hit_lines import HitLine, HitLines, gcp_hit, json_hit, plain_hit
+from athens_proxy.hit_lines import GCP_SAMPLED, GCP_TRACE, Hit, HitLine, HitLines, gcp_hit, json_hit, plain_hit
 
 _LEVELS: Final = {
     "trace": logging.DEBUG,
@@ -33,19 +34,26 @@ _OF_EVERY_LINE: Final = frozenset({"time", "level", "msg", "event", "_record", "
 _GCP: Final = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "critical": "ERROR"}
 
 
-def configure_logging(*, level: str, log_format: str, cloud_runtime: str) -> None:
+TraceId = Callable[[], str]
+
+
+def configure_logging(*, level: str, log_format: str, cloud_runtime: str, cloud_project: str = "") -> None:
     """Send every log line to standard output.
 
     Args:
         level: one of Athens' level names.
         log_format: `json` or `plain`.
         cloud_runtime: `GCP` selects the format of Google Cloud's log agent.
+        cloud_project: where that agent looks for traces, "" if nobody knows.
     """
+    is_gcp = cloud_runtime == "GCP"
+    trace_prefix = f"projects/{cloud_project}/traces/" if cloud_project else ""
     renderers: dict[str, tuple[Callable[[EventDict], EventDict | str], HitLine]] = {
         "json": (_json, json_hit),
         "plain": (_plain, plain_hit),
     }
-    renderer, hit_line = (_gcp, gcp_hit) if cloud_runtime == "GCP" else renderers[log_format or "plain"]
+    gcp = (_gcp, partial(gcp_hit, trace_prefix=trace_prefix))
+    renderer, hit_line = gcp if is_gcp else renderers[log_format or "plain"]
     processors: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _rendered_by(renderer)]
     if renderer is not _plain:
         processors.append(structlog.processors.JSONRenderer(ensure_ascii=False, default=str))
@@ -55,7 +63,7 @@ def configure_logging(*, level: str, log_format: str, cloud_runtime: str) -> Non
     )
     if renderer is _json:
         formatter = _LeanJson(formatter)
-    handler = _Lines(sys.stdout, hit_line)
+    handler = _Lines(sys.stdout, hit_line, trace_prefix=trace_prefix if is_gcp else None)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [handler]
@@ -63,11 +71,17 @@ def configure_logging(*, level: str, log_format: str, cloud_runtime: str) -> Non
     logging.getLogger("asyncio").setLevel(max(_LEVELS[level], logging.INFO))
 
 
-def hit_log() -> Callable[[str, int, str, float, bool], None] | None:
+def correlate(trace_id: TraceId) -> None:
+    """Let every line say to which recorded trace it belongs; `trace_id` tells which one runs now, "" for none."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _Lines):
+            handler.trace_id = trace_id
+
+
+def hit_log() -> Callable[[Hit], None] | None:
     """Writes the access line of a GET that a kept answer served, as `web/middleware.py` does, for less.
 
-    Takes the path, the bytes of the body, the request id, seconds, and whether a stored file was asked for. None if
-    such lines are below the level.
+    None if such lines are below the level.
     """
     root = logging.getLogger()
     lines = next((handler.hits for handler in root.handlers if isinstance(handler, _Lines)), None)
@@ -80,11 +94,14 @@ class _Lines(logging.StreamHandler[TextIO]):
     Args:
         stream: where to.
         hit_line: see `HitLines`.
+        trace_prefix: makes the name of a trace for Google Cloud of its id; None for the other formats.
     """
 
-    def __init__(self, stream: TextIO, hit_line: HitLine) -> None:
+    def __init__(self, stream: TextIO, hit_line: HitLine, *, trace_prefix: str | None = None) -> None:
         super().__init__(stream)
         self.hits = HitLines(stream, hit_line)
+        self.trace_id: TraceId | None = None
+        self._trace_prefix = trace_prefix
 
     def flush(self) -> None:
         """Write what waits; the library calls this at the end of the process."""
@@ -94,7 +111,14 @@ class _Lines(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         self.hits.write()
+        if self.trace_id is not None and (trace_id := self.trace_id()):
+            record.__dict__.update(self._trace_fields(trace_id))
         super().emit(record)
+
+    def _trace_fields(self, trace_id: str) -> dict[str, object]:
+        if self._trace_prefix is None:
+            return {"trace-id": trace_id}
+        return {GCP_TRACE: f"{self._trace_prefix}{trace_id}", GCP_SAMPLED: True}
 
 
 class _LeanJson(logging.Formatter):
@@ -150,7 +174,24 @@ def _json(event: EventDict) -> EventDict:
 
 def _gcp(event: EventDict) -> EventDict:
     severity, message = _GCP[event.pop("level")], event.pop("event")
-    return {"timestamp": _now().isoformat(), "severity": severity, "message": message, **event}
+    line = {"timestamp": _now().isoformat(), "severity": severity, "message": message, **event}
+    return {**line, "httpRequest": _http_request(event)} if "http-method" in event else line
+
+
+def _http_request(event: EventDict) -> dict[str, object]:
+    """What Google Cloud shows beside an access line.
+
+    Source: https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#HttpRequest
+    """
+    client = event.get("client", "")
+    return {
+        "requestMethod": event["http-method"],
+        "requestUrl": event["http-path"],
+        "status": int(event["http-status"]),
+        "responseSize": str(event["bytes"]),
+        "latency": f"{event['duration_ms'] / 1000:.6f}s",
+        **({"remoteIp": client} if client else {}),
+    }
 
 
 def _plain(event: EventDict) -> str:

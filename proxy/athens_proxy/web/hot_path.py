@@ -18,6 +18,7 @@ from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.web_protocol import RequestHandler
 
 from athens_proxy.connections import PatientConnection, PatientServer
+from athens_proxy.hit_lines import Hit
 from athens_proxy.web.direct_sending import Outlet
 from athens_proxy.web.hot_answers import MOMENT, FinishedAnswer, FinishedAnswers
 from athens_proxy.web.hot_requests import PlainGets, is_whole
@@ -27,7 +28,8 @@ _READS: Final = frozenset({"GET", "HEAD"})
 _ID_ENDS: Final = tuple(b"%02x" % number for number in range(256))
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 OnHit = Callable[[str, float], None]
-AccessLog = Callable[[str, int, str, float, bool], None]
+AccessLog = Callable[[Hit], None]
+OnTrace = Callable[[Hit], str]
 
 
 class Gate(Protocol):
@@ -46,14 +48,16 @@ class HotPath:
         answers: what is finished.
         on_hit: counts a stored file (info, gomod, zip, "" for none) that was asked for, and a GET with status 200 that
             took so long, as the ordinary path does.
-        log: writes the access line of such a GET: path, bytes of its body, request id, seconds, and whether it asked
-            for a stored file; None for no lines.
+        log: writes the access line of such a GET; None for no lines.
+        trace: records the span of such a GET and returns the id of its trace, "" if it is not recorded; None where
+            nobody traces.
     """
 
     gate: Gate
     answers: FinishedAnswers
     on_hit: OnHit
     log: AccessLog | None
+    trace: OnTrace | None = None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The ordinary answer; notes first what is in force, and forgets everything when the store may have changed."""
@@ -94,12 +98,14 @@ class HotConnection(PatientConnection):
         self._ids = shared.ids
         self._dates = shared.dates
         self._outlet: Outlet | None = None
+        self._client = ""
         self._at_boundary = True  # whether the parser has seen whole requests only
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Have the socket at hand."""
         super().connection_made(transport)
         self._outlet = Outlet(cast(asyncio.Transport, transport))
+        self._client = _address(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The transport closes its socket now."""
@@ -167,11 +173,24 @@ class HotConnection(PatientConnection):
         duration_s = time.monotonic() - begin_s
         self._next_keepalive_close_time = begin_s + self._keepalive_timeout
         self._path.on_hit(answer.file, duration_s)
-        if self._path.log is not None:
-            self._path.log(
-                answer.path, answer.body.size_bytes, request_id.decode("ascii"), duration_s, bool(answer.file)
-            )
+        if self._path.log is not None or self._path.trace is not None:
+            self._tell(answer, request_id.decode("ascii"), duration_s)
         return True
+
+    def _tell(self, answer: FinishedAnswer, request_id: str, duration_s: float) -> None:
+        """Trace and log a request that was answered."""
+        size_bytes, duration_ms = answer.body.size_bytes, round(duration_s * 1000, 3)
+        hit = Hit(answer.path, size_bytes, request_id, duration_ms, bool(answer.file), self._client)
+        if self._path.trace is not None and (trace_id := self._path.trace(hit)):
+            hit = hit._replace(trace_id=trace_id)
+        if self._path.log is not None:
+            self._path.log(hit)
+
+
+def _address(transport: asyncio.BaseTransport) -> str:
+    """Of the client as aiohttp tells it, "" on a Unix socket."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, list | tuple) else ""
 
 
 class _Dates:

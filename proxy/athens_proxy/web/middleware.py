@@ -21,6 +21,7 @@ from athens_proxy.web.routes import Routes
 from athens_proxy.web.targets import FixedTarget, StoreTarget, Target, target
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+_ADDRESSES: Final = re.compile(r"[A-Za-z0-9.:,_\[\] -]{1,256}", re.ASCII)
 CLIENT_LEFT: Final = 499  # nobody is there to read it; access lines and metrics tell it from an answer
 _METHODS: Final = ("GET", "HEAD")
 _PROBES: Final = (FixedTarget("/healthz"), FixedTarget("/readyz"))
@@ -37,6 +38,11 @@ def note_lookup(*, hit: bool) -> None:
     _cache_result.set("hit" if hit else "miss")
 
 
+def noted_lookup() -> str:
+    """`hit` or `miss`, "" if this request asked for no file."""
+    return _cache_result.get()
+
+
 @dataclass(frozen=True, slots=True)
 class AccessLine:
     """What the log says about an answered request.
@@ -48,6 +54,8 @@ class AccessLine:
         size_bytes: of its body.
         duration_s: until the answer was there.
         cache: `hit` or `miss`, "" if no file was asked for.
+        client: address at the other end of the connection, "" if it has none.
+        forwarded_for: for whom that one says it asks, "" for nobody; anybody may claim anything there.
     """
 
     method: str
@@ -56,6 +64,8 @@ class AccessLine:
     size_bytes: int
     duration_s: float
     cache: str
+    client: str = ""
+    forwarded_for: str = ""
 
 
 def is_sane_id(asked_id: str) -> bool:
@@ -78,7 +88,8 @@ def log_access(line: AccessLine, *, request_id: str) -> None:
         "duration_ms": round(line.duration_s * 1000, 3),
         "bytes": line.size_bytes,
     }
-    _LOG.info("incoming request", extra={**fields, "cache": line.cache} if line.cache else fields)
+    where_known = {"client": line.client, "forwarded-for": line.forwarded_for, "cache": line.cache}
+    _LOG.info("incoming request", extra={**fields, **{name: text for name, text in where_known.items() if text}})
 
 
 class Gate:
@@ -104,8 +115,16 @@ class Gate:
             duration_s = time.monotonic() - begin
             self._on_request(request.method, status, duration_s)
             if is_access_logged():
-                cache = _cache_result.get()
-                line = AccessLine(request.method, request.raw_path, status, size_bytes, duration_s, cache)
+                line = AccessLine(
+                    method=request.method,
+                    raw_path=request.raw_path,
+                    status=status,
+                    size_bytes=size_bytes,
+                    duration_s=duration_s,
+                    cache=noted_lookup(),
+                    client=request.remote or "",
+                    forwarded_for=_forwarded_for(request),
+                )
                 log_access(line, request_id=request[REQUEST_ID_KEY])
         return response
 
@@ -178,6 +197,12 @@ def _methods(wanted: Target | ModuleNotFound) -> tuple[str, ...]:
 
 def _size_bytes(response: web.StreamResponse) -> int:
     return response.content_length or response.body_length if response.prepared else response.content_length or 0
+
+
+def _forwarded_for(request: web.BaseRequest) -> str:
+    """The header if it holds addresses and names; anything else would write the log itself."""
+    text = ", ".join(request.headers.getall("X-Forwarded-For", []))
+    return text if _ADDRESSES.fullmatch(text) else ""
 
 
 def _log_failure(error: ProxyError, request: web.BaseRequest) -> None:

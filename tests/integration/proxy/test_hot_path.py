@@ -23,6 +23,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from athens_proxy.clients.lines import token_line
 from athens_proxy.clients.watch import WatchedClients
+from athens_proxy.hit_lines import Hit
 from athens_proxy.server import Listener, listening
 from athens_proxy.web.access import Access
 from athens_proxy.web.hot_answers import CHANGING_S, HOT_BYTES, KEPT_S, FinishedAnswers
@@ -179,12 +180,12 @@ def count_hit(proxy: Proxy, file: str, duration_s: float) -> None:
     proxy._on_request("GET", 200, duration_s)
 
 
-def log_hit(path: str, size_bytes: int, request_id: str, duration_s: float, is_file: bool) -> None:
+def log_hit(hit: Hit) -> None:
     """What the ordinary path writes; that the quick lines are the same is told where lines are tested."""
     if is_access_logged():
-        log_access(
-            AccessLine("GET", path, 200, size_bytes, duration_s, "hit" if is_file else ""), request_id=request_id
-        )
+        cache = "hit" if hit.is_file else ""
+        line = AccessLine("GET", hit.path, 200, hit.size_bytes, hit.duration_ms / 1000, cache, hit.client)
+        log_access(line, request_id=hit.request_id)
 
 
 def ignore_hit(file: str, duration_s: float) -> None:
@@ -234,7 +235,7 @@ def normal(received: bytes) -> bytes:
 
 
 def access_line(record: Any) -> dict[str, Any]:
-    names = ("http-method", "http-path", "http-status", "bytes", "request-id", "cache")
+    names = ("http-method", "http-path", "http-status", "bytes", "request-id", "cache", "client")
     fields = {name: record.__dict__.get(name) for name in names}
     fields["request-id"] = normal(str(fields["request-id"]).encode())
     return {

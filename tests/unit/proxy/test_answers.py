@@ -16,8 +16,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from athens_proxy import errors
+from athens_proxy.config.values import Secret
 from athens_proxy.errors import ProxyError
-from athens_proxy.observability import configure_logging, hit_log
+from athens_proxy.hit_lines import Hit
+from athens_proxy.observability import configure_logging, correlate, hit_log
 from athens_proxy.web.middleware import AccessLine, log_access
 from athens_proxy.web.responses import MAX_REASON, STATUS, printable, reason, status_of
 
@@ -121,6 +123,40 @@ def test_cloud_lines_have_a_severity(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.usefixtures("unlogged")
+def test_cloud_access_lines_have_the_request_and_its_trace_where_google_looks_for_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging(level="info", log_format="plain", cloud_runtime="GCP", cloud_project="p-1")
+    correlate(lambda: "0af7651916cd43dd8448eb211c80319c")
+    log_access(AccessLine("GET", "/m/@v/list?x=1", 404, 12, 0.25, "", "192.0.2.7"), request_id="id-1")
+
+    fields = json.loads(capsys.readouterr().out)
+
+    assert fields["httpRequest"] == {
+        "requestMethod": "GET", "requestUrl": "/m/@v/list", "status": 404, "responseSize": "12",
+        "latency": "0.250000s", "remoteIp": "192.0.2.7",
+    }  # fmt: skip
+    assert fields["logging.googleapis.com/trace"] == "projects/p-1/traces/0af7651916cd43dd8448eb211c80319c"
+    assert fields["logging.googleapis.com/trace_sampled"] is True
+
+
+@pytest.mark.usefixtures("unlogged")
+@pytest.mark.parametrize(("log_format", "runtime"), [("json", "none"), ("plain", "none"), ("plain", "GCP")])
+def test_a_secret_is_masked_wherever_somebody_logs_it(
+    capsys: pytest.CaptureFixture[str], log_format: str, runtime: str
+) -> None:
+    configure_logging(level="debug", log_format=log_format, cloud_runtime=runtime)
+    secret = Secret("hunter2")
+    held = {"deep": [secret]}
+    logging.getLogger("athens_proxy.test").info("%s and %r", secret, secret, extra={"own": secret, "held": held})
+
+    line = capsys.readouterr().out
+
+    assert "hunter2" not in line
+    assert line.count("********") == 4
+
+
+@pytest.mark.usefixtures("unlogged")
 @pytest.mark.parametrize("log_format", ["json", "plain"])
 def test_a_defect_is_one_line_with_its_cause(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
     configure_logging(level="info", log_format=log_format, cloud_runtime="none")
@@ -177,6 +213,8 @@ def test_lean_json_lines_are_those_of_the_general_formatter(message: str, fields
     size_bytes=st.integers(0, 1 << 40),
     duration_s=st.floats(0, 1e6),
     is_file=st.booleans(),
+    client=st.sampled_from(["", "192.0.2.7", "2001:db8::1"]),
+    trace_id=st.sampled_from(["", "0af7651916cd43dd8448eb211c80319c"]),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 async def test_lines_of_kept_answers_are_those_of_the_ordinary_path(
@@ -187,13 +225,17 @@ async def test_lines_of_kept_answers_are_those_of_the_ordinary_path(
     size_bytes: int,
     duration_s: float,
     is_file: bool,
+    client: str,
+    trace_id: str,
 ) -> None:
-    configure_logging(level="info", log_format=log_format, cloud_runtime=runtime)
+    configure_logging(level="info", log_format=log_format, cloud_runtime=runtime, cloud_project="p-1")
+    correlate(lambda: trace_id)
     log = hit_log()
     assert log is not None
 
-    log(path, size_bytes, "id-1", duration_s, is_file)
-    log_access(AccessLine("GET", path, 200, size_bytes, duration_s, "hit" if is_file else ""), request_id="id-1")
+    log(Hit(path, size_bytes, "id-1", round(duration_s * 1000, 3), is_file, client, trace_id))
+    line = AccessLine("GET", path, 200, size_bytes, duration_s, "hit" if is_file else "", client)
+    log_access(line, request_id="id-1")
 
     quick, ordinary = capsys.readouterr().out.splitlines()
     assert without_time(quick) == without_time(ordinary)
@@ -210,9 +252,9 @@ async def test_lines_of_kept_answers_keep_their_place_and_leave_when_the_loop_ha
     configure_logging(level="info", log_format="plain", cloud_runtime="none")
     log = hit_log()
     assert log is not None
-    log("/first", 1, "id", 0.0, True)
+    log(Hit("/first", 1, "id", 0.0, True))
     logging.getLogger("athens_proxy.test").warning("second")
-    log("/third", 1, "id", 0.0, True)
+    log(Hit("/third", 1, "id", 0.0, True))
     before = capsys.readouterr().out
 
     await asyncio.sleep(0)
