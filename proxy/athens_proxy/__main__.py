@@ -18,7 +18,8 @@ from pathlib import Path
 import uvloop
 
 from athens_proxy.app import proxy
-from athens_proxy.commands import copy, hash_password, reindex
+from athens_proxy.commands import hash_password
+from athens_proxy.commands.by_name import command_named
 from athens_proxy.config.load import ConfigError, ConfigFile, UsageError, arguments, load
 from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart
@@ -35,6 +36,8 @@ USAGE = """Usage of athens-proxy:
         Print version information and exit
   copy --from ADDRESS --to ADDRESS
         Copy one store into another and exit; see copy --help
+  prefetch [--url URL] [--go-sum FILE] [--modules FILE] [MODULE@VERSION...]
+        Fetch module versions ahead of time and exit; see prefetch --help
   reindex [-config_file string]
         Record everything the store holds in the index and exit
   hash-password --user NAME
@@ -49,10 +52,8 @@ def main() -> None:
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run until a signal; returns the exit status."""
-    if argv[:1] == ["copy"]:
-        return copy.main(argv[1:], environ, _read_file)
-    if argv[:1] == ["reindex"]:
-        return reindex.main(argv[1:], environ, _read_file)
+    if command := command_named(argv):
+        return command(argv[1:], environ, _read_file)
     if argv[:1] == ["hash-password"]:
         return hash_password.main(argv[1:])
     version = installed_version("athens-operator")
@@ -115,7 +116,8 @@ async def _serve(config: Config, environ: Mapping[str, str], version: str, sibli
     listener = _listener(config, certificate, sibling)
     stopping = asyncio.create_task(stop_signal(), name="stop-signal")
     renewing = asyncio.create_task(certificate.watch(), name="certificate") if certificate else None
-    async with proxy(config, environ, version=version, sibling=sibling, certificate=certificate) as hot_path:
+    parts = proxy(config, environ, version=version, sibling=sibling, certificate=certificate, stopping=stopping)
+    async with parts as hot_path:
         server_class = partial(HotServer, path=hot_path)
         async with listening(hot_path.handle, listener, server_class=server_class) as address:
             _LOG.info("Starting application", extra=dict([address.split("=", 1)]))

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from athens_proxy.admission import admission
 from athens_proxy.certificate_metrics import CertificateMetrics
-from athens_proxy.client_access import access, needs_credentials, watched_clients
-from athens_proxy.clients.watch import WatchedClients
+from athens_proxy.client_access import watched_clients
 from athens_proxy.config.effective import effective
 from athens_proxy.config.sections import Config
 from athens_proxy.decisions import record
@@ -28,6 +27,8 @@ from athens_proxy.download.listing import NetworkMode
 from athens_proxy.download.rules import Rules
 from athens_proxy.download.stored_or_fetched import Sources, StoredOrFetched
 from athens_proxy.errors import CannotStart
+from athens_proxy.event_services import ended_with, following, telling
+from athens_proxy.front import finished_answers, forget_clients, gate, home_page
 from athens_proxy.index.index import Index
 from athens_proxy.metrics import Metrics
 from athens_proxy.observability import hit_log
@@ -49,15 +50,11 @@ from athens_proxy.stores import announced, open_storage, tended
 from athens_proxy.tls import ServerCertificate
 from athens_proxy.upstream.fetcher import VersionLister
 from athens_proxy.upstream.http import open_upstream_session
-from athens_proxy.web.external_store import ExternalStore
-from athens_proxy.web.handlers import Handlers, RenderMetrics, Services
-from athens_proxy.web.home import HomeFacts, HomePage
-from athens_proxy.web.hot_answers import HOT_BYTES, FinishedAnswers
+from athens_proxy.web.handlers import RenderMetrics, Services
+from athens_proxy.web.hot_answers import FinishedAnswers
 from athens_proxy.web.hot_path import HotPath
-from athens_proxy.web.middleware import Gate, note_lookup
+from athens_proxy.web.middleware import note_lookup
 from athens_proxy.web.readiness import Readiness
-from athens_proxy.web.responses import CacheScope, Responses
-from athens_proxy.web.routes import Routes
 
 FETCHES = 1024  # most of them wait: `ZipTurns` bounds those over HTTP, GoGetWorkers those that run the go command
 FILE_THREADS = 32  # saving, hashing, walking
@@ -73,6 +70,7 @@ async def proxy(
     version: str,
     sibling: Sibling | None = None,
     certificate: ServerCertificate | None = None,
+    stopping: asyncio.Future[None] | None = None,
 ) -> AsyncIterator[HotPath]:
     """The whole proxy, ready to answer requests; everything it opened is closed at the end.
 
@@ -82,6 +80,7 @@ async def proxy(
         version: of this program.
         sibling: which one of several processes this is.
         certificate: of the server, for its metrics.
+        stopping: done when the process is to end, so that streams end first.
 
     Raises:
         CannotStart: storage, policy or upstream cannot be used.
@@ -92,21 +91,27 @@ async def proxy(
         metrics.register(CertificateMetrics(certificate))
     async with AsyncExitStack() as closing:
         policy = await closing.enter_async_context(_policy(config, metrics))
-        answers = _answers(config, policy)
-        clients = await closing.enter_async_context(watched_clients(config, metrics, on_change=answers.forget))
+        answers = finished_answers(config, policy)
+        events = ended_with(stopping)
+        on_clients = partial(forget_clients, answers, events)
+        clients = await closing.enter_async_context(watched_clients(config, metrics, on_change=on_clients))
         storage, scratch = await closing.enter_async_context(_store(config, environ, on_damage=answers.forget))
         owners = await closing.enter_async_context(announced(config, storage, on_others=metrics.other_owners))
+        tell = await closing.enter_async_context(telling(config, storage, events))
         session = await closing.enter_async_context(open_upstream_session())
         outside = await closing.enter_async_context(open_outside(config, environ, session, storage, scratch))
         index = await open_index(config)
         closing.push_async_callback(index.close)
-        core = FetchAndSave(outside.fetcher, storage, on_fetch=_on_fetch(metrics, answers))
+        core = FetchAndSave(outside.fetcher, storage, on_fetch=_on_fetch(metrics, answers), on_saved=tell.saved)
         stasher = await closing.enter_async_context(_stasher(config, storage, index, core, metrics, sibling))
         sources = await closing.enter_async_context(_sources(config, storage, outside, stasher, policy))
         guarded, admitted = partial(_guarded, sources, policy, metrics), admission(config, environ, session)
+        modules = admitted(guarded(NetworkMode(config.upstream.network_mode)))
+        follow = following(config, environ, session, storage, modules, events, on_drop=answers.forget)
+        await closing.enter_async_context(follow)
         services = Services(
-            modules=admitted(guarded(NetworkMode(config.upstream.network_mode))),
-            stored_modules=admitted(guarded(NetworkMode.OFFLINE)),
+            modules=tell.told(modules),
+            stored_modules=tell.told(admitted(guarded(NetworkMode.OFFLINE))),
             storage=storage,
             index=index,
             checksums=outside.checksums,
@@ -115,12 +120,13 @@ async def proxy(
             render_metrics=await closing.enter_async_context(_rendered(config, metrics, policy, sibling)),
             version=version,
             robots_file=Path(config.server.robots_file),
-            home=_home_page(config, policy, metrics),
+            home=home_page(config, policy, metrics),
             settings=effective(config),
             store=owners.describe,
             clients=clients.describe if clients else list,
         )
-        yield HotPath(_gate(config, services, metrics, scratch, clients), answers, on_hit=metrics.hit, log=hit_log())
+        entry = gate(config, services, metrics, scratch, clients, tell)
+        yield HotPath(entry, answers, on_hit=metrics.hit, log=hit_log())
 
 
 @asynccontextmanager
@@ -193,37 +199,6 @@ def _guarded(sources: Sources, policy: EnforcedPolicy, metrics: Metrics, mode: N
 
     inner = StoredOrFetched(sources, network_mode=mode, on_lookup=on_lookup)
     return Guarded(inner, sources.rules, on_decision=partial(record, policy, metrics))
-
-
-def _gate(config: Config, services: Services, metrics: Metrics, scratch: Path, clients: WatchedClients | None) -> Gate:
-    cache = CacheScope(private=needs_credentials(config))
-    responses = Responses(cache, upstream_errors=config.server.upstream_errors)
-    handlers = Handlers(services, responses)
-    store = None
-    if config.remotes.serve:
-        store = ExternalStore(services.storage, scratch, responses, catalog=handlers.catalog)
-    return Gate(Routes(handlers, store=store), responses, access(config, clients), on_request=metrics.request)
-
-
-def _answers(config: Config, policy: EnforcedPolicy) -> FinishedAnswers:
-    """Answers from memory, unless every request has to be judged by somebody else or by its transport."""
-    is_judged = bool(config.policy.validator_hook) or config.server.force_ssl
-    return FinishedAnswers(
-        policy,
-        prefix=config.server.path_prefix,
-        needs_credentials=needs_credentials(config),
-        max_bytes=0 if is_judged else HOT_BYTES,
-    )
-
-
-def _home_page(config: Config, policy: EnforcedPolicy, metrics: Metrics) -> HomePage:
-    facts = HomeFacts(
-        prefix=config.server.path_prefix,
-        no_sum_patterns=config.upstream.no_sum_patterns,
-        policy=lambda: policy.loaded,
-        lookups=metrics.lookups,
-    )
-    return HomePage(Path(config.server.home_template), facts)
 
 
 @asynccontextmanager

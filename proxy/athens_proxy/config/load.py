@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from athens_proxy.config.client_section import ClientSection
 from athens_proxy.config.credential_section import CredentialSection
+from athens_proxy.config.event_section import EventSection
 from athens_proxy.config.object_section import ObjectSection, missing_settings
 from athens_proxy.config.remote_section import RemoteSection, missing_addresses
 from athens_proxy.config.replica_section import IndexSection, LockSection
@@ -120,6 +121,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         clients=reader.section(ClientSection),
         lock=reader.section(LockSection),
         index=reader.section(IndexSection),
+        events=reader.section(EventSection),
         origins=reader.origins,
         warnings=(*warnings, *unknown_names(reader.keys, environ, values), *_no_file(file)),
     )

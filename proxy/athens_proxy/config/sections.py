@@ -33,6 +33,7 @@ from athens_proxy.config.values import (
 if TYPE_CHECKING:
     from athens_proxy.config.client_section import ClientSection
     from athens_proxy.config.credential_section import CredentialSection
+    from athens_proxy.config.event_section import EventSection
     from athens_proxy.config.object_section import ObjectSection
     from athens_proxy.config.remote_section import RemoteSection
     from athens_proxy.config.replica_section import IndexSection, LockSection
@@ -250,5 +251,6 @@ class Config:
     clients: ClientSection
     lock: LockSection
     index: IndexSection
+    events: EventSection
     origins: Mapping[str, Origin]
     warnings: tuple[str, ...]

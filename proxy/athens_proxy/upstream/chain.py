@@ -12,6 +12,7 @@ import itertools
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -87,21 +88,22 @@ class UpstreamChain:
             return await source.fetch(wanted, own, show=show)
 
         try:
-            yield await self._first(wanted.path, upstream, fetch_from)
+            fetched, hop = await self._first(wanted.path, upstream, fetch_from)
+            yield replace(fetched, source=str(hop))
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True))
 
     async def versions(self, path: ModulePath, *, upstream: str = "") -> list[str]:
         """The versions that the first hop lists; see `VersionLister.versions`."""
-        return await self._first(path, upstream, lambda source: source.versions(path))
+        return (await self._first(path, upstream, lambda source: source.versions(path)))[0]
 
     async def latest(self, path: ModulePath, *, upstream: str = "") -> RevInfo:
         """What the first hop calls latest; see `VersionLister.latest`."""
-        return await self._first(path, upstream, lambda source: source.latest(path))
+        return (await self._first(path, upstream, lambda source: source.latest(path)))[0]
 
     async def resolve(self, wanted: ModuleVersion, *, upstream: str = "") -> RevInfo:
         """What the first hop makes of a query; see `VersionLister.resolve`."""
-        return await self._first(wanted.path, upstream, lambda source: source.resolve(wanted))
+        return (await self._first(wanted.path, upstream, lambda source: source.resolve(wanted)))[0]
 
     def links_for(self, path: ModulePath, upstream: str = "") -> tuple[ChainLink, ...]:
         """The hops that may be asked for a module, in order."""
@@ -109,7 +111,8 @@ class UpstreamChain:
             return _DIRECT_ONLY
         return _parsed(upstream) if upstream else self._configured
 
-    async def _first(self, path: ModulePath, upstream: str, ask: Callable[[Source], Awaitable[_T]]) -> _T:
+    async def _first(self, path: ModulePath, upstream: str, ask: Callable[[Source], Awaitable[_T]]) -> tuple[_T, Hop]:
+        """The first answer, and the hop that gave it."""
         host, *rest = path.text.split("/")
         if host in _HOSTS_OF_REPOSITORIES and len(rest) < 2:
             raise ModuleNotFound(f"not found: {path}: no repository can have this path")
@@ -122,7 +125,7 @@ class UpstreamChain:
                 failure = failure or ModuleNotFound(f"not found: {path}: toolchains come from module proxies only")
                 break
             try:
-                return await ask(self._source_of(link.hop))
+                return await ask(self._source_of(link.hop)), link.hop
             except ProxyError as error:
                 failure = _more_telling(failure, error, link.hop)
                 if not link.on_any_error and not isinstance(error, ModuleNotFound):

@@ -20,7 +20,7 @@ from athens_proxy.web.targets import (
     Target,
 )
 
-_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Routes:
@@ -29,12 +29,15 @@ class Routes:
     Args:
         handlers: one method per endpoint.
         store: answers proxies that keep their modules here, None when that is off.
+        more: handlers of further fixed targets, by path.
     """
 
-    def __init__(self, handlers: Handlers, *, store: ExternalStore | None = None) -> None:
+    def __init__(
+        self, handlers: Handlers, *, store: ExternalStore | None = None, more: Mapping[str, Handler] | None = None
+    ) -> None:
         self._handlers = handlers
         self._store = store
-        self._fixed: Mapping[str, _Handler] = {
+        self._fixed: Mapping[str, Handler] = {
             "/": handlers.home,
             "/healthz": handlers.healthz,
             "/readyz": handlers.readyz,
@@ -45,6 +48,7 @@ class Routes:
             "/robots.txt": handlers.robots,
             "/-/policy": handlers.policy,
             "/-/config": handlers.config,
+            **(more or {}),
         }
 
     async def answer(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
@@ -59,10 +63,15 @@ class Routes:
             case ChecksumTarget():
                 return await self._handlers.sumdb(request, target)
             case FixedTarget(path=path):
-                return await self._fixed[path](request)
+                return await self._at(path)(request)
             case StoreTarget(rest=rest) if self._store is not None:
                 return await self._store.answer(request, rest)
             case StoreTarget():
                 raise ModuleNotFound("not found: this proxy does not serve its store (Storage.Serve)")
             case _ as never:
                 assert_never(never)
+
+    def _at(self, path: str) -> Handler:
+        if path not in self._fixed:
+            raise ModuleNotFound(f"not found: {path} is off")
+        return self._fixed[path]

@@ -1,0 +1,179 @@
+"""The wiring of the events: who publishes them, where they are kept, and the proxy whose events are followed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+
+from athens_proxy.client_access import needs_credentials
+from athens_proxy.config.sections import Config
+from athens_proxy.download.listing import newest
+from athens_proxy.download.protocol import DownloadProtocol
+from athens_proxy.download.refusals import Refusals, TellingRefusals
+from athens_proxy.errors import CannotStart, ModuleNotFound, NotSupported, ProxyError, RedirectTo
+from athens_proxy.events.events import Events
+from athens_proxy.events.follow import Drop, Followed, Follower
+from athens_proxy.events.journal import Journal
+from athens_proxy.events.kinds import EventKind
+from athens_proxy.events.stored import StoredNews
+from athens_proxy.modules import ModulePath, ModuleVersion
+from athens_proxy.outside import go_variables
+from athens_proxy.stash.fetch_and_save import OnSaved
+from athens_proxy.storage.storage import Storage
+from athens_proxy.upstream.go_environment import patterns_of, private_globs
+from athens_proxy.upstream.hops import HttpHop, InvalidChain, parse_chain
+from athens_proxy.upstream.netrc import Netrc
+from athens_proxy.upstream.outbound import OutboundProxies
+from athens_proxy.web.event_stream import EventStream
+from athens_proxy.web.responses import Responses
+from athens_proxy.web.routes import Handler
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+def ended_with(stopping: asyncio.Future[None] | None) -> Events:
+    """Events whose followers are let go when the process is to end: they would keep it waiting."""
+    events = Events()
+    if stopping is not None:
+        stopping.add_done_callback(lambda _: events.end())
+    return events
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Everything that publishes.
+
+    Attributes:
+        events: where it is published.
+        saved: told of each version that was stored.
+        refusals: told of each refusal.
+        look: called when somebody begins to follow, so that events of other processes come at once.
+    """
+
+    events: Events
+    saved: OnSaved
+    refusals: Refusals
+    look: Callable[[], None]
+
+    def told(self, protocol: DownloadProtocol) -> DownloadProtocol:
+        """The protocol, whose refusals are told from now on."""
+        return TellingRefusals(protocol, self.refusals)
+
+    def routes(self, responses: Responses) -> dict[str, Handler]:
+        """The endpoint that streams the events."""
+        return {"/-/events": EventStream(self.events, responses, on_follow=self.look).stream}
+
+
+@asynccontextmanager
+async def telling(config: Config, storage: Storage, events: Events) -> AsyncIterator[Telling]:
+    """Events are kept with the store, and those of other processes come in, while the context is open."""
+    journal = Journal(events, storage, is_watched=lambda: events.subscribers > 0)
+    await journal.load()
+    running = asyncio.create_task(journal.run(), name="event-journal")
+    news = StoredNews(storage, events.publish, newest=newest)
+    try:
+        refusals = Refusals(events.publish, is_shown=_is_shown(config))
+        yield Telling(events, news.saved, refusals, journal.stir)
+    finally:
+        await news.aclose()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await journal.leave()
+
+
+@asynccontextmanager
+async def following(
+    config: Config,
+    environ: Mapping[str, str],
+    session: aiohttp.ClientSession,
+    storage: Storage,
+    modules: DownloadProtocol,
+    events: Events,
+    *,
+    on_drop: Callable[[], None],
+) -> AsyncIterator[Callable[[], dict[str, Any]]]:
+    """The proxy of the settings is followed while the context is open; yields what is known about that.
+
+    Raises:
+        CannotStart: its address cannot be used.
+    """
+    if not config.events.follow:
+        yield dict
+        return
+    followed, action = _followed(config, environ), config.events.follow_action
+    follower = Follower(
+        session,
+        followed,
+        storage,
+        record=f"follow/{hashlib.sha256(str(followed.url).encode()).hexdigest()[:16]}",
+        drop=_drop(storage, events, str(followed.url.host), on_drop) if action in ("drop", "both") else None,
+        prefetch=_prefetch(modules) if action in ("prefetch", "both") else None,
+    )
+    running = asyncio.create_task(follower.run(), name="follow")
+    try:
+        yield follower.describe
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def _is_shown(config: Config) -> Callable[[ModulePath], bool]:
+    """Whether a refused module may be named: a private one only where followers show credentials."""
+    if needs_credentials(config):
+        return lambda path: True
+    globs = (private_globs(go_variables(config.upstream.go_env_vars)), *config.upstream.no_sum_patterns)
+    private = patterns_of(",".join(globs))
+    return lambda path: not any(pattern.matches(path.text) for pattern in private)
+
+
+def _followed(config: Config, environ: Mapping[str, str]) -> Followed:
+    key = config.origins["Follow"].name
+    try:
+        link = parse_chain(config.events.follow)[0]
+        outbound = OutboundProxies.of(environ)
+    except InvalidChain as error:
+        raise CannotStart(f"{key}: {str(error).replace('GOPROXY entry', 'address')}") from error
+    except ValueError as error:
+        raise CannotStart(str(error)) from error
+    if not isinstance(link.hop, HttpHop):
+        raise CannotStart(f"{key}: must be an http:// or https:// address")
+    hop = Netrc.of(environ, go_variables(config.upstream.go_env_vars)).signed(link.hop)
+    url = hop.url.with_path(f"{hop.url.raw_path.rstrip('/')}/-/events", encoded=True)
+    headers = {"Authorization": hop.authorization} if hop.authorization else {}
+    return Followed(url, headers, str(outbound.for_url(url) or ""))
+
+
+def _drop(storage: Storage, events: Events, host: str, on_drop: Callable[[], None]) -> Drop:
+    async def drop(wanted: ModuleVersion, detail: str) -> None:
+        try:
+            await storage.delete(wanted)
+        except ModuleNotFound:
+            return  # so that two proxies that follow each other come to an end
+        except NotSupported as error:
+            _LOG.error("%s was purged at %s and stays here: %s", wanted, host, error)
+            return
+        on_drop()
+        _LOG.warning("%s is dropped, because it was purged at %s", wanted, host)
+        events.publish(EventKind.PURGED, wanted.path.text, wanted.version, f"as at {host}: {detail}")
+
+    return drop
+
+
+def _prefetch(modules: DownloadProtocol) -> Callable[[ModuleVersion], Any]:
+    async def prefetch(wanted: ModuleVersion) -> None:
+        try:
+            async with await modules.zip(wanted):
+                pass
+        except (ProxyError, RedirectTo) as error:
+            _LOG.info("%s is not fetched ahead of time: %s", wanted, error)
+        except Exception:  # noqa: BLE001 - an outermost edge: nobody awaits this
+            _LOG.exception("%s is not fetched ahead of time", wanted)
+
+    return prefetch
