@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -16,10 +16,11 @@ from athens_operator.cluster import Cluster, NotFound
 from athens_operator.desired import Inputs
 from athens_operator.desired.names import policy_name
 from athens_operator.desired.workload import INPUTS_HASH
+from athens_operator.generated_logins import GeneratedLogins
 from athens_operator.manifests import Manifest, is_owned_by
 from athens_operator.resources import CLAIMS, CONFIG_MAPS, DEPLOYMENTS, Resource
 from athens_operator.secrets import SecretFacts, SecretReader
-from athens_operator.settings import RELEASE, Settings
+from athens_operator.settings import RELEASE, Feature, SecretAccess, Settings
 from athens_operator.shared_stores import UNSHARED, Sharing, sharing_of
 from athens_operator.spec import AthensProxy
 from athens_operator.status_observed import PolicyFailure, PolicyState
@@ -104,6 +105,11 @@ class Gatherer:
         self._settings = settings
         self._served = served
         self._advisories = AdvisoryReader(cluster)
+        self._logins = GeneratedLogins(
+            cluster,
+            allowed=Feature.GENERATED_SECRETS in settings.features,
+            readable=settings.secret_access is SecretAccess.GET,
+        )
         self._last_good: dict[str, _Remembered] = {}
 
     async def gather(self, proxy: AthensProxy) -> Gathered:
@@ -113,22 +119,30 @@ class Gatherer:
             self._cache.policies(), lambda policy: may_attach(policy, proxy, labels)
         )
         attachment = attached(proxy, policies, labels)
+        await self._logins.ensure(proxy, self._settled_inputs())
         secrets = await self._secrets.facts(proxy)
         claim = await self._existing_claim(proxy)
         deployment = self._ours(proxy, self._cache.get(DEPLOYMENTS.ref(proxy.namespace, proxy.name)))
-        inputs = Inputs(
-            default_image=self._settings.proxy_image,
-            operator_version=f"v{RELEASE}",
-            cluster_domain=self._settings.cluster_domain,
+        inputs = replace(
+            self._settled_inputs(),
             secrets_hash=secrets.hash or (_hash_on(deployment) if proxy.secret_references else ""),
-            operator_namespace=self._settings.namespace,
-            served=frozenset(resource.kind for resource in self._served),
             held_replicas=held_replicas(proxy, deployment),
             claim_access_modes=tuple(claim["spec"].get("accessModes") or ()) if claim else None,
         )
         policy, claim_missing = self._policy(proxy, attachment), bool(proxy.existing_claim) and claim is None
         sharing = sharing_of(proxy, self._cache.proxies)
         return Gathered(attachment, policy, secrets, claim, claim_missing, deployment, inputs, sharing)
+
+    def _settled_inputs(self) -> Inputs:
+        """What does not depend on a proxy."""
+        return Inputs(
+            default_image=self._settings.proxy_image,
+            operator_version=f"v{RELEASE}",
+            cluster_domain=self._settings.cluster_domain,
+            service_ranges=self._settings.service_ranges,
+            operator_namespace=self._settings.namespace,
+            served=frozenset(resource.kind for resource in self._served),
+        )
 
     def forget(self, uid: str) -> None:
         """The proxy is gone."""

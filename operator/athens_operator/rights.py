@@ -29,7 +29,7 @@ from athens_operator.resources import (
     Resource,
 )
 from athens_operator.secrets import STATE_NAME
-from athens_operator.settings import SecretAccess, Settings
+from athens_operator.settings import Feature, SecretAccess, Settings
 
 READ = ("get", "list", "watch")
 WRITE = ("create", "patch")
@@ -61,7 +61,9 @@ class Right(NamedTuple):
 def needed(settings: Settings) -> Iterator[Right]:
     """Every right that the settings ask for."""
     reads_secrets = settings.secret_access is SecretAccess.GET
+    makes_secrets = Feature.GENERATED_SECRETS in settings.features
     for namespace in settings.watch_namespaces or ("",):
+        yield from (Right(SECRETS, "", namespace, "", verb) for verb in WRITE if makes_secrets)
         for resource, subresource, verbs in _where_proxies_are(reads_secrets=reads_secrets):
             yield from (Right(resource, subresource, namespace, "", verb) for verb in verbs)
     if settings.cluster_wide:

@@ -12,6 +12,8 @@
 | `ATHENS_OPERATOR_HEALTH_PORT` | `8080` | port of /healthz, /readyz and /metrics; 0 takes a free one |
 | `ATHENS_OPERATOR_READBACK` | `On` | `On` asks every pod which policy it enforces; `Off` leaves that Unknown |
 | `ATHENS_OPERATOR_POD_NAME` | the host name | identity in the Lease and in Events |
+| `ATHENS_OPERATOR_FEATURES` | empty | comma list: `generatedSecrets` lets the operator make Secrets |
+| `ATHENS_OPERATOR_SERVICE_RANGES` | empty | comma list of the networks of Services, for NO_PROXY |
 | `ATHENS_OPERATOR_WATCH_SILENCE` | `70` | a watch that says nothing for so many seconds is opened again |
 | `ATHENS_OPERATOR_COMPARE_EVERY` | `300` | seconds between lists that find what watches lost; a fifth for policies |
 """
@@ -50,6 +52,12 @@ class Readback(StrEnum):
     OFF = "Off"
 
 
+class Feature(StrEnum):
+    """What an installation switches on, since it needs rights that not everybody wants to give."""
+
+    GENERATED_SECRETS = "generatedSecrets"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What an administrator can choose about the operator; the module docstring holds the table."""
@@ -64,6 +72,8 @@ class Settings:
     health_port: int = 8080
     readback: Readback = Readback.ON
     identity: str = "athens-operator"
+    features: frozenset[Feature] = frozenset()
+    service_ranges: tuple[str, ...] = ()
     watch_silence_s: int = 70
     compare_every_s: int = 300
 
@@ -79,42 +89,66 @@ class Settings:
         Raises:
             SettingsError: one or more values cannot be used; the message names each with what is allowed.
         """
-        problems: list[str] = []
-
-        def value(name: str, default: str) -> str:
-            return environ.get(PREFIX + name, "").strip() or default
-
-        def one_of(name: str, allowed: tuple[str, ...], default: str) -> str:
-            given = value(name, default)
-            match = next((choice for choice in allowed if choice.lower() == given.lower()), None)
-            if match is None:
-                problems.append(f"{PREFIX}{name}={given!r}: use one of {', '.join(allowed)}")
-            return match or default
-
-        def seconds(name: str, default: int) -> int:
-            given = value(name, str(default))
-            if given.isdecimal() and 1 <= int(given) <= MAX_SECONDS:
-                return int(given)
-            problems.append(f"{PREFIX}{name}={given!r}: use whole seconds between 1 and {MAX_SECONDS}")
-            return default
-
-        port = value("HEALTH_PORT", "8080")
-        if not port.isdecimal() or int(port) > 65535:
-            problems.append(f"{PREFIX}HEALTH_PORT={port!r}: use a port between 0 and 65535")
+        read = _Reader(environ)
         settings = cls(
-            namespace=value("NAMESPACE", "athens-operator"),
-            watch_namespaces=tuple(sorted({part.strip() for part in value("WATCH_NAMESPACES", "").split(",")} - {""})),
-            proxy_image=value("PROXY_IMAGE", DEFAULT_PROXY_IMAGE),
-            log_level=one_of("LOG_LEVEL", LOG_LEVELS, "info"),
-            secret_access=SecretAccess(one_of("SECRET_ACCESS", tuple(SecretAccess), "Get")),
-            cluster_domain=value("CLUSTER_DOMAIN", "cluster.local"),
-            lease_name=value("LEASE_NAME", "athens-operator"),
-            health_port=int(port) if not problems else 0,
-            readback=Readback(one_of("READBACK", tuple(Readback), "On")),
-            identity=value("POD_NAME", socket.gethostname()),
-            watch_silence_s=seconds("WATCH_SILENCE", 70),
-            compare_every_s=seconds("COMPARE_EVERY", 300),
+            namespace=read.text("NAMESPACE", "athens-operator"),
+            watch_namespaces=read.listed("WATCH_NAMESPACES"),
+            proxy_image=read.text("PROXY_IMAGE", DEFAULT_PROXY_IMAGE),
+            log_level=read.one_of("LOG_LEVEL", LOG_LEVELS, "info"),
+            secret_access=SecretAccess(read.one_of("SECRET_ACCESS", tuple(SecretAccess), "Get")),
+            cluster_domain=read.text("CLUSTER_DOMAIN", "cluster.local"),
+            lease_name=read.text("LEASE_NAME", "athens-operator"),
+            health_port=read.port("HEALTH_PORT", 8080),
+            readback=Readback(read.one_of("READBACK", tuple(Readback), "On")),
+            identity=read.text("POD_NAME", socket.gethostname()),
+            features=frozenset(map(Feature, read.words("FEATURES", tuple(Feature)))),
+            service_ranges=read.listed("SERVICE_RANGES"),
+            watch_silence_s=read.seconds("WATCH_SILENCE", 70),
+            compare_every_s=read.seconds("COMPARE_EVERY", 300),
         )
-        if problems:
-            raise SettingsError("; ".join(problems))
+        if read.problems:
+            raise SettingsError("; ".join(read.problems))
         return settings
+
+
+class _Reader:
+    """Reads variables, and notes what is wrong with them; a wrong one counts as its default."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def text(self, name: str, default: str) -> str:
+        return self._environ.get(PREFIX + name, "").strip() or default
+
+    def listed(self, name: str) -> tuple[str, ...]:
+        """The parts of a comma list, each once."""
+        return tuple(sorted({part.strip() for part in self.text(name, "").split(",")} - {""}))
+
+    def words(self, name: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+        given = self.listed(name)
+        unknown = [word for word in given if word not in allowed]
+        if unknown:
+            self.problems.append(f"{PREFIX}{name} lists {', '.join(unknown)}: use {', '.join(allowed)}")
+        return tuple(word for word in given if word in allowed)
+
+    def one_of(self, name: str, allowed: tuple[str, ...], default: str) -> str:
+        given = self.text(name, default)
+        match = next((choice for choice in allowed if choice.lower() == given.lower()), None)
+        if match is None:
+            self.problems.append(f"{PREFIX}{name}={given!r}: use one of {', '.join(allowed)}")
+        return match or default
+
+    def seconds(self, name: str, default: int) -> int:
+        given = self.text(name, str(default))
+        if given.isdecimal() and 1 <= int(given) <= MAX_SECONDS:
+            return int(given)
+        self.problems.append(f"{PREFIX}{name}={given!r}: use whole seconds between 1 and {MAX_SECONDS}")
+        return default
+
+    def port(self, name: str, default: int) -> int:
+        given = self.text(name, str(default))
+        if given.isdecimal() and int(given) <= 65535:
+            return int(given)
+        self.problems.append(f"{PREFIX}{name}={given!r}: use a port between 0 and 65535")
+        return default

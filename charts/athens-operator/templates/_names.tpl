@@ -89,7 +89,21 @@ Volume claims are never deleted: data outlives the object that asked for it.
   resources: [secrets]
   verbs: [get]
 {{- end }}
+{{- if .Values.features.generatedSecrets }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create, patch]
+{{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- end -}}
+
+{{/* The features that are switched on, joined by commas. */}}
+{{- define "athens-operator.features" -}}
+{{- $on := list -}}
+{{- range $name, $wanted := .Values.features -}}
+{{- if $wanted -}}{{- $on = append $on $name -}}{{- end -}}
+{{- end -}}
+{{- join "," $on -}}
 {{- end -}}

@@ -94,6 +94,15 @@ def test_secrets_are_fetched_by_name_and_only_the_operators_own_is_written() -> 
     ]
 
 
+def test_secrets_are_made_only_where_that_is_switched_on() -> None:
+    switched_on = chart("features.generatedSecrets=true")
+    everywhere = [role for role in of_kind(switched_on, "ClusterRole") if role["metadata"]["name"] == "athens-operator"]
+
+    assert [rule["verbs"] for rule in rules_on(everywhere, "secrets")] == [["get"], ["create", "patch"]]
+    assert environment(switched_on)["ATHENS_OPERATOR_FEATURES"] == "generatedSecrets"
+    assert environment(chart())["ATHENS_OPERATOR_FEATURES"] == ""
+
+
 def test_users_objects_are_read_and_only_their_status_is_written() -> None:
     operator = [role for role in of_kind(chart(), "ClusterRole") if role["metadata"]["name"] == "athens-operator"]
 
