@@ -19,6 +19,7 @@ from aiohttp import web
 from athens_operator.anti_entropy import DOUBTED_AFTER_ROUNDS, AntiEntropy
 from athens_operator.cache import Cache
 from athens_operator.cluster import Cluster, Forbidden
+from athens_operator.credential_states import CredentialStates
 from athens_operator.errors import ClusterError
 from athens_operator.fanout import Fanout
 from athens_operator.health import Health, health_app
@@ -30,6 +31,7 @@ from athens_operator.queue import WorkQueue
 from athens_operator.readback import ANSWER_TIMEOUT_S, HttpPodReader, Listener
 from athens_operator.resources import DISPENSABLE, POLICY_KINDS, PROXIES, Key, Resource, watched
 from athens_operator.rights import missing_rights
+from athens_operator.schema_age import require_schemas
 from athens_operator.settings import Settings
 from athens_operator.watch import EndlessBackoff, Login, Watch
 from athens_operator.wiring import Surroundings, crew
@@ -97,6 +99,7 @@ class Operator:
 
         Raises:
             LeaseLost: another replica may write now; the process has to end.
+            SchemaTooOld: the CustomResourceDefinitions are older than this operator.
         """
         async with AsyncExitStack() as stack:
             await self._serve_health(stack)
@@ -104,7 +107,7 @@ class Operator:
             connector = aiohttp.TCPConnector(ssl=False, limit=64, force_close=True)
             session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout, connector=connector))
             self._listener = Listener(HttpPodReader(session))
-            workers = crew(self._around(), self._listener)
+            workers = crew(self._around(), self._listener, CredentialStates(session))
             try:
                 looking = self._optional.watch(self._settings.compare_every_s / OPTIONAL_KINDS_AS_OFTEN)
                 parts = (self._health.tick(), self._watch.run(), self._learn(), looking, self._lead(workers))
@@ -129,6 +132,7 @@ class Operator:
     async def _learn(self) -> None:
         """List every kind once, then compare with the cluster now and then."""
         await asyncio.gather(self._optional.look(), *map(self._seed, self._resources))
+        await require_schemas(self._cluster, cluster_wide=self._settings.cluster_wide)
         await self._ask_for_rights()
         self._listened.set()
         logger.info("every kind is listed: %s", ", ".join(resource.plural for resource in self._resources))

@@ -129,6 +129,10 @@ class Cluster(Protocol):
         """Delete exactly that object. Gone already is success; a namesake raises Conflict."""
         ...
 
+    async def schemas(self, api_version: str) -> Mapping[str, Manifest]:
+        """The OpenAPI schemas that are served for a group and version, by kind; empty when it is not served."""
+        ...
+
     async def may(
         self, verb: str, resource: Resource, *, namespace: str = "", name: str = "", subresource: str = ""
     ) -> bool:

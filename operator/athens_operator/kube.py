@@ -7,7 +7,7 @@ rendered. Reads are not throttled, writes are.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +27,7 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON = "application/json"
 REVIEW_VERSION, REVIEW_KIND = "authorization.k8s.io/v1", "SelfSubjectAccessReview"
+KIND_OF_SCHEMA = "x-kubernetes-group-version-kind"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
 
 
@@ -98,6 +99,17 @@ class KubeCluster:
             await self._call("DELETE", path, [], body=body, doing=f"delete {ref}")
         except NotFound:
             return
+
+    async def schemas(self, api_version: str) -> Mapping[str, Manifest]:
+        """See `Cluster.schemas`."""
+        try:
+            document = await self._call(
+                "GET", f"/openapi/v3/apis/{api_version}", [], doing=f"read {api_version}'s schemas"
+            )
+        except NotFound:
+            return {}
+        schemas: Mapping[str, Manifest] = document.get("components", {}).get("schemas", {})
+        return {kind["kind"]: schema for schema in schemas.values() for kind in schema.get(KIND_OF_SCHEMA) or ()}
 
     async def may(
         self, verb: str, resource: Resource, *, namespace: str = "", name: str = "", subresource: str = ""

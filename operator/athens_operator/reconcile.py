@@ -7,15 +7,18 @@ queue afterwards.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from athens_operator.adoption import is_kept_claim
 from athens_operator.cache import Cache
 from athens_operator.children import Applied, Children
+from athens_operator.credential_states import CredentialStates
 from athens_operator.desired import desired_objects
 from athens_operator.desired.names import policy_name
 from athens_operator.desired.optional import missing_apis
@@ -45,7 +48,7 @@ from athens_operator.settings import Readback as ReadbackSetting
 from athens_operator.settings import Settings
 from athens_operator.spec import AthensProxy, Identity
 from athens_operator.status import status_of, status_of_invalid
-from athens_operator.status_observed import Observed, Readback
+from athens_operator.status_observed import Observed
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +71,7 @@ class Steps:
     gatherer: Gatherer
     children: Children
     propagation: Propagation
+    credentials: CredentialStates
     publisher: Publisher
     fanout: Fanout
 
@@ -130,8 +134,8 @@ class ProxyReconciler:
     async def _pass(self, key: Key, proxy: AthensProxy, body: Manifest) -> float:
         gathered = await self._steps.gatherer.gather(proxy)
         applied = await self._write(key, proxy, gathered)
-        answers = await self._hear(key, proxy, gathered)
-        observed = self._observe(key, proxy, gathered, applied, answers)
+        heard = await self._hear(key, proxy, gathered)
+        observed = replace(self._observe(key, proxy, gathered, applied), **heard)
         status = status_of(proxy, observed, datetime.now(UTC))
         told = of_new_spec(proxy)
         told += of_adoption(applied.adopted)
@@ -183,11 +187,16 @@ class ProxyReconciler:
             kept.add(CONFIG_MAPS.ref(proxy.namespace, policy_name(proxy)))
         return [ref for ref in surplus(owned, wanted, mounted_config_maps(users)) if ref not in kept]
 
-    async def _hear(self, key: Key, proxy: AthensProxy, gathered: Gathered) -> Mapping[str, Readback]:
+    async def _hear(self, key: Key, proxy: AthensProxy, gathered: Gathered) -> dict[str, Any]:
+        """What the pods themselves say: fields of `Observed`."""
         if not self._reads_back or gathered.policy.text is None or proxy.suspension:
             return {}
-        pods = pods_of(list(self._cache.owned_by(key).values()))
-        return await self._steps.propagation.advance(proxy, pods, gathered.policy, login=gathered.secrets.login)
+        pods, login = pods_of(list(self._cache.owned_by(key).values())), gathered.secrets.login
+        readback, credentials = await asyncio.gather(
+            self._steps.propagation.advance(proxy, pods, gathered.policy, login=login),
+            self._steps.credentials.look(proxy, pods, login),
+        )
+        return {"readback": readback, "credentials": credentials}
 
     def _observe(
         self,
@@ -195,7 +204,6 @@ class ProxyReconciler:
         proxy: AthensProxy,
         gathered: Gathered,
         applied: Applied,
-        answers: Mapping[str, Readback],
     ) -> Observed:
         owned = self._cache.owned_by(key)
         ours = {ref: body for ref, body in owned.items() if body["kind"] in OURS and is_owned_by(body, proxy.uid)}
@@ -206,7 +214,6 @@ class ProxyReconciler:
             claim=made or gathered.claim,
             sharing=gathered.sharing,
             pods=pods_of(list(owned.values())),
-            readback=answers,
             readback_enabled=self._reads_back,
             failures=applied.failures,
             fights=tuple(map(str, applied.fights)),
@@ -234,8 +241,8 @@ class ProxyReconciler:
         if conditions.get("Stalled") == "True":
             looks.append(STUCK_EVERY_S)
         look_s = min(looks) * random.uniform(0.8, 1.2)  # noqa: S311 (jitter, not a secret)
-        pods_s = self._steps.propagation.next_look_s(proxy)
-        return look_s if pods_s is None else min(look_s, pods_s)
+        pods_s = (self._steps.propagation.next_look_s(proxy), self._steps.credentials.next_look_s(proxy))
+        return min([look_s, *(each_s for each_s in pods_s if each_s is not None)])
 
     async def _farewell(self, key: Key) -> None:
         """The proxy is gone: say what is kept of it, and forget the rest."""
@@ -245,6 +252,7 @@ class ProxyReconciler:
             await self._steps.publisher.tell(claim, of_kept_claim(claim, key.name))
         self._steps.gatherer.forget(uid)
         self._steps.propagation.forget(uid)
+        self._steps.credentials.forget(uid)
         self._steps.children.forget(uid)
         self._steps.publisher.forget(uid)
         self._report(key, ())

@@ -35,6 +35,7 @@ from athens_operator.status_checks import (
     secrets_resolved,
     storage_ready,
 )
+from athens_operator.status_credentials import credentials_block, credentials_ready
 from athens_operator.status_observed import FailureReason, Observed
 from athens_operator.status_pods import AVAILABLE, pod_trouble, replica_failure
 from athens_operator.status_programmed import enforcement_of, is_late, policy_block, policy_programmed, revision_of
@@ -74,9 +75,10 @@ def status_of(proxy: AthensProxy, observed: Observed, now: datetime) -> dict[str
     if observed.policy.text is not None and observed.readback_enabled:
         running = f"{enforcement.summary} pods enforce policy {revision_of(observed.policy.digest)}"
     verdicts = overall(_progress(proxy, observed, checks, now), running=running)
-    conditions = (verdicts[0], *checks, *verdicts[1:], *_frozen(observed), highly_available(proxy, observed))
+    advice = _advice(proxy, observed, now)
+    conditions = (verdicts[0], *checks, *verdicts[1:], *_frozen(observed), *advice)
     if proxy.suspension is not None:
-        conditions = (verdicts[0], *checks, suspended(proxy.suspension), highly_available(proxy, observed))
+        conditions = (verdicts[0], *checks, suspended(proxy.suspension), *advice)
     return {
         "observedGeneration": proxy.generation,
         "phase": phase_of(conditions, started=deployment is not None, deleting=proxy.identity.deleting).value,
@@ -86,6 +88,7 @@ def status_of(proxy: AthensProxy, observed: Observed, now: datetime) -> dict[str
         "client": _client(proxy, observed),
         **_present("policy", policy_block(proxy, observed, enforcement, old.get("policy") or {})),
         "storage": _storage(proxy, observed),
+        **_present("credentials", credentials_block(proxy, observed)),
         **_present("missingCapabilities", list(observed.missing_capabilities)),
         **_present("lastHandledReconcileAt", proxy.identity.annotations.get(REQUESTED_AT_ANNOTATION)),
         "conditions": merged(old_conditions, conditions, generation=proxy.generation, now=now),
@@ -152,6 +155,12 @@ def _frozen(observed: Observed) -> tuple[Condition, ...]:
         return ()
     message = f"left as they are: {', '.join(frozen)}; remove the annotation {RECONCILE_ANNOTATION} there to resume"
     return (suspended(Suspension("ChildAnnotation", message)),)
+
+
+def _advice(proxy: AthensProxy, observed: Observed, now: datetime) -> tuple[Condition, ...]:
+    """The conditions that Ready does not depend on."""
+    credentials = credentials_ready(proxy, observed, now)
+    return (*((credentials,) if credentials else ()), highly_available(proxy, observed))
 
 
 def _checks(proxy: AthensProxy, observed: Observed, now: datetime) -> tuple[Condition, ...]:

@@ -59,6 +59,30 @@ class Readback:
     refused: str = ""
 
 
+class CredentialState(StrEnum):
+    """How a credential fared when the proxy last used or tried it; the worst first."""
+
+    REFUSED = "Refused"
+    UNREACHABLE = "Unreachable"
+    UNKNOWN = "Unknown"
+    VALID = "Valid"
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialReport:
+    """What one pod says of one entry of `spec.credentials`.
+
+    Args:
+        expires: when it ends by what it says of itself, as RFC 3339; empty when it does not say.
+        message: why it is in this state, one line; empty when there is nothing to say.
+    """
+
+    name: str
+    state: CredentialState
+    expires: str = ""
+    message: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyFailure:
     """Why the attached policies cannot be rendered.
@@ -118,6 +142,7 @@ class Observed:
         sharing: who else uses the store.
         pods: live pods of this proxy, with their status.
         readback: what pods answered, by pod name; pods that were not asked are absent.
+        credentials: what pods say of the proxy's credentials, by pod name.
         readback_enabled: false when the installation switched read-back off.
         failures: children that could not be written.
         fights: which children somebody keeps changing, a sentence each.
@@ -133,6 +158,7 @@ class Observed:
     sharing: Sharing = UNSHARED
     pods: tuple[Manifest, ...] = ()
     readback: Mapping[str, Readback] = field(default_factory=dict)
+    credentials: Mapping[str, tuple[CredentialReport, ...]] = field(default_factory=dict)
     readback_enabled: bool = True
     failures: tuple[ApplyFailure, ...] = ()
     fights: tuple[str, ...] = ()

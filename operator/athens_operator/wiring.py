@@ -9,6 +9,7 @@ from athens_operator.cache import Cache
 from athens_operator.children import Children
 from athens_operator.cluster import Cluster
 from athens_operator.crash_report import CrashReport
+from athens_operator.credential_states import CredentialStates
 from athens_operator.events import Announcer
 from athens_operator.fanout import Fanout
 from athens_operator.gather import Gatherer
@@ -52,7 +53,7 @@ class Surroundings:
     lacking: Set[str] = field(default_factory=frozenset)
 
 
-def crew(around: Surroundings, listener: Listener) -> Workers:
+def crew(around: Surroundings, listener: Listener, credentials: CredentialStates) -> Workers:
     """Workers that know what to do with a key of each of our kinds."""
     settings, cluster, cache = around.settings, around.cluster, around.cache
     secrets = SecretReader(cluster, namespace=settings.namespace, allowed=settings.secret_access is SecretAccess.GET)
@@ -61,6 +62,7 @@ def crew(around: Surroundings, listener: Listener) -> Workers:
         gatherer=Gatherer(cluster, cache, secrets, settings, around.served),
         children=Children(cluster, cache, around.metrics),
         propagation=Propagation(cluster, listener, around.metrics),
+        credentials=credentials,
         publisher=publisher,
         fanout=around.fanout,
     )

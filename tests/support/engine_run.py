@@ -11,9 +11,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import aiohttp
+
 from athens_operator.anti_entropy import AntiEntropy
 from athens_operator.cache import Cache
 from athens_operator.connection import connect
+from athens_operator.credential_states import CredentialStates
 from athens_operator.fanout import Fanout
 from athens_operator.kube import KubeCluster
 from athens_operator.manifests import Manifest
@@ -42,7 +45,8 @@ async def run_until_at_rest(kubeconfig: Path, front: ApiFront, namespace: str) -
     settings = Settings(watch_namespaces=(namespace,))
     around = Surroundings(settings, cluster, cache, fanout, queue, metrics)
     life = AntiEntropy(cluster, cache, namespaces=(namespace,), changed=lambda before, after: None, metrics=metrics)
-    workers = crew(around, Listener(_NoPods()))
+    session = aiohttp.ClientSession()
+    workers = crew(around, Listener(_NoPods()), CredentialStates(session))
     working = asyncio.create_task(workers.run())
     try:
         for resource in watched(cluster_wide=False):
@@ -61,6 +65,7 @@ async def run_until_at_rest(kubeconfig: Path, front: ApiFront, namespace: str) -
             await working
         await workers.finish(0.0)
         await cluster.close()
+        await session.close()
 
 
 async def _until_idle(queue: WorkQueue[Key], is_dead: Callable[[], bool]) -> None:

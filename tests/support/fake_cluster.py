@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from athens_operator.cluster import FIELD_MANAGER, Conflict, NotFound
@@ -25,6 +25,7 @@ class FakeCluster:
         writes: verb and identity of every write that was accepted.
         fail_with: raised by every call while it is set.
         denied: verb and plural of rights that are missing.
+        served_schemas: by kind.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class FakeCluster:
         self.writes: list[tuple[str, Ref]] = []
         self.fail_with: ClusterError | None = None
         self.denied: set[tuple[str, str]] = set()
+        self.served_schemas: Mapping[str, Manifest] = {}
         self._versions = itertools.count(1)
 
     async def apply(self, manifest: Manifest, *, subresource: str = "", manager: str = FIELD_MANAGER) -> Manifest:
@@ -90,6 +92,10 @@ class FakeCluster:
             raise Conflict(f"delete {ref}: another uid")
         del self.objects[ref]
         self.writes.append(("delete", ref))
+
+    async def schemas(self, api_version: str) -> Mapping[str, Manifest]:
+        self._answer()
+        return self.served_schemas
 
     async def may(
         self, verb: str, resource: Resource, *, namespace: str = "", name: str = "", subresource: str = ""
