@@ -16,13 +16,16 @@ from athens_cli.located import Document, documents
 from athens_operator.advisories import place_of, rejected, with_rules
 from athens_operator.attachment import Attachment, attached
 from athens_operator.errors import SpecError
+from athens_operator.own_addresses import own_addresses, own_upstreams
 from athens_operator.policies import CLUSTER_DOWNLOAD_POLICY, Policy
 from athens_operator.spec import AthensProxy
 from athens_policy.merge import MergedPolicy, MergeError, merge
+from athens_policy.outward import check_outward, outward
 
 PROXY: Final = "AthensProxy"
 POLICIES: Final = ("DownloadPolicy", CLUSTER_DOWNLOAD_POLICY)
 DEFAULT_NAMESPACE: Final = "default"
+CLUSTER_DOMAIN: Final = "cluster.local"  # the cluster's own is not asked for; it matters for loops alone
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 
@@ -102,7 +105,10 @@ class Objects:
                 "add the file that has it, or correct it"
             )
         try:
-            return merge(attachment.sources)
+            merged = merge(attachment.sources)
+            addresses = (*own_upstreams(proxy), *outward(merged))
+            check_outward(addresses, own_addresses(proxy, CLUSTER_DOMAIN), proxy.spec.private_modules)
+            return merged
         except MergeError as error:
             raise InputError(f"{error.reason}: {error.message}") from error
 

@@ -18,6 +18,7 @@ from athens_operator.desired.names import policy_name
 from athens_operator.desired.workload import INPUTS_HASH
 from athens_operator.generated_logins import GeneratedLogins
 from athens_operator.manifests import Manifest, is_owned_by
+from athens_operator.own_addresses import own_addresses, own_upstreams
 from athens_operator.resources import CLAIMS, CONFIG_MAPS, DEPLOYMENTS, Resource
 from athens_operator.secrets import SecretFacts, SecretReader
 from athens_operator.settings import RELEASE, Feature, SecretAccess, Settings
@@ -26,6 +27,7 @@ from athens_operator.spec import AthensProxy
 from athens_operator.status_observed import PolicyFailure, PolicyState
 from athens_policy.decide import digest as digest_of
 from athens_policy.merge import MergedPolicy, MergeError, PolicySource, merge
+from athens_policy.outward import Outward, check_outward, outward
 from athens_policy.render import render
 
 logger = logging.getLogger(__name__)
@@ -68,9 +70,14 @@ class Gathered:
         """Whether the Deployment may be written: not while a Secret or a claim that it refers to is missing.
 
         Such a pod could not start, and with a volume that only one pod can use the old pod would have ended first. Nor
-        while the store belongs to somebody who has not agreed to share it.
+        while the store belongs to somebody who has not agreed to share it, or while an upstream is the proxy itself.
         """
-        return not (self.secrets.missing or self.claim_missing or self.sharing.blocked_by)
+        return not (self.secrets.missing or self.claim_missing or self.sharing.blocked_by or self._leads_back)
+
+    @property
+    def _leads_back(self) -> bool:
+        """Whether pods would ask themselves; `spec.upstream` reaches them by their configuration alone."""
+        return self.policy.failure is not None and self.policy.failure.reason == "RedirectLoop"
 
 
 @dataclass(slots=True)
@@ -160,7 +167,9 @@ class Gatherer:
         """The file to enforce: merged anew, or the last good one as it is when that cannot be done in full."""
         failure: PolicyFailure | None = None
         try:
-            merged, text = _rendered(attachment.sources)
+            merged, text, addresses = _rendered(attachment.sources)
+            own = own_addresses(proxy, self._settings.cluster_domain)
+            check_outward((*own_upstreams(proxy), *addresses), own, proxy.spec.private_modules)
         except MergeError as error:
             failure = PolicyFailure(error.reason, error.message)
         else:
@@ -204,14 +213,14 @@ class Gatherer:
 
 
 @lru_cache(maxsize=RENDERED_AT_MOST)
-def _rendered(sources: tuple[PolicySource, ...]) -> tuple[MergedPolicy, str]:
-    """The file made of these sources; many proxies share all of theirs, and change together.
+def _rendered(sources: tuple[PolicySource, ...]) -> tuple[MergedPolicy, str, tuple[Outward, ...]]:
+    """The file made of these sources, and where it leads to; many proxies share all of theirs, and change together.
 
     Raises:
         MergeError: the sources cannot be merged; that is found out anew each time.
     """
     merged = merge(sources)
-    return merged, render(merged)
+    return merged, render(merged), outward(merged)
 
 
 def _hash_on(deployment: Manifest | None) -> str:

@@ -63,7 +63,9 @@ class MergeError(Exception):
         problems: one line each, naming the rule and the fix.
     """
 
-    def __init__(self, reason: Literal["Oversize", "InvalidRule"], problems: Sequence[str]) -> None:
+    def __init__(
+        self, reason: Literal["Oversize", "InvalidRule", "RedirectLoop", "PrivateUpstream"], problems: Sequence[str]
+    ) -> None:
         shown = "; ".join(problems[:_SHOWN_PROBLEMS])
         hidden = len(problems) - _SHOWN_PROBLEMS
         self.message = f"{shown}; and {hidden} more" if hidden > 0 else shown
