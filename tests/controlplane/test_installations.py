@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -78,7 +80,14 @@ def test_a_role_in_one_namespace_is_enough(
         operator.stop()
 
 
-def test_an_operator_that_comes_before_its_crds_waits_for_them(tmp_path: Path) -> None:
+def serve(api: KubeApi, change: Callable[[dict[str, Any]], object]) -> None:
+    """Have the API server serve the kind with a changed schema of its spec."""
+    crd = yaml.safe_load((ROOT / "crds/athensproxies.yaml").read_text())
+    change(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"])
+    api.edit(crd)
+
+
+def test_an_operator_that_comes_before_its_crds_waits_for_them_and_does_not_start_over_old_ones(tmp_path: Path) -> None:
     with ControlPlane.started(tmp_path / "plane") as plane:
         api = KubeApi(plane.url, plane.token, plane.ca)
         operator = OperatorProcess(plane.kubeconfig, tmp_path / "log", NAMESPACE="default")
@@ -98,5 +107,14 @@ def test_an_operator_that_comes_before_its_crds_waits_for_them(tmp_path: Path) -
 
             until(lambda: api.get(deployment_ref("default")), "the Deployment appears", context=operator.tail)
             assert not operator.has_ended()
+            operator.stop()
+
+            serve(api, lambda spec: spec.pop("acceptSelectedPolicies"))
+            assert operator.start().wait() == 1
+            assert "athensproxies lack spec.acceptSelectedPolicies" in operator.tail(1)
+            assert "kubectl apply -f deploy/install.yaml" in operator.tail(1)
+
+            serve(api, lambda spec: spec.update(later={"type": "string"}))
+            operator.start().until_leading()
         finally:
             operator.stop()
