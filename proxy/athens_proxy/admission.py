@@ -15,6 +15,7 @@ from athens_proxy.config.sections import Config
 from athens_proxy.download.admitted import Admitted, Validator
 from athens_proxy.download.protocol import DownloadProtocol
 from athens_proxy.errors import CannotStart
+from athens_proxy.outside import private_modules
 from athens_proxy.policy.filter_file import FilterFile, FilterSyntaxError
 from athens_proxy.policy.validator import ValidatorHook
 from athens_proxy.upstream.outbound import OutboundProxies
@@ -38,7 +39,11 @@ def admission(
     if filter_file is None and validator is None:
         return lambda protocol: protocol
     return partial(
-        Admitted, filter_file=filter_file, global_endpoint=config.policy.global_endpoint, validator=validator
+        Admitted,
+        filter_file=filter_file,
+        global_endpoint=config.policy.global_endpoint,
+        validator=validator,
+        private=private_modules(config),
     )
 
 

@@ -32,7 +32,7 @@ from athens_proxy.front import finished_answers, forget_clients, gate, home_page
 from athens_proxy.index.index import Index
 from athens_proxy.metrics import Metrics
 from athens_proxy.observability import hit_log
-from athens_proxy.outside import Outside, open_outside
+from athens_proxy.outside import Outside, open_outside, private_modules
 from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.policy.source import PolicyRefused, load_setting, policy_file
 from athens_proxy.policy.watch import PolicyWatch
@@ -151,8 +151,8 @@ async def _sources(
     async with aclosing(_lister(config, outside.lister)) as lister:
         background = BackgroundStash(stasher, workers=config.upstream.fetch_workers)
         try:
-            rules = Rules(policy, FirstSeen(storage))
-            yield Sources(storage, stasher, lister, background, rules, outside.fetcher)
+            rules = Rules(policy, FirstSeen(storage), private_modules(config))
+            yield Sources(storage, stasher, lister, background, traces.rules(rules), outside.fetcher)
         finally:
             await background.drain(within_s=DRAIN_S)
 

@@ -36,6 +36,7 @@ from athens_proxy.upstream.hops import InvalidChain, first_http_hop, parse_chain
 from athens_proxy.upstream.http import HttpLimits
 from athens_proxy.upstream.netrc import Netrc
 from athens_proxy.upstream.outbound import OutboundProxies
+from athens_proxy.upstream.private import PrivateModules
 from athens_proxy.upstream.sources import Sources
 from athens_proxy.upstream.sumdb import ChecksumDatabases
 from athens_proxy.upstream.vcs_cache import open_vcs_cache
@@ -112,13 +113,30 @@ def go_variables(assignments: Iterable[EnvAssignment]) -> dict[str, str]:
     return {assignment.name: assignment.value for assignment in assignments}
 
 
+def private_modules(config: Config) -> PrivateModules:
+    """The modules of GONOPROXY or GOPRIVATE.
+
+    Athens asks origins alone unless it is told otherwise, so where nobody chose a chain, those of NoSumPatterns, which
+    is how Athens is told of private modules, stay as private as they were with it.
+
+    Raises:
+        CannotStart: a pattern is malformed.
+    """
+    variables = go_variables(config.upstream.go_env_vars)
+    if globs := private_globs(variables):
+        return PrivateModules(_sound_globs(config, globs))
+    if config.origins["GoBinaryEnvVars"].source != "default" and "GOPROXY" in variables:
+        return PrivateModules()
+    return PrivateModules(pattern for pattern in _no_sum_patterns(config) if pattern.text.strip("*/"))
+
+
 def _limits(config: Config) -> HttpLimits:
     defaults = HttpLimits()
     return replace(defaults, idle_s=min(defaults.idle_s, config.upstream.stash_timeout_s))  # without progress
 
 
 def _chain(config: Config, sources: Sources, settings: GoSettings) -> UpstreamChain:
-    private = _sound_globs(config, private_globs(settings.variables))
+    private = private_modules(config)
     try:
         return UpstreamChain(
             _goproxy(settings.variables), private=private, source_of=sources.of, scratch_root=settings.scratch_root
@@ -143,7 +161,7 @@ def _checksum_databases(
         config.upstream.sum_dbs,
         session=session,
         records=storage,
-        no_sum_patterns=_no_sum_patterns(config),
+        no_sum_patterns=_unsummed(config, variables),
         proxy_hop=netrc.signed(hop) if hop else None,
         offline=config.upstream.network_mode == "offline",
         outbound=outbound,
@@ -174,8 +192,13 @@ def _verifier(
 
 
 def _public(config: Config, variables: Mapping[str, str]) -> _Public:
+    return _Public(_unsummed(config, variables))
+
+
+def _unsummed(config: Config, variables: Mapping[str, str]) -> tuple[Pattern, ...]:
+    """What no checksum database is told of."""
     globs = f"{private_globs(variables)},{unsummed_globs(variables)}"
-    return _Public((*_sound_globs(config, globs), *_no_sum_patterns(config)))
+    return (*_sound_globs(config, globs), *_no_sum_patterns(config))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from athens_proxy.errors import AccessDenied, RedirectTo
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.policy.filter_file import FilterFile, FilterRule
 from athens_proxy.storage.storage import StoredZip
+from athens_proxy.upstream.private import PrivateModules
 
 
 class Validator(Protocol):
@@ -28,6 +29,7 @@ class Admitted:
         filter_file: None for none.
         global_endpoint: where `D` rules send clients.
         validator: None for none; never asked for lists and latest.
+        private: modules that no `D` rule sends away.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class Admitted:
         filter_file: FilterFile | None,
         global_endpoint: str,
         validator: Validator | None,
+        private: PrivateModules | None = None,
     ) -> None:
         self._inner = inner
         self._filter = filter_file
         self._global_endpoint = global_endpoint.removesuffix("/")
         self._validator = validator
+        self._private = private or PrivateModules()
 
     async def versions(self, path: ModulePath) -> list[str]:
         """The list of a module that is not excluded."""
@@ -82,5 +86,5 @@ class Admitted:
         rule = self._filter.rule(path, version) if self._filter else FilterRule.INCLUDE
         if rule is FilterRule.EXCLUDE:
             raise AccessDenied(f"denied by the filter file: it excludes {path}{version and f'@{version}'}")
-        if rule is FilterRule.DIRECT:
+        if rule is FilterRule.DIRECT and not self._private.covers(path.text):
             raise RedirectTo(f"{self._global_endpoint}/{path.escaped}/{file}", status=303)

@@ -10,20 +10,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
-from athens_policy.patterns import Pattern
 from athens_proxy.errors import ModuleNotFound, NotServed, ProxyError
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.storage.scratch import FETCH
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import Show, show_nobody
 from athens_proxy.upstream.hops import ChainLink, DirectHop, Hop, OffHop, parse_chain
+from athens_proxy.upstream.private import PrivateModules
 from athens_proxy.upstream.transport import scratch_failure, scratch_folder
 
 _T = TypeVar("_T")
@@ -53,7 +53,7 @@ class UpstreamChain:
 
     Args:
         configured: the chain to use where a call gives none.
-        private: patterns of modules that are only asked for at their origin.
+        private: modules that are only asked for at their origin.
         source_of: the source that speaks to a hop.
         scratch_root: directory below which each fetch gets its own temporary directory.
     """
@@ -62,12 +62,12 @@ class UpstreamChain:
         self,
         configured: str,
         *,
-        private: Iterable[Pattern],
+        private: PrivateModules,
         source_of: Callable[[Hop], Source],
         scratch_root: Path,
     ) -> None:
         self._configured = parse_chain(configured)
-        self._private = tuple(private)
+        self._private = private
         self._source_of = source_of
         self._scratch_root = scratch_root
 
@@ -107,7 +107,7 @@ class UpstreamChain:
 
     def links_for(self, path: ModulePath, upstream: str = "") -> tuple[ChainLink, ...]:
         """The hops that may be asked for a module, in order."""
-        if any(pattern.matches(path.text) for pattern in self._private):
+        if self._private.covers(path.text):
             return _DIRECT_ONLY
         return _parsed(upstream) if upstream else self._configured
 

@@ -150,9 +150,8 @@ class ChecksumDatabases:
     def _refuse_private(self, wanted: ModuleVersion) -> None:
         for pattern in self._no_sum:
             if pattern.matches(wanted.path.text) or pattern.matches(str(wanted)):
-                raise AccessDenied(
-                    f"{wanted}: not looked up, because NoSumPatterns lists {pattern.text}; set GONOSUMDB for it"
-                )
+                why = f"{pattern.text} is private (NoSumPatterns, GOPRIVATE)"
+                raise AccessDenied(f"{wanted}: not looked up, because {why}; set GONOSUMDB for it")
 
 
 class ChecksumDatabase:

@@ -17,6 +17,7 @@ from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.upstream.chain import UpstreamChain
 from athens_proxy.upstream.go_command import GoCommand, GoSettings
 from athens_proxy.upstream.http import HttpLimits, open_upstream_session
+from athens_proxy.upstream.private import PrivateModules
 from athens_proxy.upstream.sources import Sources
 from athens_proxy.upstream.vcs_cache import VcsCache
 from support import goproxy_server as server
@@ -57,7 +58,7 @@ def chain_over(
     )
     limits = HttpLimits(idle_s=5, retry_delay_s=0.001)
     sources = Sources(session, direct=GoCommand(settings, VcsCache(scratch_root)), limits=limits)
-    return UpstreamChain(text, private=(), source_of=sources.of, scratch_root=scratch_root)
+    return UpstreamChain(text, private=PrivateModules(), source_of=sources.of, scratch_root=scratch_root)
 
 
 async def go_download(goproxy: str, wanted: ModuleVersion, work: Path) -> dict[str, Any]:

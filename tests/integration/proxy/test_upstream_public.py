@@ -17,6 +17,7 @@ from athens_proxy.upstream.chain import UpstreamChain
 from athens_proxy.upstream.go_command import GoCommand, GoSettings
 from athens_proxy.upstream.hops import first_http_hop, parse_chain
 from athens_proxy.upstream.http import open_upstream_session
+from athens_proxy.upstream.private import PrivateModules
 from athens_proxy.upstream.sources import Sources
 from athens_proxy.upstream.sumdb import ChecksumDatabases
 from athens_proxy.upstream.vcs_cache import VcsCache
@@ -42,7 +43,9 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 def chain(public_chain: str, session: aiohttp.ClientSession, tmp_path: Path) -> UpstreamChain:
     settings = GoSettings(binary="go", process_environment={}, variables={}, scratch_root=tmp_path)
     direct = GoCommand(settings, VcsCache(tmp_path))
-    return UpstreamChain(public_chain, private=(), source_of=Sources(session, direct=direct).of, scratch_root=tmp_path)
+    return UpstreamChain(
+        public_chain, private=PrivateModules(), source_of=Sources(session, direct=direct).of, scratch_root=tmp_path
+    )
 
 
 @pytest.fixture
@@ -114,7 +117,7 @@ async def test_changed_bytes_are_never_handed_over(
     direct = GoCommand(settings, VcsCache(tmp_path))
     root = write_file_proxy(tmp_path / "proxy", [tampered])
     chain = UpstreamChain(
-        f"file://{root}", private=(), source_of=Sources(session, direct=direct).of, scratch_root=tmp_path
+        f"file://{root}", private=PrivateModules(), source_of=Sources(session, direct=direct).of, scratch_root=tmp_path
     )
     verified = Verified(chain, verifier, is_public=lambda version: version.path.text.startswith("rsc.io/"))
 
@@ -131,7 +134,7 @@ async def test_a_private_module_is_handed_over_without_a_lookup(
     direct = GoCommand(settings, VcsCache(tmp_path))
     root = write_file_proxy(tmp_path / "proxy", [sample])
     chain = UpstreamChain(
-        f"file://{root}", private=(), source_of=Sources(session, direct=direct).of, scratch_root=tmp_path
+        f"file://{root}", private=PrivateModules(), source_of=Sources(session, direct=direct).of, scratch_root=tmp_path
     )
 
     async with Verified(chain, verifier, is_public=lambda version: False).fetch(sample.wanted) as fetched:

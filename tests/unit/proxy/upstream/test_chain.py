@@ -23,6 +23,7 @@ from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.chain import UpstreamChain
 from athens_proxy.upstream.fetcher import Show, show_nobody
 from athens_proxy.upstream.hops import Hop
+from athens_proxy.upstream.private import PrivateModules
 from support.modules_fixture import SampleModule
 
 MODULE = SampleModule()
@@ -72,7 +73,9 @@ def chain(tmp_path: Path) -> MakeChain:
             return sources[str(hop).removeprefix("https://").removesuffix(".example.com")]
 
         patterns = [Pattern.parse(glob) for glob in private.split(",") if glob]
-        return UpstreamChain(text, private=patterns, source_of=source_of, scratch_root=tmp_path), sources
+        return UpstreamChain(
+            text, private=PrivateModules(patterns), source_of=source_of, scratch_root=tmp_path
+        ), sources
 
     return make
 
