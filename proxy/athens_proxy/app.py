@@ -48,6 +48,7 @@ from athens_proxy.storage.disk import DiskStorage
 from athens_proxy.storage.storage import Storage
 from athens_proxy.stores import announced, open_storage, tended
 from athens_proxy.tls import ServerCertificate
+from athens_proxy.upkeep import Surroundings, upkeep
 from athens_proxy.upstream.fetcher import VersionLister
 from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.web.handlers import RenderMetrics, Services
@@ -96,6 +97,8 @@ async def proxy(
         on_clients = partial(forget_clients, answers, events)
         clients = await closing.enter_async_context(watched_clients(config, metrics, on_change=on_clients))
         storage, scratch = await closing.enter_async_context(_store(config, environ, on_damage=answers.forget))
+        around = Surroundings(scratch, policy, metrics, answers.forget, events.publish)
+        storage, kept = await closing.enter_async_context(upkeep(config, storage, around))
         owners = await closing.enter_async_context(announced(config, storage, on_others=metrics.other_owners))
         tell = await closing.enter_async_context(telling(config, storage, events))
         session = await closing.enter_async_context(open_upstream_session())
@@ -106,12 +109,12 @@ async def proxy(
         stasher = await closing.enter_async_context(_stasher(config, storage, index, core, metrics, sibling))
         sources = await closing.enter_async_context(_sources(config, storage, outside, stasher, policy))
         guarded, admitted = partial(_guarded, sources, policy, metrics), admission(config, environ, session)
-        modules = admitted(guarded(NetworkMode(config.upstream.network_mode)))
+        modules = kept.unpurged(admitted(guarded(NetworkMode(config.upstream.network_mode))))
         follow = following(config, environ, session, storage, modules, events, on_drop=answers.forget)
         await closing.enter_async_context(follow)
         services = Services(
             modules=tell.told(modules),
-            stored_modules=tell.told(admitted(guarded(NetworkMode.OFFLINE))),
+            stored_modules=tell.told(kept.unpurged(admitted(guarded(NetworkMode.OFFLINE)))),
             storage=storage,
             index=index,
             checksums=outside.checksums,

@@ -1,4 +1,4 @@
-"""A zip that was taken away (`Storage.delete_zip`) leaves a version that lists, answers and takes only its own bytes."""
+"""A zip that was taken away (`Storage.delete_zip`) leaves a version that still lists and comes back only as it was."""
 
 from __future__ import annotations
 

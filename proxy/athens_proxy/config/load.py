@@ -16,6 +16,7 @@ from athens_proxy.config.event_section import EventSection
 from athens_proxy.config.object_section import ObjectSection, missing_settings
 from athens_proxy.config.remote_section import RemoteSection, missing_addresses
 from athens_proxy.config.replica_section import IndexSection, LockSection
+from athens_proxy.config.retention_section import RetentionSection
 from athens_proxy.config.sections import (
     Config,
     Key,
@@ -121,6 +122,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         clients=reader.section(ClientSection),
         lock=reader.section(LockSection),
         index=reader.section(IndexSection),
+        retention=reader.section(RetentionSection),
         events=reader.section(EventSection),
         origins=reader.origins,
         warnings=(*warnings, *unknown_names(reader.keys, environ, values), *_no_file(file)),

@@ -135,8 +135,10 @@ MEANINGS: Final[Mapping[str, str]] = {
     "PprofPort": "accepted",
     "PropagateAuth": "accepted with a warning; credentials of clients are never passed on",
     "PropagateAuthHost": "accepted with a warning; credentials of clients are never passed on",
-    "Retention.MaxBytes": "reserved for bounding the store",
-    "Retention.MaxIdle": "reserved for bounding the store",
-    "Retention.Keep": "reserved for bounding the store",
-    "Retention.DryRun": "reserved for bounding the store",
+    "Retention.MaxBytes": "bytes that the store may hold; the zips that were used least lately go first; 0: no bound",
+    "Retention.MaxIdle": "seconds after which a zip goes that nobody asked for while a proxy ran; 0: never",
+    "Retention.Keep": "modules whose zips never go, beside those of `NoSumPatterns` and `GOPRIVATE`",
+    "Retention.DryRun": "only log and count what would go",
+    "PurgeFile": "JSON list of versions that are deleted and refused, `[{module, version, reason}]`; read again within"
+    " seconds when it changes",
 }

@@ -51,8 +51,4 @@ RESERVED: tuple[ReservedKey, ...] = (
     ReservedKey("PprofPort", "ATHENS_PPROF_PORT"),
     ReservedKey("TraceExporterURL", "ATHENS_TRACE_EXPORTER_URL"),
     ReservedKey("TraceSamplingFraction", "ATHENS_TRACE_SAMPLING_FRACTION"),
-    ReservedKey("Retention.MaxBytes", "ATHENS_RETENTION_MAX_BYTES", WhenSet.STOP),
-    ReservedKey("Retention.MaxIdle", "ATHENS_RETENTION_MAX_IDLE", WhenSet.STOP),
-    ReservedKey("Retention.Keep", "ATHENS_RETENTION_KEEP"),
-    ReservedKey("Retention.DryRun", "ATHENS_RETENTION_DRY_RUN"),
 )

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from athens_proxy.config.object_section import ObjectSection
     from athens_proxy.config.remote_section import RemoteSection
     from athens_proxy.config.replica_section import IndexSection, LockSection
+    from athens_proxy.config.retention_section import RetentionSection
 
 DEFAULT_GO_ENV_VARS = ("GOPROXY=https://proxy.golang.org,direct",)
 DEFAULT_SUM_DBS = ("https://sum.golang.org",)
@@ -251,6 +252,7 @@ class Config:
     clients: ClientSection
     lock: LockSection
     index: IndexSection
+    retention: RetentionSection
     events: EventSection
     origins: Mapping[str, Origin]
     warnings: tuple[str, ...]
