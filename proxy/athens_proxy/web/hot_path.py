@@ -24,6 +24,7 @@ from athens_proxy.web.hot_answers import MOMENT, FinishedAnswer, FinishedAnswers
 from athens_proxy.web.hot_requests import PlainGets, is_whole
 from athens_proxy.web.middleware import is_sane_id
 
+_TURNS: Final = 3  # of the loop, that the server's task needs to end one request and wait for the next
 _READS: Final = frozenset({"GET", "HEAD"})
 _ID_ENDS: Final = tuple(b"%02x" % number for number in range(256))
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -100,6 +101,7 @@ class HotConnection(PatientConnection):
         self._outlet: Outlet | None = None
         self._client = ""
         self._at_boundary = True  # whether the parser has seen whole requests only
+        self._held = b""  # what came before the server's task could wait for it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Have the socket at hand."""
@@ -109,6 +111,7 @@ class HotConnection(PatientConnection):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The transport closes its socket now."""
+        self._held = b""
         self._let_go()
         super().connection_lost(exc)
 
@@ -119,6 +122,24 @@ class HotConnection(PatientConnection):
 
     def data_received(self, data: bytes) -> None:
         """Answer what can be answered at once; hand the rest to aiohttp, and all that follows what it may not end."""
+        if self._held:
+            self._held += data
+        elif self._is_about_to_wait():
+            self._held = data
+            self._deliver_in(_TURNS)
+        else:
+            self._take(data)
+
+    def _deliver_in(self, turns: int) -> None:
+        """Take what was held once the server's task waits, and after so many turns of the loop in any case."""
+        if turns and self._is_about_to_wait():
+            asyncio.get_running_loop().call_soon(self._deliver_in, turns - 1)
+            return
+        data, self._held = self._held, b""
+        if data:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
         if self._is_idle() and self._answered(data):
             return
         self._at_boundary = self._at_boundary and not self._messages and is_whole(data)
@@ -135,6 +156,13 @@ class HotConnection(PatientConnection):
         if self._outlet is not None:
             self._outlet.detach()
             self._outlet = None
+
+    def _is_about_to_wait(self) -> bool:
+        """Whether the last answer is out, but the server's task has not come round to waiting for the next request.
+
+        A quick client's next request comes before that. Were it handed on, the client would stay on the ordinary path.
+        """
+        return self._waiter is None and not self._has_request and not self._messages and self._at_boundary
 
     def _is_idle(self) -> bool:
         """Whether a request may begin here, and none is being read, answered or held up by a slow reader.

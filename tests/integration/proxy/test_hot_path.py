@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import uvloop
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
@@ -279,6 +281,34 @@ async def test_ordinary_path_is_taken_once_for_many_plain_requests(tmp_path: Pat
 
         assert hot.gate is not None
         assert hot.gate.taken == len(FILES) + 1  # and the request that closes
+
+
+def test_clients_that_are_quicker_than_the_loop_do_not_stay_on_the_ordinary_path(tmp_path: Path) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        taken = runner.run(asked_while_busy(tmp_path, times=50))
+
+    assert taken == 1
+
+
+async def asked_while_busy(folder: Path, *, times: int) -> int:
+    """How often the ordinary path is taken when the next request is there before the loop comes round."""
+    async with serving(folder, is_hot=True) as hot, asyncio.timeout(DEADLINE_S):
+        asking = asyncio.create_task(asyncio.to_thread(ask_without_pause, hot.port, get(FILES[0]), times))
+        while not asking.done():
+            time.sleep(0.002)  # noqa: ASYNC251 - the busy loop is what is tried
+            await asyncio.sleep(0)
+        await asking
+        assert hot.gate is not None
+        return hot.gate.taken
+
+
+def ask_without_pause(port: int, request: bytes, times: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as connection:
+        for _ in range(times):
+            connection.sendall(request)
+            received = b""
+            while not answer_end(received, is_head=False):
+                received += connection.recv(65536)
 
 
 async def test_id_that_a_client_chose_is_that_of_its_own_answer_alone(twins: Twins) -> None:
