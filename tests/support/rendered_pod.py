@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from athens_operator.desired import desired_objects
+from athens_operator.desired.environment import IMAGE_PATH
 from athens_operator.desired.inputs import Inputs
 from athens_operator.manifests import Manifest
 from athens_operator.spec import AthensProxy
@@ -20,7 +21,7 @@ from support.processes import RunningProcess, accepts_connections, free_port, in
 
 READY_DEADLINE_S = 60.0
 POLICY = 'mode = "sync"\ndownloadURL = ""\n'
-ROOTS = ("/etc/athens", "/home/athens", "/scratch", "/run/ca")
+ROOTS = ("/etc/athens", "/home/athens", "/scratch", "/run/ca", "/var/lib/athens")
 Sources = Mapping[str, Mapping[str, str]]
 """Secrets and ConfigMaps by name; texts by key."""
 
@@ -49,9 +50,11 @@ class RenderedPod:
 
 
 @contextmanager
-def running_pod(folder: Path, proxy: AthensProxy, inputs: Inputs, sources: Sources) -> Iterator[RenderedPod]:
+def running_pod(
+    folder: Path, proxy: AthensProxy, inputs: Inputs, sources: Sources, policy: str = POLICY
+) -> Iterator[RenderedPod]:
     """The proxy of a spec, listening on a free port instead of its own."""
-    rendered = desired_objects(proxy, POLICY, inputs)
+    rendered = desired_objects(proxy, policy, inputs)
     children = {child["kind"]: child for child in reversed(rendered)}
     pod = children["Deployment"]["spec"]["template"]["spec"]
     container = pod["containers"][0]
@@ -61,9 +64,7 @@ def running_pod(folder: Path, proxy: AthensProxy, inputs: Inputs, sources: Sourc
     for first in pod.get("initContainers", ()):
         subprocess.run([_local(folder, word) for word in first["command"]], check=True)
     argv = [sys.executable, "-m", "athens_proxy", *(_local(folder, word) for word in container["args"])]
-    with started(
-        "pod", argv, env=_variables(folder, container["env"], sources), cwd=folder, log=folder / "log"
-    ) as process:
+    with started("pod", argv, env=_variables(folder, container, sources), cwd=folder, log=folder / "log") as process:
         process.wait_until(lambda: accepts_connections(port), what="listening", deadline_s=READY_DEADLINE_S)
         yield RenderedPod(children, container, f"{container['ports'][0]['name']}://127.0.0.1:{port}", process)
 
@@ -103,13 +104,18 @@ def _sources(volume: Manifest) -> Iterator[tuple[Manifest, int]]:
             yield source, volume.get("projected", source)["defaultMode"]
 
 
-def _variables(folder: Path, entries: Sequence[Manifest], sources: Sources) -> dict[str, str]:
-    found = inherited("PATH", "GOROOT", "LANG")
-    for entry in entries:
+def _variables(folder: Path, container: Manifest, sources: Sources) -> dict[str, str]:
+    """Those of whole sources first, then single ones, which beat them; the image's PATH is this machine's here."""
+    machine = inherited("PATH", "GOROOT", "LANG")
+    found = dict(machine)
+    for source in container.get("envFrom", ()):
+        reference = source.get("secretRef") or source["configMapRef"]
+        found |= {f"{source.get('prefix', '')}{name}": text for name, text in sources[reference["name"]].items()}
+    for entry in container["env"]:
         reference = entry.get("valueFrom", {}).get("secretKeyRef")
         value = sources[reference["name"]][reference["key"]] if reference else _expanded(entry["value"], found)
         found[entry["name"]] = _local(folder, value)
-    return found
+    return found | {name: machine[name] for name in ("PATH",) if found["PATH"] == IMAGE_PATH}
 
 
 def _expanded(value: str, known: Mapping[str, str]) -> str:

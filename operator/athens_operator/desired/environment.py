@@ -12,6 +12,14 @@ from athens_operator.spec.references import SecretVariable, secret_variables
 from athens_operator.spec.workload import EnvVar
 
 HOME_FOLDER = "/home/athens"
+IMAGE_PATH = "/opt/app/bin:/opt/venv/bin:/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin"
+PROGRAM_PINS = {
+    "PATH": IMAGE_PATH,
+    **dict.fromkeys(("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX"), ""),
+    "PYTHONNOUSERSITE": "1",
+    **dict.fromkeys(("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "OPENSSL_CONF", "GCONV_PATH"), ""),
+}
+"""What could put another program in the proxy's place, as the image has it; an empty text is the same as none."""
 
 
 def environment(proxy: AthensProxy, inputs: Inputs) -> list[Manifest]:
@@ -26,6 +34,9 @@ def environment(proxy: AthensProxy, inputs: Inputs) -> list[Manifest]:
         *map(_from_secret, secret_variables(proxy.spec)),
         *egress_variables(proxy, inputs),
     ]
+    if proxy.spec.extra_env_from:  # whose names nobody has seen
+        written = {variable.name for variable in proxy.spec.extra_env}  # by objects older than the rule against them
+        fixed += [{"name": name, "value": value} for name, value in PROGRAM_PINS.items() if name not in written]
     return fixed + [_extra(variable) for variable in proxy.spec.extra_env]
 
 
