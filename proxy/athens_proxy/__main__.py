@@ -68,7 +68,12 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
-    configure_logging(level=config.log.level, log_format=config.log.format, cloud_runtime=config.log.cloud_runtime)
+    configure_logging(
+        level=config.log.level,
+        log_format=config.log.format,
+        cloud_runtime=config.log.cloud_runtime,
+        cloud_project=environ.get("GOOGLE_CLOUD_PROJECT", ""),
+    )
     for warning in config.warnings:
         _LOG.warning(warning)
     return _run_processes(config, environ, version)

@@ -47,6 +47,7 @@ from athens_proxy.stash.stasher import Stasher, layered
 from athens_proxy.storage.disk import DiskStorage
 from athens_proxy.storage.storage import Storage
 from athens_proxy.stores import announced, open_storage, tended
+from athens_proxy.telemetry import Telemetry, telemetry
 from athens_proxy.tls import ServerCertificate
 from athens_proxy.upkeep import Surroundings, upkeep
 from athens_proxy.upstream.fetcher import VersionLister
@@ -87,10 +88,9 @@ async def proxy(
         CannotStart: storage, policy or upstream cannot be used.
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files"))
-    metrics = Metrics()
-    if certificate is not None:
-        metrics.register(CertificateMetrics(certificate))
+    metrics = _metrics(certificate)
     async with AsyncExitStack() as closing:
+        traces = await closing.enter_async_context(telemetry(config, environ, metrics, version=version))
         policy = await closing.enter_async_context(_policy(config, metrics))
         answers = finished_answers(config, policy)
         events = ended_with(stopping)
@@ -101,13 +101,14 @@ async def proxy(
         storage, kept = await closing.enter_async_context(upkeep(config, storage, around))
         owners = await closing.enter_async_context(announced(config, storage, on_others=metrics.other_owners))
         tell = await closing.enter_async_context(telling(config, storage, events))
-        session = await closing.enter_async_context(open_upstream_session())
-        outside = await closing.enter_async_context(open_outside(config, environ, session, storage, scratch))
+        session = await closing.enter_async_context(open_upstream_session(traces.clients))
+        outside = await closing.enter_async_context(open_outside(config, environ, session, storage, scratch, traces))
         index = await open_index(config)
         closing.push_async_callback(index.close)
-        core = FetchAndSave(outside.fetcher, storage, on_fetch=_on_fetch(metrics, answers), on_saved=tell.saved)
-        stasher = await closing.enter_async_context(_stasher(config, storage, index, core, metrics, sibling))
-        sources = await closing.enter_async_context(_sources(config, storage, outside, stasher, policy))
+        fetcher, on_fetch = traces.fetcher(outside.fetcher), _on_fetch(metrics, answers)
+        core = FetchAndSave(fetcher, traces.storage(storage), on_fetch=on_fetch, on_saved=tell.saved)
+        stasher = await closing.enter_async_context(_stasher(config, storage, index, core, metrics, sibling, traces))
+        sources = await closing.enter_async_context(_sources(config, storage, outside, stasher, policy, traces))
         guarded, admitted = partial(_guarded, sources, policy, metrics), admission(config, environ, session)
         modules = kept.unpurged(admitted(guarded(NetworkMode(config.upstream.network_mode))))
         follow = following(config, environ, session, storage, modules, events, on_drop=answers.forget)
@@ -129,7 +130,14 @@ async def proxy(
             clients=clients.describe if clients else list,
         )
         entry = gate(config, services, metrics, scratch, clients, tell)
-        yield HotPath(entry, answers, on_hit=metrics.hit, log=hit_log())
+        yield HotPath(traces.gate(entry), answers, on_hit=metrics.hit, log=hit_log(), trace=traces.kept_answer)
+
+
+def _metrics(certificate: ServerCertificate | None) -> Metrics:
+    metrics = Metrics()
+    if certificate is not None:
+        metrics.register(CertificateMetrics(certificate))
+    return metrics
 
 
 @asynccontextmanager
@@ -148,31 +156,41 @@ async def _store(
 
 @asynccontextmanager
 async def _sources(
-    config: Config, storage: Storage, outside: Outside, stasher: Stasher, policy: EnforcedPolicy
+    config: Config, storage: Storage, outside: Outside, stasher: Stasher, policy: EnforcedPolicy, traces: Telemetry
 ) -> AsyncIterator[Sources]:
     """Everything an answer can come from; what is fetched in the background gets a moment to end."""
     async with aclosing(_lister(config, outside.lister)) as lister:
         background = BackgroundStash(stasher, workers=config.upstream.fetch_workers)
+        traces.metrics.queue("background", lambda: background.waiting_count)
         try:
             rules = Rules(policy, FirstSeen(storage), private_modules(config))
-            yield Sources(storage, stasher, lister, background, traces.rules(rules), outside.fetcher)
+            kept = traces.storage(storage)
+            yield Sources(kept, stasher, lister, background, traces.rules(rules), outside.fetcher)
         finally:
             await background.drain(within_s=DRAIN_S)
 
 
 @asynccontextmanager
 async def _stasher(
-    config: Config, storage: Storage, index: Index, core: Stasher, metrics: Metrics, sibling: Sibling | None
+    config: Config,
+    storage: Storage,
+    index: Index,
+    core: Stasher,
+    metrics: Metrics,
+    sibling: Sibling | None,
+    traces: Telemetry,
 ) -> AsyncIterator[Stasher]:
     """The stash layers, outermost first; what is in flight is ended when the context is."""
     folder = sibling.folder if sibling else None
     async with AsyncExitStack() as leaving:
         indexed = await leaving.enter_async_context(index_layer(index, storage, on_waiting=metrics.index_waiting))
-        locks = lock_layer(config, storage, siblings_folder=folder, on_lock=metrics.lock)
+        locks = lock_layer(config, storage, siblings_folder=folder, on_lock=metrics.lock, waiting=traces.lock)
         locked = await leaving.enter_async_context(locks)
 
         flights = await leaving.enter_async_context(aclosing(StashFlights(at_most=config.upstream.max_pending)))
+        traces.metrics.queue("stash", lambda: flights.in_flight_count)
         yield layered(
+            traces.stash("stash"),
             partial(Singleflight, flights=flights),  # 1. one fetch per module version in this process
             locked,  # 2. one fetch per module version among all processes and replicas
             partial(Limited, at_most=FETCHES),  # 3. bounded load

@@ -20,6 +20,7 @@ from athens_proxy.credential_files import with_credentials
 from athens_proxy.errors import CannotStart, StorageError
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.storage import Storage
+from athens_proxy.telemetry import Telemetry
 from athens_proxy.upstream.announced import Announced
 from athens_proxy.upstream.chain import UpstreamChain
 from athens_proxy.upstream.fetcher import ShowingFetcher, VersionLister
@@ -35,6 +36,7 @@ from athens_proxy.upstream.go_environment import (
 from athens_proxy.upstream.hops import InvalidChain, first_http_hop, parse_chain
 from athens_proxy.upstream.http import HttpLimits
 from athens_proxy.upstream.netrc import Netrc
+from athens_proxy.upstream.observed import observed
 from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.private import PrivateModules
 from athens_proxy.upstream.sources import Sources
@@ -63,7 +65,12 @@ class Outside:
 
 @asynccontextmanager
 async def open_outside(
-    config: Config, environ: Mapping[str, str], session: aiohttp.ClientSession, storage: Storage, scratch_root: Path
+    config: Config,
+    environ: Mapping[str, str],
+    session: aiohttp.ClientSession,
+    storage: Storage,
+    scratch_root: Path,
+    telemetry: Telemetry,
 ) -> AsyncIterator[Outside]:
     """Everything that speaks to the outside; closed when the context ends.
 
@@ -73,6 +80,7 @@ async def open_outside(
         session: for everything over HTTP; stays the caller's.
         storage: keeps what checksum databases answered.
         scratch_root: an existing folder for temporary files.
+        telemetry: told what upstreams are asked.
 
     Raises:
         CannotStart: a chain, a pattern, a key or an address cannot be read, or the configured go command does not
@@ -101,7 +109,8 @@ async def open_outside(
             netrc=netrc,
             turns=turns,
         )
-        chain = _chain(config, sources, settings)
+        chain = _chain(config, sources, settings, telemetry)
+        telemetry.metrics.queue("zips", lambda: turns.waiting_count)
         fetcher: ShowingFetcher = chain
         if verifier:
             fetcher = Verified(chain, verifier, is_public=_public(config, variables))
@@ -135,11 +144,12 @@ def _limits(config: Config) -> HttpLimits:
     return replace(defaults, idle_s=min(defaults.idle_s, config.upstream.stash_timeout_s))  # without progress
 
 
-def _chain(config: Config, sources: Sources, settings: GoSettings) -> UpstreamChain:
+def _chain(config: Config, sources: Sources, settings: GoSettings, telemetry: Telemetry) -> UpstreamChain:
+    source_of = observed(sources.of, on_answer=telemetry.metrics.asked, around=telemetry.upstream)
     private = private_modules(config)
     try:
         return UpstreamChain(
-            _goproxy(settings.variables), private=private, source_of=sources.of, scratch_root=settings.scratch_root
+            _goproxy(settings.variables), private=private, source_of=source_of, scratch_root=settings.scratch_root
         )
     except InvalidChain as error:
         raise CannotStart(f"{config.origins['GoBinaryEnvVars'].name}: {error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,7 +42,12 @@ Layer = Callable[[Stasher], Stasher]
 
 @asynccontextmanager
 async def lock_layer(
-    config: Config, storage: Storage, *, siblings_folder: Path | None = None, on_lock: OnLock
+    config: Config,
+    storage: Storage,
+    *,
+    siblings_folder: Path | None = None,
+    on_lock: OnLock,
+    waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> AsyncIterator[Layer]:
     """The stash layer that keeps replicas from fetching the same version; it does nothing without a shared lock.
 
@@ -63,7 +68,8 @@ async def lock_layer(
         try:
             await _check(config, locks)
             wait_at_most_s = float(config.upstream.stash_timeout_s)
-            yield partial(Locked, locks=locks, storage=storage, wait_at_most_s=wait_at_most_s, on_lock=on_lock)
+            told = partial(Locked, on_lock=on_lock, waiting=waiting)
+            yield partial(told, locks=locks, storage=storage, wait_at_most_s=wait_at_most_s)
         finally:
             await locks.close()
 

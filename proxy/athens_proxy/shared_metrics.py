@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from athens_proxy.errors import Overloaded
 
 ANSWER_S: Final = 5.0
-_SUMMED_GAUGES: Final = frozenset({"athens_index_waiting"})
+_SUMMED_GAUGES: Final = frozenset({"athens_index_waiting", "athens_queue_depth"})
 Render = Callable[[], tuple[bytes, str]]
 
 

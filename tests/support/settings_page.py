@@ -104,9 +104,9 @@ DIFFERENCES = (
         "slow lines exist",
     ),
     (
-        "exports traces and profiles",
-        "accepts their keys and warns",
-        "`/metrics` and request ids serve instead",
+        "knows only the exporter `otlp`, and logs that any other word exports nothing",
+        "exports to `jaeger`, `datadog` and `stackdriver` too, as older releases of Athens did",
+        "their settings still exist",
     ),
 )
 

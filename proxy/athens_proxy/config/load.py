@@ -29,6 +29,7 @@ from athens_proxy.config.sections import (
     UpstreamSection,
 )
 from athens_proxy.config.sources import InvalidText, flattened, found, reserved_findings, unknown_names
+from athens_proxy.config.trace_section import TraceSection
 from athens_proxy.config.values import Secret
 
 DEFAULT_FILE = "athens.toml"
@@ -113,6 +114,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
     config = Config(
         server=reader.section(ServerSection),
         log=reader.section(LogSection),
+        traces=reader.section(TraceSection),
         storage=reader.section(StorageSection),
         objects=reader.section(ObjectSection),
         remotes=reader.section(RemoteSection),

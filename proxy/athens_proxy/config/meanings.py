@@ -125,12 +125,12 @@ MEANINGS: Final[Mapping[str, str]] = {
     "CredentialsFile": "reserved for credentials per host",
     "AuthClientsDir": "folder of hashed passwords and tokens of clients, which may ask beside `BasicAuthUser`;"
     " read again within seconds when it changes",
-    "TraceExporter": "where traces go: `otlp`, `jaeger`, `datadog` (all three OTLP) or `stackdriver` (Google Cloud Trace);"
+    "TraceExporter": "where traces go: `otlp`, `jaeger`, `datadog` (all OTLP) or `stackdriver` (Google Cloud Trace);"
     " empty: none are made",
-    "TraceExporterURL": "address of the collector: port 4318 or a path means OTLP over HTTP, else gRPC; set but empty:"
-    " OpenTelemetry's own variables; for `stackdriver` the id of the project",
-    "TraceSamplingFraction": "part of the traces that is recorded where the caller has not decided, from 0 to 1; with"
-    " `GoEnv` `development` all are",
+    "TraceExporterURL": "address of the collector: port 4318 or a path means OTLP over HTTP, else gRPC;"
+    " set but empty: the variables of OpenTelemetry; for `stackdriver` the id of the project",
+    "TraceSamplingFraction": "part of the traces that is recorded where the caller has not decided, from 0 to 1;"
+    " with `GoEnv` `development` all",
     "EnablePprof": "accepted with a warning; there is no Go profiler here",
     "PprofPort": "accepted",
     "PropagateAuth": "accepted with a warning; credentials of clients are never passed on",

@@ -35,7 +35,6 @@ class ReservedKey:
     verdict: str = "not available in this build"
 
 
-_NO_TRACES = "no traces are exported; Athens-Request-ID ties answers and log lines together, /metrics has the durations"
 _NO_PPROF = "there is no Go profiler here; see /metrics, or look into the process with py-spy"
 _NO_PROPAGATION = (
     "credentials of clients are not passed on (nor does Athens);"
@@ -44,11 +43,8 @@ _NO_PROPAGATION = (
 
 RESERVED: tuple[ReservedKey, ...] = (
     ReservedKey("CredentialsFile", "ATHENS_CREDENTIALS_FILE", WhenSet.STOP),
-    ReservedKey("TraceExporter", "ATHENS_TRACE_EXPORTER", WhenSet.WARN, _NO_TRACES),
     ReservedKey("EnablePprof", "ATHENS_ENABLE_PPROF", WhenSet.WARN, _NO_PPROF),
     ReservedKey("PropagateAuth", "ATHENS_PROPAGATE_AUTH", WhenSet.WARN, _NO_PROPAGATION),
     ReservedKey("PropagateAuthHost", "ATHENS_PROPAGATE_AUTH_HOST", WhenSet.WARN, _NO_PROPAGATION),
     ReservedKey("PprofPort", "ATHENS_PPROF_PORT"),
-    ReservedKey("TraceExporterURL", "ATHENS_TRACE_EXPORTER_URL"),
-    ReservedKey("TraceSamplingFraction", "ATHENS_TRACE_SAMPLING_FRACTION"),
 )

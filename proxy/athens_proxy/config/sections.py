@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from athens_proxy.config.remote_section import RemoteSection
     from athens_proxy.config.replica_section import IndexSection, LockSection
     from athens_proxy.config.retention_section import RetentionSection
+    from athens_proxy.config.trace_section import TraceSection
 
 DEFAULT_GO_ENV_VARS = ("GOPROXY=https://proxy.golang.org,direct",)
 DEFAULT_SUM_DBS = ("https://sum.golang.org",)
@@ -243,6 +244,7 @@ class Config:
 
     server: ServerSection
     log: LogSection
+    traces: TraceSection
     storage: StorageSection
     objects: ObjectSection
     remotes: RemoteSection

@@ -29,6 +29,11 @@ class BackgroundStash:
         self._waiting: set[tuple[ModuleVersion, str]] = set()
         self._workers = [asyncio.create_task(self._work(), name=f"background-stash-{n}") for n in range(workers)]
 
+    @property
+    def waiting_count(self) -> int:
+        """How many versions wait."""
+        return len(self._waiting)
+
     def add(self, wanted: ModuleVersion, *, upstream: str = "") -> bool:
         """Queue a version unless it waits already; never blocks. False when the queue is full."""
         item = (wanted, upstream)

@@ -28,6 +28,11 @@ class Flights(Generic[K, T]):
         self._at_most = at_most
         self._flights: dict[K, asyncio.Future[T]] = {}
 
+    @property
+    def in_flight_count(self) -> int:
+        """How much work is in flight."""
+        return len(self._flights)
+
     async def join(self, key: K, work: Callable[[], Awaitable[T]]) -> T:
         """The result of the work in flight for this key, started now if there is none.
 

@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Final
 
 from athens_proxy.errors import ModuleNotFound
@@ -41,16 +41,25 @@ class Locked:
         wait_at_most_s: after so long with somebody else's lock the version is fetched without it.
         on_lock: told how each attempt ended: acquired, stored (somebody else's result), crowded, timeout,
             unavailable, lost.
+        waiting: entered while a lock is waited for.
     """
 
     def __init__(
-        self, inner: Stasher, *, locks: Locks, storage: Storage, wait_at_most_s: float, on_lock: OnLock
+        self,
+        inner: Stasher,
+        *,
+        locks: Locks,
+        storage: Storage,
+        wait_at_most_s: float,
+        on_lock: OnLock,
+        waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._inner = inner
         self._locks = locks
         self._storage = storage
         self._wait_at_most_s = wait_at_most_s
         self._on_lock = on_lock
+        self._waiting = waiting
         self._asked_again_at = 0.0
         self._is_down = False
 
@@ -65,7 +74,8 @@ class Locked:
     @asynccontextmanager
     async def _held(self, wanted: ModuleVersion) -> AsyncIterator[None]:
         """The lock, renewed while the context is open; or no lock, for whatever reason."""
-        lease = await self._acquired(wanted)
+        with self._waiting():
+            lease = await self._acquired(wanted)
         if lease is None:
             yield
             return

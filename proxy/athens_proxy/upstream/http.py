@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,14 +53,15 @@ class HttpLimits:
     retry_delay_s: float = 0.2
 
 
-def open_upstream_session() -> aiohttp.ClientSession:
-    """The one session for all upstreams: no cookies, no credentials of its own."""
+def open_upstream_session(observers: Sequence[aiohttp.TraceConfig] = ()) -> aiohttp.ClientSession:
+    """The one session for all upstreams: no cookies, no credentials of its own; observers are told of each request."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, limit_per_host=64, ttl_dns_cache=60, keepalive_timeout=_KEEPALIVE_S),
         read_bufsize=CHUNK_BYTES,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "athens-proxy"},
         trust_env=False,
+        trace_configs=list(observers),
     )
 
 

@@ -67,6 +67,11 @@ class ZipTurns:
         self._interest: OrderedDict[ModuleVersion, Interest] = OrderedDict()
         self._highest: OrderedDict[ModulePath, str] = OrderedDict()
 
+    @property
+    def waiting_count(self) -> int:
+        """How many zips wait for their turn."""
+        return len(self._waiting)
+
     def asked(self, wanted: ModuleVersion, extension: str) -> None:
         """A client asks for a file (info, mod, zip) of a version that is not stored; never blocks."""
         interest = _INTEREST_OF[extension]

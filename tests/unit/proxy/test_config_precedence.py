@@ -29,6 +29,8 @@ CHOICES = {
     "Index.MySQL.Protocol": ("unix", "tcp"),
     "SingleFlightType": ("redis", "etcd"),
     "IndexType": ("memory", "none"),
+    "TraceExporter": ("jaeger", "otlp"),
+    "TraceSamplingFraction": ("0.25", "0.5"),
 }
 # Keys that are refused alone.
 COMPANIONS = {
@@ -67,8 +69,8 @@ def shown(key: str, text: str) -> object:
     default = DEFAULTS[key]["value"]
     if isinstance(default, bool):
         return text == "true"
-    if isinstance(default, int):
-        return int(text)
+    if isinstance(default, int | float):
+        return type(default)(text)
     if isinstance(default, list):
         return [text]
     return f":{text}" if key == "Port" else text

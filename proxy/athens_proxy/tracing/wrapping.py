@@ -1,0 +1,83 @@
+"""The wrappers of a proxy whose requests are traced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache, partial
+
+from athens_proxy.download.rules import Rules
+from athens_proxy.hit_lines import Hit
+from athens_proxy.layer_metrics import LayerMetrics
+from athens_proxy.storage.storage import Storage
+from athens_proxy.telemetry import Gate, Layer, Telemetry
+from athens_proxy.tracing.layers import (
+    TracedFetcher,
+    TracedGate,
+    TracedStasher,
+    client_spans,
+    traced_rules,
+    traced_storage,
+)
+from athens_proxy.tracing.spans import Attribute
+from athens_proxy.tracing.tracer import Tracer
+from athens_proxy.upstream.fetcher import Fetcher
+
+
+class Traced(Telemetry):
+    """A span for each layer.
+
+    Args:
+        metrics: as of `Telemetry`.
+        tracer: see `Tracer`.
+    """
+
+    def __init__(self, metrics: LayerMetrics, tracer: Tracer) -> None:
+        super().__init__(metrics)
+        self._tracer = tracer
+        self.clients = (client_spans(tracer),)
+        self.kept_answer = self._kept_answer
+
+    def gate(self, gate: Gate) -> Gate:
+        """See `Telemetry.gate`."""
+        return TracedGate(gate, self._tracer)
+
+    def rules(self, rules: Rules) -> Rules:
+        """See `Telemetry.rules`."""
+        return traced_rules(rules, self._tracer)
+
+    def storage(self, storage: Storage) -> Storage:
+        """See `Telemetry.storage`."""
+        return traced_storage(storage, self._tracer)
+
+    def fetcher(self, fetcher: Fetcher) -> Fetcher:
+        """See `Telemetry.fetcher`."""
+        return TracedFetcher(fetcher, self._tracer)
+
+    def stash(self, name: str) -> Layer:
+        """See `Telemetry.stash`."""
+        return partial(TracedStasher, tracer=self._tracer, name=name)
+
+    def upstream(self, upstream: str, what: str) -> AbstractContextManager[object]:
+        """See `Telemetry.upstream`."""
+        return self._tracer.span(f"upstream.{what}", attributes={"athens.upstream": upstream})
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """See `Telemetry.lock`."""
+        with super().lock(), self._tracer.span("lock"):
+            yield
+
+    def _kept_answer(self, hit: Hit) -> str:
+        own = (("athens.request_id", hit.request_id), ("client.address", hit.client))
+        return self._tracer.kept_answer(_attributes(hit.path, hit.is_file), own, hit.duration_ms / 1000)
+
+
+@lru_cache(maxsize=4096)
+def _attributes(path: str, is_file: bool) -> tuple[tuple[str, Attribute], ...]:
+    common: tuple[tuple[str, Attribute], ...] = (
+        ("http.request.method", "GET"),
+        ("url.path", path),
+        ("http.response.status_code", 200),
+    )
+    return (*common, ("athens.cache", "hit")) if is_file else common
