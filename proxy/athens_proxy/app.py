@@ -33,6 +33,7 @@ from athens_proxy.index.index import Index
 from athens_proxy.metrics import Metrics
 from athens_proxy.observability import hit_log
 from athens_proxy.outside import Outside, open_outside, private_modules
+from athens_proxy.page_services import PageState, page_facts
 from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.policy.source import PolicyRefused, load_setting, policy_file
 from athens_proxy.policy.watch import PolicyWatch
@@ -112,7 +113,8 @@ async def proxy(
         guarded, admitted = partial(_guarded, sources, policy, metrics), admission(config, environ, session)
         modules = kept.unpurged(admitted(guarded(NetworkMode(config.upstream.network_mode))))
         follow = following(config, environ, session, storage, modules, events, on_drop=answers.forget)
-        await closing.enter_async_context(follow)
+        state = PageState(metrics.lookups, await closing.enter_async_context(follow), kept.last_used)
+        facts = await closing.enter_async_context(page_facts(config, storage, tell, sources.rules, policy, state))
         services = Services(
             modules=tell.told(modules),
             stored_modules=tell.told(kept.unpurged(admitted(guarded(NetworkMode.OFFLINE)))),
@@ -129,7 +131,7 @@ async def proxy(
             store=owners.describe,
             clients=clients.describe if clients else list,
         )
-        entry = gate(config, services, metrics, scratch, clients, tell)
+        entry = gate(config, services, metrics, scratch, clients, tell, facts)
         yield HotPath(traces.gate(entry), answers, on_hit=metrics.hit, log=hit_log(), trace=traces.kept_answer)
 
 

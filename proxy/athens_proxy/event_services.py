@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ from athens_proxy.events.kinds import EventKind
 from athens_proxy.events.stored import StoredNews
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.outside import go_variables
+from athens_proxy.page.origins import Origins
 from athens_proxy.stash.fetch_and_save import OnSaved
-from athens_proxy.storage.storage import Storage
+from athens_proxy.storage.storage import FetchedModule, Storage
 from athens_proxy.upstream.go_environment import patterns_of, private_globs
 from athens_proxy.upstream.hops import HttpHop, InvalidChain, parse_chain
 from athens_proxy.upstream.netrc import Netrc
@@ -55,12 +57,14 @@ class Telling:
         saved: told of each version that was stored.
         refusals: told of each refusal.
         look: called when somebody begins to follow, so that events of other processes come at once.
+        origins: where versions came from, None while the page for people is off.
     """
 
     events: Events
     saved: OnSaved
     refusals: Refusals
     look: Callable[[], None]
+    origins: Origins | None
 
     def told(self, protocol: DownloadProtocol) -> DownloadProtocol:
         """The protocol, whose refusals are told from now on."""
@@ -78,11 +82,21 @@ async def telling(config: Config, storage: Storage, events: Events) -> AsyncIter
     await journal.load()
     running = asyncio.create_task(journal.run(), name="event-journal")
     news = StoredNews(storage, events.publish, newest=newest)
+    origins = None
+    if config.events.page:
+        origins = Origins(storage, host=socket.gethostname(), names_users=needs_credentials(config))
+
+    def saved(fetched: FetchedModule) -> None:
+        news.saved(fetched)
+        if origins is not None:
+            origins.saved(fetched)
+
     try:
-        refusals = Refusals(events.publish, is_shown=_is_shown(config))
-        yield Telling(events, news.saved, refusals, journal.stir)
+        yield Telling(events, saved, Refusals(events.publish, is_shown=_is_shown(config)), journal.stir, origins)
     finally:
         await news.aclose()
+        if origins is not None:
+            await origins.aclose()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await journal.leave()
@@ -144,9 +158,12 @@ def _followed(config: Config, environ: Mapping[str, str]) -> Followed:
         raise CannotStart(str(error)) from error
     if not isinstance(link.hop, HttpHop):
         raise CannotStart(f"{key}: must be an http:// or https:// address")
-    hop = Netrc.of(environ, go_variables(config.upstream.go_env_vars)).signed(link.hop)
+    hop, authorization = link.hop, link.hop.authorization
+    if not authorization and hop.url.scheme == "https":
+        known = Netrc.of(environ, go_variables(config.upstream.go_env_vars)).authorizations
+        authorization = known.get(hop.url.raw_authority) or known.get(hop.url.host or "", "")
     url = hop.url.with_path(f"{hop.url.raw_path.rstrip('/')}/-/events", encoded=True)
-    headers = {"Authorization": hop.authorization} if hop.authorization else {}
+    headers = {"Authorization": authorization} if authorization else {}
     return Followed(url, headers, str(outbound.for_url(url) or ""))
 
 

@@ -10,12 +10,14 @@ from athens_proxy.config.sections import Config
 from athens_proxy.event_services import Telling
 from athens_proxy.events.events import Events
 from athens_proxy.metrics import Metrics
+from athens_proxy.page.facts import Facts
 from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.web.external_store import ExternalStore
 from athens_proxy.web.handlers import Handlers, Services
 from athens_proxy.web.home import HomeFacts, HomePage
 from athens_proxy.web.hot_answers import HOT_BYTES, FinishedAnswers
 from athens_proxy.web.middleware import Gate
+from athens_proxy.web.page import Page
 from athens_proxy.web.responses import CacheScope, Responses
 from athens_proxy.web.routes import Routes
 
@@ -27,6 +29,7 @@ def gate(
     scratch: Path,
     clients: WatchedClients | None,
     tell: Telling,
+    facts: Facts | None,
 ) -> Gate:
     """The entry of every request."""
     cache = CacheScope(private=needs_credentials(config))
@@ -35,7 +38,8 @@ def gate(
     store = None
     if config.remotes.serve:
         store = ExternalStore(services.storage, scratch, responses, catalog=handlers.catalog)
-    routes = Routes(handlers, store=store, more=tell.routes(responses))
+    page = Page(facts, responses).routes if facts is not None else {}
+    routes = Routes(handlers, store=store, more={**tell.routes(responses), **page})
     return Gate(routes, responses, access(config, clients), on_request=metrics.request)
 
 

@@ -48,6 +48,8 @@ class Journal:
         self._due_s: float | None = None
         self._stirred = asyncio.Event()
         self._has_failed = False
+        for event in reversed(events.newest(RECORDED)):
+            self._note(event)
         events.listen(self._note)
 
     async def load(self) -> None:
@@ -109,7 +111,7 @@ class Journal:
         missing = [event for event in self._own if (event.id, event.origin) not in known and event.id > oldest]
         if missing:
             together = merged(recorded, missing, at_most=RECORDED)
-            await self._records.write_record(RECORD, await asyncio.to_thread(encode, together))
+            await self._records.write_record(RECORD, encode(together))
         return bool(missing)
 
     async def _recorded(self) -> list[Event]:
@@ -117,7 +119,7 @@ class Journal:
             data = await self._records.read_record(RECORD)
         except ModuleNotFound:
             return []
-        return await asyncio.to_thread(decode, data) if len(data) <= _MAX_BYTES else []
+        return decode(data) if len(data) <= _MAX_BYTES else []  # milliseconds
 
     def _note(self, event: Event) -> None:
         if event.origin != self._events.origin:

@@ -71,6 +71,8 @@ class Event:
 
 def one_line(text: str) -> str:
     """The text as one printable line of at most `MAX_DETAIL` characters."""
+    if len(text) <= MAX_DETAIL and text.isprintable() and text == text.strip():
+        return text
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= MAX_DETAIL else line[: MAX_DETAIL - 1] + "…"
 

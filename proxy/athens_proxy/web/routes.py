@@ -7,7 +7,9 @@ from typing import assert_never
 
 from aiohttp import web
 
+from athens_proxy.clients.authorization import NamedSecret, shown
 from athens_proxy.errors import ModuleNotFound
+from athens_proxy.page.origins import asked_by
 from athens_proxy.web.external_store import ExternalStore
 from athens_proxy.web.handlers import Handlers
 from athens_proxy.web.targets import (
@@ -55,6 +57,7 @@ class Routes:
         """The answer of the endpoint that the target names."""
         match target:
             case FileTarget():
+                asked_by.set(_user_of(request))
                 return await self._handlers.file(request, target)
             case ListTarget():
                 return await self._handlers.list(request, target)
@@ -75,3 +78,9 @@ class Routes:
         if path not in self._fixed:
             raise ModuleNotFound(f"not found: {path} is off")
         return self._fixed[path]
+
+
+def _user_of(request: web.BaseRequest) -> str:
+    """The name that the client showed; whether that had to be proven is settled by now."""
+    credentials = shown(request.headers.get("Authorization", ""))
+    return credentials.name if isinstance(credentials, NamedSecret) else ""
