@@ -131,8 +131,14 @@ async def proxy(
             store=owners.describe,
             clients=clients.describe if clients else list,
         )
-        entry = gate(config, services, metrics, scratch, clients, tell, facts)
-        yield HotPath(traces.gate(entry), answers, on_hit=metrics.hit, log=hit_log(), trace=traces.kept_answer)
+        yield HotPath(
+            traces.gate(gate(config, services, metrics, scratch, clients, tell, facts)),
+            answers,
+            on_hit=metrics.hit,
+            log=hit_log(),
+            trace=traces.kept_answer,
+            read=kept.read,
+        )
 
 
 def _metrics(certificate: ServerCertificate | None) -> Metrics:

@@ -34,6 +34,7 @@ from athens_proxy.retention.tombstones import BadPurgeList
 from athens_proxy.storage.storage import Storage
 from athens_proxy.storage.sums import Sums
 from athens_proxy.upstream.zipcheck import checked_zip_h1
+from athens_proxy.web.targets import FileTarget, target
 
 _EXCHANGES_PER_STORE: Final = 100  # replicas tell each other whenever one has stored such a part of what may be stored
 _LOG = logging.getLogger(__name__)
@@ -46,10 +47,12 @@ class Upkeep:
     Attributes:
         purges: what is purged.
         ledger: what is stored and when it was used; None where nothing counts it.
+        read: where the targets of zips are put that are answered from memory; None where nobody takes them out.
     """
 
     purges: Purges
     ledger: Ledger | None
+    read: dict[str, None] | None
 
     def unpurged(self, modules: DownloadProtocol) -> DownloadProtocol:
         """The same answers without purged versions."""
@@ -91,7 +94,8 @@ async def upkeep(config: Config, storage: Storage, around: Surroundings) -> Asyn
         CannotStart: the list of purged versions is none.
     """
     async with AsyncExitStack() as closing:
-        ledger = Ledger() if _is_counted(config) else None
+        read = _ReadTargets(config.server.path_prefix)
+        ledger = Ledger(elsewhere=read.taken) if _is_counted(config) else None
         counts = StoreMetrics(ledger)
         around.metrics.register(counts)
         if ledger is not None:
@@ -106,7 +110,25 @@ async def upkeep(config: Config, storage: Storage, around: Surroundings) -> Asyn
         )
         await purges.look()
         await closing.enter_async_context(_running(purges.run(), "purges"))
-        yield PurgedStorage(storage, purges), Upkeep(purges, ledger)
+        yield PurgedStorage(storage, purges), Upkeep(purges, ledger, None if ledger is None else read.targets)
+
+
+class _ReadTargets:
+    """Request targets of zips, which become versions when somebody wants to know; reading them costs too much before.
+
+    There are never more of them than answers are kept in memory.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self.targets: dict[str, None] = {}
+
+    def taken(self) -> list[ModuleVersion]:
+        """The versions since the last call, the one that was asked for first at the begin."""
+        raw_targets = list(self.targets)
+        self.targets.clear()
+        named = (target(raw_target, prefix=self._prefix) for raw_target in raw_targets)
+        return [file.wanted for file in named if isinstance(file, FileTarget)]
 
 
 @asynccontextmanager

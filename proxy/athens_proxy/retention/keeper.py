@@ -71,6 +71,7 @@ class Keeper:
         """Look after the store until cancelled; a store that fails is tried again."""
         exchanged_s = walked_s = float("-inf")
         while True:
+            self._ledger.settle()
             now_s = self._ledger.now_s
             if now_s - walked_s >= WALK_EVERY_S:
                 has_walked = await self._worked(self._exchange_and_walk())
@@ -102,6 +103,7 @@ class Keeper:
                 record = b""
             if record and record != self._written:
                 await self._merge(record)
+            self._ledger.settle()
             if not self._ledger.is_changed:
                 return
             self._ledger.is_changed = False

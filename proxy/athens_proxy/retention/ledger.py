@@ -60,6 +60,7 @@ class Ledger:
     Args:
         clock: seconds that only grow.
         at_most: how many versions are looked after; what is beyond is neither counted nor evicted.
+        elsewhere: takes the versions whose zips were answered without asking the store since it was called last.
 
     Attributes:
         stored_bytes: size of all zips that were ever noted here as stored.
@@ -67,8 +68,15 @@ class Ledger:
         is_changed: whether anything was noted that is not in the record yet; whoever writes that resets it.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic, at_most: int = MAX_VERSIONS) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        at_most: int = MAX_VERSIONS,
+        elsewhere: Callable[[], Iterable[ModuleVersion]] = tuple,
+    ) -> None:
         self._clock = clock
+        self._elsewhere = elsewhere
         self._at_most = at_most
         self._base_s = -clock()
         self._with_zip: OrderedDict[ModuleVersion, Account] = OrderedDict()  # in the order of last use
@@ -114,6 +122,7 @@ class Ledger:
 
     def candidates(self) -> Iterator[Candidate[ModuleVersion]]:
         """Every stored zip, the one that was used least lately first."""
+        self.settle()
         for wanted, account in self._with_zip.items():
             yield Candidate(wanted, account.zip_bytes or 0, account.used_s)
 
@@ -124,6 +133,11 @@ class Ledger:
             account.used_s = self._base_s + self._clock()
             self._with_zip.move_to_end(wanted)
             self.is_changed = True
+
+    def settle(self) -> None:
+        """Note the uses that nobody has told of yet."""
+        for wanted in self._elsewhere():
+            self.used(wanted)
 
     def later(self, wanted: ModuleVersion) -> None:
         """Look at a zip that must stay only after all the others again."""

@@ -15,8 +15,8 @@ from athens_proxy.storage.storage import FetchedModule, Storage, StoredSizes, St
 class RetainedStorage(ForwardingStorage):
     """A `Storage` around another one.
 
-    Only zips are watched: `.info` and `.mod` are never evicted. An answer that is kept in memory (`web/hot_answers.py`)
-    comes from here every few seconds, so that what is answered from there counts as used too, at no cost of its own.
+    Only zips are watched: `.info` and `.mod` are never evicted. What is answered from memory (`web/hot_path.py`) the
+    ledger learns in batches.
 
     Args:
         inner: the store.
