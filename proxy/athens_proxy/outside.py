@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,7 +113,7 @@ async def open_outside(
         telemetry.metrics.queue("zips", lambda: turns.waiting_count)
         fetcher: ShowingFetcher = chain
         if verifier:
-            fetcher = Verified(chain, verifier, is_public=_public(config, variables))
+            fetcher = Verified(chain, verifier, is_public=public_versions(config, variables))
         yield Outside(Announced(fetcher, turns), chain, checksums)
 
 
@@ -201,7 +201,8 @@ def _verifier(
     return Verifier(key, DatabaseReader(database, storage))
 
 
-def _public(config: Config, variables: Mapping[str, str]) -> _Public:
+def public_versions(config: Config, variables: Mapping[str, str]) -> Callable[[ModuleVersion], bool]:
+    """Whether a checksum database may be asked about a version, by the settings; raises `CannotStart`."""
     return _Public(_unsummed(config, variables))
 
 

@@ -9,12 +9,12 @@ Source: https://go.dev/design/25530-sumdb; golang.org/x/mod/sumdb/client.go
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from athens_proxy.checksums.lookups import LookupAnswer, sums_in
 from athens_proxy.checksums.note import InvalidNote, TreeHead, VerifierKey, open_note, tree_head
 from athens_proxy.checksums.tlog import (
     HASH_BYTES,
@@ -31,7 +31,6 @@ from athens_proxy.errors import BadUpstreamAnswer, ChecksumMismatch, ModuleNotFo
 from athens_proxy.modules import ModuleVersion
 
 _KEPT_TILES: Final = 1024
-_LOOKUP: Final = re.compile(rb"(?P<id>0|[1-9]\d{0,18})\n(?P<record>(?:[^\n]+\n)+)\n(?P<note>.*)\Z", re.DOTALL)
 
 
 class TreeReader(Protocol):
@@ -101,14 +100,6 @@ class Vouched:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    record_id: int
-    record: bytes
-    note: bytes
-    head: TreeHead
-
-
-@dataclass(frozen=True, slots=True)
 class _Tree:
     """A signed tree whose edge tiles make its root."""
 
@@ -160,7 +151,7 @@ class Verifier:
             raise _Unproven("the record is not in the signed tree")
         return answer.record
 
-    async def _tree_with(self, answer: _Answer, *, fresh: bool) -> _Tree:
+    async def _tree_with(self, answer: LookupAnswer, *, fresh: bool) -> _Tree:
         """The newest proven tree, which the answer's own becomes if it is larger and begins with the former."""
         async with self._growing:
             newest = self._newest or await self._kept_tree(fresh=fresh)
@@ -175,7 +166,7 @@ class Verifier:
         note = await self._reader.newest()
         return await self._proven_tree(self._head(note), fresh=fresh) if note else None
 
-    async def _grown(self, former: _Tree | None, answer: _Answer, *, fresh: bool) -> _Tree:
+    async def _grown(self, former: _Tree | None, answer: LookupAnswer, *, fresh: bool) -> _Tree:
         tree = await self._proven_tree(answer.head, fresh=fresh)
         if former is not None:
             beginning = [
@@ -227,11 +218,11 @@ class Verifier:
             raise _Unproven(f"{tile.path} has the wrong size")
         return hashes_of(data)
 
-    def _parsed(self, data: bytes) -> _Answer:
-        match = _LOOKUP.match(data)
-        if match is None:
-            raise _Unproven("the lookup is malformed")
-        return _Answer(int(match["id"]), match["record"], match["note"], self._head(match["note"]))
+    def _parsed(self, data: bytes) -> LookupAnswer:
+        try:
+            return LookupAnswer.parse(data, self._key)
+        except InvalidNote as error:
+            raise _Unproven(str(error)) from error
 
     def _head(self, note: bytes) -> TreeHead:
         try:
@@ -245,10 +236,7 @@ class _Unproven(Exception):
 
 
 def _vouched(wanted: ModuleVersion, record: bytes, database: str) -> Vouched:
-    lines: Sequence[str] = record.decode("utf-8", "replace").splitlines()
-    sums = {tuple(fields[:2]): fields[2] for line in lines if len(fields := line.split(" ")) == 3}
-    zip_h1 = sums.get((wanted.path.text, wanted.version), "")
-    mod_h1 = sums.get((wanted.path.text, f"{wanted.version}/go.mod"), "")
+    zip_h1, mod_h1 = sums_in(record, wanted)
     for suffix, found in (("", zip_h1), ("/go.mod", mod_h1 or wanted.path.is_toolchain)):
         if not found:
             raise BadUpstreamAnswer(f"{wanted}: {database} answered without a sum for {wanted}{suffix}")

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Final, TextIO
-
-from athens_proxy.commands.copying import Outcome, Tally
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol, TextIO
 
 WIDTH: Final = 30
 EVERY_S: Final = 0.1
+
+
+class Progress(Protocol):
+    """How far a command is."""
+
+    @property
+    def found(self) -> int:
+        """What there is to do."""
+
+    @property
+    def done(self) -> int:
+        """How much of it is done."""
+
+    @property
+    def outcomes(self) -> Mapping[Any, int]:
+        """How many of each."""
+
+    @property
+    def copied_bytes(self) -> int:
+        """What was moved."""
 
 
 class ProgressBar:
@@ -27,7 +45,7 @@ class ProgressBar:
         self._drawn_at = float("-inf")
         self._is_shown = stream.isatty()
 
-    def show(self, tally: Tally) -> None:
+    def show(self, tally: Progress) -> None:
         """Draw the present state, at most ten times a second."""
         now = self._clock()
         if self._is_shown and (now - self._drawn_at >= EVERY_S or tally.done == tally.found):
@@ -41,11 +59,11 @@ class ProgressBar:
             self._stream.write("\n")
 
 
-def bar(tally: Tally, *, elapsed_s: float) -> str:
+def bar(tally: Progress, *, elapsed_s: float) -> str:
     """The line: how far, how many of each outcome, how fast, how long still."""
     share = tally.done / tally.found if tally.found else 1.0
     filled = int(share * WIDTH)
-    counts = ", ".join(f"{tally.outcomes[outcome]} {outcome}" for outcome in Outcome)
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in tally.outcomes.items())
     rate = tally.copied_bytes / 1e6 / elapsed_s if elapsed_s else 0.0
     left_s = elapsed_s * (tally.found - tally.done) / tally.done if tally.done else 0.0
     line = "#" * filled + "." * (WIDTH - filled)

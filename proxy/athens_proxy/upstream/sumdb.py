@@ -12,6 +12,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -19,6 +20,7 @@ import aiohttp
 from yarl import URL
 
 from athens_policy.patterns import Pattern
+from athens_proxy.checksums.lookups import with_newer_head
 from athens_proxy.errors import (
     AccessDenied,
     BadUpstreamAnswer,
@@ -45,6 +47,7 @@ from athens_proxy.upstream.sumdb_requests import (
 from athens_proxy.upstream.transport import ProxyTransport
 
 BUDGET_S: Final = 60.0
+NEWEST: Final = "newest"  # the signed head of the largest tree that was proven
 
 _LOG = logging.getLogger(__name__)
 _DAY: Final = "public, max-age=86400"
@@ -188,12 +191,19 @@ class ChecksumDatabase:
         return await self._asked("latest", MAX_LOOKUP_BYTES, lambda body: body.startswith(_TREE_START))
 
     async def lookup(self, request: Lookup, *, fresh: bool = False) -> bytes:
-        """A record; from the store once it was asked for, unless a fresh one is wanted."""
+        """A record; from the store once it was asked for, unless a fresh one is wanted.
+
+        While offline it comes with the newest tree that is kept: what proves one tree by another may not be.
+        """
 
         def is_sound(body: bytes) -> bool:
             return bool(_LOOKUP_START.match(body))
 
-        return await self._kept_or_asked(request.path, MAX_LOOKUP_BYTES, is_sound, fresh=fresh)
+        body = await self._kept_or_asked(request.path, MAX_LOOKUP_BYTES, is_sound, fresh=fresh)
+        if self._offline:
+            with suppress(ModuleNotFound, StorageError):
+                return with_newer_head(body, await self._kept(NEWEST))
+        return body
 
     async def tile(self, request: Tile, *, fresh: bool = False) -> bytes:
         """A tile; a partial one is as unchanging as a full one, only soon out of use."""

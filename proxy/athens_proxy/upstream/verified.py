@@ -16,10 +16,8 @@ from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import Show, ShowingFetcher, SmallFiles, show_nobody
 from athens_proxy.upstream.kept_answers import Records
-from athens_proxy.upstream.sumdb import ChecksumDatabase
+from athens_proxy.upstream.sumdb import NEWEST, ChecksumDatabase
 from athens_proxy.upstream.sumdb_requests import Lookup, Tile
-
-_NEWEST = "newest"
 
 
 class Verified:
@@ -114,13 +112,13 @@ class DatabaseReader:
     async def newest(self) -> bytes | None:
         """See `TreeReader.newest`."""
         try:
-            return await self._records.read_record(self._database.record(_NEWEST))
+            return await self._records.read_record(self._database.record(NEWEST))
         except ModuleNotFound:
             return None
 
     async def keep_newest(self, note: bytes) -> None:
         """See `TreeReader.keep_newest`."""
-        await self._records.write_record(self._database.record(_NEWEST), note)
+        await self._records.write_record(self._database.record(NEWEST), note)
 
     def _unreachable(self, what: str, error: ProxyError) -> ProxyError:
         """The same failure with the name of the database and what to do about it."""

@@ -21,6 +21,7 @@ from athens_proxy.modules import ModulePath, ModuleVersion
 
 AT_MOST: Final = 64
 AHEAD_AT_MOST: Final = 3
+TOOLCHAINS_AT_MOST: Final = 2
 PATIENCE_S: Final = 10.0
 _REMEMBERED: Final = 10_000
 _K = TypeVar("_K")
@@ -52,13 +53,21 @@ class ZipTurns:
     Args:
         at_most: how many come at once.
         ahead_at_most: a zip that no client waits for starts only while fewer than this many come.
+        toolchains_at_most: toolchains of Go are large and have a lane of their own, so that no other zip waits for one;
+            so many come at once.
         patience_s: seconds after which an unlikely zip is treated as a possible one; after twice as many every zip is
             as if waited for, since a client of another replica may wait for it.
     """
 
     def __init__(
-        self, *, at_most: int = AT_MOST, ahead_at_most: int = AHEAD_AT_MOST, patience_s: float = PATIENCE_S
+        self,
+        *,
+        at_most: int = AT_MOST,
+        ahead_at_most: int = AHEAD_AT_MOST,
+        toolchains_at_most: int = TOOLCHAINS_AT_MOST,
+        patience_s: float = PATIENCE_S,
     ) -> None:
+        self._toolchains = asyncio.Semaphore(toolchains_at_most)
         self._at_most = at_most
         self._ahead_at_most = ahead_at_most
         self._patience_s = patience_s
@@ -83,6 +92,11 @@ class ZipTurns:
     @asynccontextmanager
     async def turn(self, wanted: ModuleVersion) -> AsyncIterator[None]:
         """Entered when the zip of this version may come; left when it is there."""
+        async with self._toolchains if wanted.path.is_toolchain else self._turn(wanted):
+            yield
+
+    @asynccontextmanager
+    async def _turn(self, wanted: ModuleVersion) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(wanted, loop.create_future())
         self._waiting.append(waiting)
