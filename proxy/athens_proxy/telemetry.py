@@ -29,6 +29,7 @@ from athens_proxy.observability import correlate
 from athens_proxy.stash.stasher import Stasher
 from athens_proxy.storage.storage import Storage
 from athens_proxy.upstream.fetcher import Fetcher
+from athens_proxy.volume_metrics import VolumeMetrics
 
 if TYPE_CHECKING:
     from athens_proxy.tracing.endpoints import CloudEndpoint, OtlpEndpoint
@@ -105,6 +106,8 @@ async def telemetry(
     """
     layers = LayerMetrics()
     metrics.register(layers)
+    if config.storage.type == "disk" and config.storage.disk_root:
+        metrics.register(VolumeMetrics(Path(config.storage.disk_root)))
     if not config.traces.exporter:
         yield Telemetry(layers)
         return

@@ -1,7 +1,7 @@
 """The alerts of proxies: one table for the chart, which watches all of them, and for the rules of a single one; pure.
 
-In an expression `$proxy` stands for the labels that a scrape gives the series of a proxy (`namespace`, and `job`, which is
-the name of its Service), `$object` for those of the operator's own series about it.
+In an expression `$proxy` stands for the labels that a scrape gives the series of a proxy (`namespace`, and `job`, which
+is the name of its Service), `$object` for those of the operator's own series about it.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ OF_THE_OPERATOR: Final = (
         "5m",
         "critical",
         "Pods do not take up a changed policy",
-        "The condition PolicyProgrammed of their AthensProxy names them; athens_operator_policy_lagging_pods counts them.",
+        "The condition PolicyProgrammed of their AthensProxy names them.",
     ),
     Alert(
         "AthensOperatorFieldFights",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Final
@@ -138,7 +139,7 @@ def dashboard(*, namespace: str, name: str) -> str:
     title = f"Athens {namespace}/{name}" if name else "Athens proxies"
     board = {
         "title": title,
-        "uid": f"athens-{namespace}-{name}"[:40].rstrip("-") if name else "athens-proxies",
+        "uid": _uid(namespace, name),
         "tags": ["athens"],
         "schemaVersion": 39,
         "editable": False,
@@ -148,6 +149,13 @@ def dashboard(*, namespace: str, name: str) -> str:
         "panels": [_panel(number, panel) for number, panel in enumerate(PANELS)],
     }
     return json.dumps(board, indent=1) + "\n"
+
+
+def _uid(namespace: str, name: str) -> str:
+    """Grafana takes forty characters."""
+    if not name:
+        return "athens-proxies"
+    return f"athens-{hashlib.sha256(f'{namespace}/{name}'.encode()).hexdigest()[:20]}"
 
 
 def _source() -> Manifest:
@@ -164,7 +172,7 @@ def _choices(namespace: str, name: str) -> list[Manifest]:
 
 
 def _constant(name: str, value: str) -> Manifest:
-    return {"name": name, "type": "constant", "hide": 2, "query": value}
+    return {"name": name, "type": "constant", "hide": 2, "query": value, "current": {"text": value, "value": value}}
 
 
 def _query(name: str, query: str) -> Manifest:
