@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 
 from athens_proxy.tracing import protobuf
-from athens_proxy.tracing.spans import Attribute, FinishedSpan, Kind
+from athens_proxy.tracing.spans import Attribute, FinishedSpan, Kind, SharedAttribute
 
 _ERROR: Final = 2
 _IS_SAMPLED: Final = 1
@@ -60,7 +60,7 @@ def resource_bytes(attributes: Iterable[tuple[str, Attribute]]) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _of_many(name: str, kind: Kind, attributes: tuple[tuple[str, Attribute], ...]) -> bytes:
+def _of_many(name: str, kind: Kind, attributes: tuple[tuple[str, SharedAttribute], ...]) -> bytes:
     flags = protobuf.fixed32(16, _IS_SAMPLED)
     fields = b"".join(_attribute(9, *pair) for pair in attributes)
     return protobuf.text(5, name) + protobuf.number(6, int(kind)) + flags + fields

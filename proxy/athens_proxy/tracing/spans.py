@@ -11,6 +11,7 @@ from typing import Final
 from athens_proxy.tracing.context import TraceContext
 
 Attribute = str | int | float | bool
+SharedAttribute = str | int  # never a bool or float: a cache would take True and 1.0 for 1
 MAX_ATTRIBUTE_CHARS: Final = 1024
 
 
@@ -33,7 +34,7 @@ class FinishedSpan:
         kind: which side of a call it is.
         start_ns: nanoseconds since 1970.
         end_ns: the same.
-        attributes: what is the same for many spans.
+        attributes: what is the same for many spans, which their bytes are remembered for.
         own: what differs from span to span, such as a request id.
         error: why the work failed, "" if it did not.
     """
@@ -44,7 +45,7 @@ class FinishedSpan:
     kind: Kind
     start_ns: int
     end_ns: int
-    attributes: tuple[tuple[str, Attribute], ...]
+    attributes: tuple[tuple[str, SharedAttribute], ...]
     own: tuple[tuple[str, Attribute], ...] = ()
     error: str = ""
 

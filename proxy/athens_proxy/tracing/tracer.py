@@ -17,7 +17,7 @@ from typing import Final
 
 from athens_proxy.errors import ModuleNotFound, ProxyError, RedirectTo
 from athens_proxy.tracing.context import TraceContext
-from athens_proxy.tracing.spans import Attribute, FinishedSpan, Kind, Span
+from athens_proxy.tracing.spans import Attribute, FinishedSpan, Kind, SharedAttribute, Span
 
 REQUEST_SPAN: Final = "proxy"  # Athens' name for it
 _NO_ATTRIBUTES: Final[Mapping[str, Attribute]] = {}
@@ -125,7 +125,10 @@ class Tracer:
         self._emit(span.finished())
 
     def kept_answer(
-        self, attributes: tuple[tuple[str, Attribute], ...], own: tuple[tuple[str, Attribute], ...], duration_s: float
+        self,
+        attributes: tuple[tuple[str, SharedAttribute], ...],
+        own: tuple[tuple[str, Attribute], ...],
+        duration_s: float,
     ) -> str:
         """A request without a caller's span was answered just now from memory: its one span, for less.
 

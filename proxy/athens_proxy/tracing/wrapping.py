@@ -19,7 +19,7 @@ from athens_proxy.tracing.layers import (
     traced_rules,
     traced_storage,
 )
-from athens_proxy.tracing.spans import Attribute
+from athens_proxy.tracing.spans import SharedAttribute
 from athens_proxy.tracing.tracer import Tracer
 from athens_proxy.upstream.fetcher import Fetcher
 
@@ -74,8 +74,8 @@ class Traced(Telemetry):
 
 
 @lru_cache(maxsize=4096)
-def _attributes(path: str, is_file: bool) -> tuple[tuple[str, Attribute], ...]:
-    common: tuple[tuple[str, Attribute], ...] = (
+def _attributes(path: str, is_file: bool) -> tuple[tuple[str, SharedAttribute], ...]:
+    common: tuple[tuple[str, SharedAttribute], ...] = (
         ("http.request.method", "GET"),
         ("url.path", path),
         ("http.response.status_code", 200),
