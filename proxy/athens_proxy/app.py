@@ -103,7 +103,9 @@ async def proxy(
         owners = await closing.enter_async_context(announced(config, storage, on_others=metrics.other_owners))
         tell = await closing.enter_async_context(telling(config, storage, events))
         session = await closing.enter_async_context(open_upstream_session(traces.clients))
-        outside = await closing.enter_async_context(open_outside(config, environ, session, storage, scratch, traces))
+        outside = await closing.enter_async_context(
+            open_outside(config, environ, session, storage, scratch, traces, metrics.register)
+        )
         index = await open_index(config)
         closing.push_async_callback(index.close)
         fetcher, on_fetch = traces.fetcher(outside.fetcher), _on_fetch(metrics, answers)
@@ -130,6 +132,7 @@ async def proxy(
             settings=effective(config),
             store=owners.describe,
             clients=clients.describe if clients else list,
+            credentials=outside.credentials.describe,
         )
         yield HotPath(
             traces.gate(gate(config, services, metrics, scratch, clients, tell, facts)),

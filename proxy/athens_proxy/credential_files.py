@@ -1,6 +1,4 @@
-"""Credentials that the settings name, in a home of the go command's own; the user's home is never written.
-
-What else the user's home holds (`.gitconfig`, `.ssh`, `.config`) is linked into it.
+"""The files of credentials that the settings name, which the runs of the go command get in a home of their own.
 
 Source: github.com/gomods/athens v0.18.0, cmd/proxy/actions/auth.go, which overwrites the files of the user.
 """
@@ -8,62 +6,71 @@ Source: github.com/gomods/athens v0.18.0, cmd/proxy/actions/auth.go, which overw
 from __future__ import annotations
 
 import logging
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from athens_proxy.config.sections import Config
+from athens_proxy.credentials.entries import Entry, InvalidCredentials, parse_entries
+from athens_proxy.credentials.private_homes import UserFiles, write_private
 from athens_proxy.errors import CannotStart
 
 _READ_BY_TOOLS: Final = frozenset({".netrc", "_netrc", ".hgrc"})
 _LOG: Final = logging.getLogger(__name__)
 
 
-@contextmanager
-def with_credentials(config: Config, environ: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """The environment for the go command: the present one when no credential is configured, else with another HOME.
+def names_credentials(config: Config) -> bool:
+    """Whether the settings name any credential, so that runs need homes of their own."""
+    settings = config.credentials
+    return bool(settings.github_token or settings.netrc_path or settings.hgrc_path or settings.credentials_file)
+
+
+def user_files(config: Config, root: Path) -> UserFiles:
+    """The files by the name that they have at home; they are read when a run begins.
 
     Args:
         config: names the files, or has a token.
-        environ: the process environment.
+        root: a private folder, where a token becomes a file.
 
     Raises:
-        CannotStart: a file cannot be read or written.
+        CannotStart: a file cannot be read now, or written.
     """
-    files = _files(config)
-    if not files:
-        yield environ
-        return
-    with tempfile.TemporaryDirectory(prefix="athens-home-") as folder:
-        try:
-            for name, data in files.items():
-                _write_private(Path(folder, name), data)
-            _link_others(Path(environ["HOME"]) if environ.get("HOME") else None, Path(folder))
-        except OSError as error:
-            raise CannotStart(f"write credentials below {folder}: {error.strerror}") from error
-        yield {**environ, "HOME": folder}
-
-
-def _files(config: Config) -> dict[str, bytes]:
-    """Contents by the name that they have at home."""
     settings = config.credentials
-    files: dict[str, bytes] = {}
+    by_name: dict[str, list[tuple[str, Path]]] = {}
     if settings.github_token:
-        files[".netrc"] = f"machine github.com login {settings.github_token.reveal()}\n".encode()
+        by_name[".netrc"] = [(config.origins["GithubToken"].name, _token_file(settings.github_token.reveal(), root))]
     for key, path in (("NETRCPath", settings.netrc_path), ("HGRCPath", settings.hgrc_path)):
         if not path:
             continue
+        origin = config.origins[key].name
         try:
-            data = Path(path).read_bytes()
+            Path(path).read_bytes()
         except OSError as error:
-            raise CannotStart(f"{config.origins[key].name}: {path} cannot be read: {error.strerror}") from error
+            raise CannotStart(f"{origin}: {path} cannot be read: {error.strerror}") from error
         name = name_at_home(path)
         if name not in _READ_BY_TOOLS:
-            _LOG.warning("%s: no tool reads ~/%s; name the file .netrc or .hgrc", config.origins[key].name, name)
-        files[name] = data
-    return files
+            _LOG.warning("%s: no tool reads ~/%s; name the file .netrc or .hgrc", origin, name)
+        by_name.setdefault(name, []).append((origin, Path(path)))
+    return UserFiles(by_name)
+
+
+def listed_entries(config: Config) -> tuple[Entry, ...]:
+    """The entries of `CredentialsFile`.
+
+    Raises:
+        CannotStart: it cannot be read, or is no credentials file.
+    """
+    name, origin = config.credentials.credentials_file, config.origins["CredentialsFile"].name
+    if not name:
+        return ()
+    path = Path(name)
+    try:
+        return parse_entries(path.read_text(encoding="utf-8"), folder=path.parent.absolute())
+    except OSError as error:
+        raise CannotStart(f"{origin}: {name} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CannotStart(f"{origin}: {name} cannot be read: it is not UTF-8 text") from error
+    except InvalidCredentials as error:
+        raise CannotStart(f"{origin}: {name}: {error}") from error
 
 
 def name_at_home(path: str) -> str:
@@ -72,15 +79,10 @@ def name_at_home(path: str) -> str:
     return ".netrc" if name.lstrip("._") == "netrc" else name
 
 
-def _write_private(path: Path, data: bytes) -> None:
-    path.touch(mode=0o600)
-    path.write_bytes(data)
-
-
-def _link_others(home: Path | None, private: Path) -> None:
-    """Only names with a dot: tools keep their settings there, and a store in the home is none of their business."""
-    if home is None or not home.is_dir():
-        return
-    for entry in home.iterdir():
-        if entry.name.startswith(".") and not (private / entry.name).exists():
-            (private / entry.name).symlink_to(entry)
+def _token_file(token: str, root: Path) -> Path:
+    path = root / ".netrc"
+    try:
+        write_private(path, f"machine github.com login {token}\n".encode())
+    except OSError as error:
+        raise CannotStart(f"write credentials below {root}: {error.strerror}") from error
+    return path

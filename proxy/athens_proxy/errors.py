@@ -9,6 +9,7 @@ ProxyError
 ├── UpstreamDenied            an upstream proxy answered 403
 ├── UpstreamError             the origin or an upstream proxy is at fault
 │   ├── CredentialRefused     it refused the credential we have
+│   ├── CredentialUnusable    the credential we have cannot be used as it is
 │   ├── TlsFailure            no trusted connection to it
 │   ├── BadUpstreamAnswer     it answered what the protocol does not allow
 │   ├── InvalidModuleZip      its zip breaks the module zip rules
@@ -66,6 +67,10 @@ class UpstreamError(ProxyError):
 
 class CredentialRefused(UpstreamError):
     """The origin refused the credential that is configured for it."""
+
+
+class CredentialUnusable(UpstreamError):
+    """The credential that is configured for the origin cannot be used: a file is missing, a key has a passphrase."""
 
 
 class TlsFailure(UpstreamError):

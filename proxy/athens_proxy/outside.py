@@ -10,18 +10,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
+from prometheus_client.registry import Collector
 
 from athens_policy.patterns import InvalidPattern, Pattern
 from athens_proxy.checksums.note import InvalidNote, VerifierKey
 from athens_proxy.checksums.verifier import Verifier
 from athens_proxy.config.sections import DEFAULT_GO_ENV_VARS, Config
 from athens_proxy.config.values import EnvAssignment
-from athens_proxy.credential_files import with_credentials
 from athens_proxy.errors import CannotStart, StorageError
 from athens_proxy.modules import ModuleVersion
+from athens_proxy.origin_credentials import OriginCredentials, open_credentials
 from athens_proxy.storage.storage import Storage
 from athens_proxy.telemetry import Telemetry
 from athens_proxy.upstream.announced import Announced
+from athens_proxy.upstream.authorize import Authorize
 from athens_proxy.upstream.chain import UpstreamChain
 from athens_proxy.upstream.fetcher import ShowingFetcher, VersionLister
 from athens_proxy.upstream.go_command import GoCommand, GoSettings
@@ -35,7 +37,6 @@ from athens_proxy.upstream.go_environment import (
 )
 from athens_proxy.upstream.hops import InvalidChain, first_http_hop, parse_chain
 from athens_proxy.upstream.http import HttpLimits
-from athens_proxy.upstream.netrc import Netrc
 from athens_proxy.upstream.observed import observed
 from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.private import PrivateModules
@@ -56,11 +57,13 @@ class Outside:
         fetcher: brings versions, verified, and announces their small files early.
         lister: asks what exists.
         checksums: the relay to the checksum databases.
+        credentials: for origins and module proxies.
     """
 
     fetcher: Announced
     lister: VersionLister
     checksums: ChecksumDatabases
+    credentials: OriginCredentials
 
 
 @asynccontextmanager
@@ -71,6 +74,7 @@ async def open_outside(
     storage: Storage,
     scratch_root: Path,
     telemetry: Telemetry,
+    register: Callable[[Collector], None],
 ) -> AsyncIterator[Outside]:
     """Everything that speaks to the outside; closed when the context ends.
 
@@ -81,6 +85,7 @@ async def open_outside(
         storage: keeps what checksum databases answered.
         scratch_root: an existing folder for temporary files.
         telemetry: told what upstreams are asked.
+        register: takes metrics.
 
     Raises:
         CannotStart: a chain, a pattern, a key or an address cannot be read, or the configured go command does not
@@ -90,9 +95,9 @@ async def open_outside(
     variables = go_variables(config.upstream.go_env_vars)
     outbound = _outbound(environ)
     async with AsyncExitStack() as closing:
-        environ = closing.enter_context(with_credentials(config, environ))
-        netrc = Netrc.of(environ, variables)
-        checksums = _checksum_databases(config, variables, session, storage, outbound, netrc)
+        credentials = await closing.enter_async_context(open_credentials(config, environ, variables, session, outbound))
+        register(credentials.expiries)
+        checksums = _checksum_databases(config, variables, session, storage, outbound, credentials.authorize)
         closing.push_async_callback(checksums.aclose)
         verifier = _verifier(config, variables, checksums, storage)
         settings = _go_settings(config, environ, variables, scratch_root, verifies=verifier is not None)
@@ -103,10 +108,10 @@ async def open_outside(
         turns = ZipTurns()
         sources = Sources(
             session,
-            direct=GoCommand(settings, clones),
+            direct=GoCommand(settings, clones, credentials.homes),
             limits=_limits(config),
             outbound=outbound,
-            netrc=netrc,
+            authorize=credentials.authorize,
             turns=turns,
         )
         chain = _chain(config, sources, settings, telemetry)
@@ -114,7 +119,7 @@ async def open_outside(
         fetcher: ShowingFetcher = chain
         if verifier:
             fetcher = Verified(chain, verifier, is_public=public_versions(config, variables))
-        yield Outside(Announced(fetcher, turns), chain, checksums)
+        yield Outside(Announced(fetcher, turns), chain, checksums, credentials)
 
 
 def go_variables(assignments: Iterable[EnvAssignment]) -> dict[str, str]:
@@ -161,7 +166,7 @@ def _checksum_databases(
     session: aiohttp.ClientSession,
     storage: Storage,
     outbound: OutboundProxies,
-    netrc: Netrc,
+    authorize: Authorize,
 ) -> ChecksumDatabases:
     try:
         hop = first_http_hop(parse_chain(_goproxy(variables)))
@@ -172,9 +177,10 @@ def _checksum_databases(
         session=session,
         records=storage,
         no_sum_patterns=_unsummed(config, variables),
-        proxy_hop=netrc.signed(hop) if hop else None,
+        proxy_hop=hop,
         offline=config.upstream.network_mode == "offline",
         outbound=outbound,
+        authorize=authorize,
     )
 
 
@@ -262,6 +268,7 @@ def _go_settings(
         scratch_root=scratch_root,
         no_sum_patterns=config.upstream.no_sum_patterns,
         at_most=config.upstream.fetch_workers,
+        max_bytes=config.upstream.fetch_max_bytes,
         fetch_timeout_s=config.upstream.stash_timeout_s,
         list_timeout_s=config.upstream.timeout_s,
     )

@@ -209,6 +209,7 @@ class Proxy:
             settings=[{"key": "Port", "value": ":3000", "source": "default"}],
             store=lambda: {"owner": "test", "instance": "1", "otherOwners": []},
             clients=list,
+            credentials=list,
         )
         return Gate(Routes(Handlers(services, responses)), responses, self.access, on_request=self._on_request)
 

@@ -1,4 +1,4 @@
-"""The settings of credentials for origins: `NETRCPath`, `HGRCPath`, `GithubToken`."""
+"""The settings of credentials for origins: `NETRCPath`, `HGRCPath`, `GithubToken`, `CredentialsFile`."""
 
 from __future__ import annotations
 
@@ -14,3 +14,4 @@ class CredentialSection(Section):
     netrc_path: Annotated[Text, Key("NETRCPath", "ATHENS_NETRC_PATH")] = ""
     hgrc_path: Annotated[Text, Key("HGRCPath", "ATHENS_HGRC_PATH")] = ""
     github_token: Annotated[SecretText, Key("GithubToken", "ATHENS_GITHUB_TOKEN")] = Secret("")
+    credentials_file: Annotated[Text, Key("CredentialsFile", "ATHENS_CREDENTIALS_FILE")] = ""

@@ -76,6 +76,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "MaxPendingFetches": (
         "how many fetches, and as many lists and queries, may be under way or wait; the next is 503 with `Retry-After`"
     ),
+    "GoGetMaxBytes": "bytes that one fetch from an origin may write, clones included; 0 for any amount",
     "GoGetWorkers": "how many fetches from origins may run at once",
     "ProtocolWorkers": "how many lists and queries may be asked upstream at once",
     "Timeout": "seconds for a list or query at an origin",
@@ -122,7 +123,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "NETRCPath": "netrc file for the go command's own HOME",
     "HGRCPath": "hgrc file for the go command's own HOME",
     "GithubToken": "token for github.com, instead of a netrc file",
-    "CredentialsFile": "reserved for credentials per host",
+    "CredentialsFile": "JSON file that says which credential belongs to which host; see `docs/credentials-file.md`",
     "AuthClientsDir": "folder of hashed passwords and tokens of clients, which may ask beside `BasicAuthUser`;"
     " read again within seconds when it changes",
     "TraceExporter": "where traces go: `otlp`, `jaeger`, `datadog` (all OTLP) or `stackdriver` (Google Cloud Trace);"

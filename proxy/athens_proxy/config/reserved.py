@@ -42,7 +42,6 @@ _NO_PROPAGATION = (
 )
 
 RESERVED: tuple[ReservedKey, ...] = (
-    ReservedKey("CredentialsFile", "ATHENS_CREDENTIALS_FILE", WhenSet.STOP),
     ReservedKey("EnablePprof", "ATHENS_ENABLE_PPROF", WhenSet.WARN, _NO_PPROF),
     ReservedKey("PropagateAuth", "ATHENS_PROPAGATE_AUTH", WhenSet.WARN, _NO_PROPAGATION),
     ReservedKey("PropagateAuthHost", "ATHENS_PROPAGATE_AUTH_HOST", WhenSet.WARN, _NO_PROPAGATION),

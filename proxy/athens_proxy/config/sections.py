@@ -207,6 +207,7 @@ class UpstreamSection(Section):
         BeforeValidator(_assignments),
     ] = env_assignments(DEFAULT_GO_ENV_VARS)
     go_get_dir: Annotated[Text, Key("GoGetDir", "ATHENS_GOGET_DIR")] = ""
+    fetch_max_bytes: Annotated[int, Key("GoGetMaxBytes", "ATHENS_GOGET_MAX_BYTES", go_int), Field(ge=0)] = 3 << 30
     fetch_workers: Annotated[Count, Key("GoGetWorkers", "ATHENS_GOGET_WORKERS", go_int)] = 10
     protocol_workers: Annotated[Count, Key("ProtocolWorkers", "ATHENS_PROTOCOL_WORKERS", go_int)] = 30
     max_pending: Annotated[Count, Key("MaxPendingFetches", "ATHENS_MAX_PENDING_FETCHES", go_int)] = 10_000

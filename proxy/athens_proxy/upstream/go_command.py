@@ -18,14 +18,23 @@ from pathlib import Path
 from typing import Any, Final
 
 from athens_proxy.checksums.dirhash import mod_hash1
-from athens_proxy.errors import BadUpstreamAnswer, InvalidVersion, ModuleNotFound, ProxyError, UpstreamTimeout
+from athens_proxy.errors import (
+    BadUpstreamAnswer,
+    InvalidVersion,
+    ModuleNotFound,
+    ProxyError,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo, grammar
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import Show, show_nobody
 from athens_proxy.upstream.go_environment import VCS_FOLDER, go_environment
 from athens_proxy.upstream.go_errors import classified
 from athens_proxy.upstream.goproxy import listable_versions
+from athens_proxy.upstream.homes import Home, Homes, UserHomes
 from athens_proxy.upstream.process import Finished, run
+from athens_proxy.upstream.quota import QuotaExceeded, within_quota
 from athens_proxy.upstream.transport import scratch_failure, scratch_folder
 from athens_proxy.upstream.vcs_cache import VcsCache
 from athens_proxy.upstream.zipcheck import checked_zip_h1
@@ -33,6 +42,7 @@ from athens_proxy.upstream.zipcheck import checked_zip_h1
 # What git calls a revision expression is no name of a branch or tag (git-check-ref-format); `-x` would be an option.
 _UNSAFE_QUERY: Final = re.compile(r"^[-.]|\.\.|[ ~^:?*\[\\]|@\{|\.lock$|^(upgrade|patch|none)$")
 _IP_LITERAL: Final = re.compile(r"[0-9.]+\Z")
+USER_HOMES: Final = UserHomes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,7 @@ class GoSettings:
         no_sum_patterns: modules that the checksum database does not know.
         scratch_root: directory below which list and query runs get their temporary directories.
         at_most: how many fetches may run at once (GoGetWorkers).
+        max_bytes: what one run may write (GoGetMaxBytes); 0 for any amount.
         fetch_timeout_s: seconds for one fetch (StashTimeout).
         list_timeout_s: seconds for one list or query (Timeout).
     """
@@ -56,6 +67,7 @@ class GoSettings:
     scratch_root: Path
     no_sum_patterns: Sequence[str] = ()
     at_most: int = 10
+    max_bytes: int = 0
     fetch_timeout_s: float = 600.0
     list_timeout_s: float = 300.0
 
@@ -66,11 +78,13 @@ class GoCommand:
     Args:
         settings: see `GoSettings`.
         clones: what fetches share.
+        homes: give each run its home, with the credentials for the module's origin.
     """
 
-    def __init__(self, settings: GoSettings, clones: VcsCache) -> None:
+    def __init__(self, settings: GoSettings, clones: VcsCache, homes: Homes = USER_HOMES) -> None:
         self._settings = settings
         self._clones = clones
+        self._homes = homes
         self._slots = asyncio.Semaphore(settings.at_most)
 
     async def fetch(self, wanted: ModuleVersion, scratch: Path, *, show: Show = show_nobody) -> FetchedModule:
@@ -85,11 +99,13 @@ class GoCommand:
         argv = ["mod", "download", "-json", "--", str(wanted)]
         async with self._slots, self._clones.clones(wanted.path) as clones:
             _link(work / VCS_FOLDER, clones)
-            done = await self._go(argv, work, self._settings.fetch_timeout_s, attempt)
+            go = _GoRun(wanted.path, argv, work, self._settings.fetch_timeout_s, attempt, clones)
+            done, home = await self._go(go)
             answer = _answer(done)
             # `go` also reports an error where it did pack the zip, as for a go.mod that wants a newer Go than ours.
             if not answer.get("Zip"):
-                raise classified(str(answer.get("Error") or done.stderr.decode("utf-8", "replace")), attempt=attempt)
+                said = str(answer.get("Error") or done.stderr.decode("utf-8", "replace"))
+                raise home.explained(classified(said, attempt=attempt))
         return await asyncio.to_thread(_fetched, wanted.path, answer, scratch)
 
     async def versions(self, path: ModulePath) -> list[str]:
@@ -112,36 +128,72 @@ class GoCommand:
         work = await scratch_folder(self._settings.scratch_root, "athens-list-")
         try:
             argv = ["list", "-m", *flags, "-json", "--", str(wanted)]
-            done = await self._go(argv, work / "go", self._settings.list_timeout_s, attempt)
+            go = _GoRun(wanted.path, argv, work / "go", self._settings.list_timeout_s, attempt)
+            done, home = await self._go(go)
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, work, ignore_errors=True))
         if done.exit_code:
-            raise classified(done.stderr.decode("utf-8", "replace"), attempt=attempt)
+            raise home.explained(classified(done.stderr.decode("utf-8", "replace"), attempt=attempt))
         return _answer(done)
 
-    async def _go(self, arguments: Sequence[str], work: Path, timeout_s: float, attempt: str) -> Finished:
+    async def _go(self, go: _GoRun) -> tuple[Finished, Home]:
+        """How the run ended, and the home it had."""
         environment = go_environment(
             self._settings.process_environment,
             self._settings.variables,
-            work=work,
+            work=go.work,
             no_sum_patterns=self._settings.no_sum_patterns,
         )
-        directory = work / "empty"  # a go.mod in a parent directory would change the answer
         try:
-            for private in (directory, work / "home", work / "tmp"):
+            for private in (go.directory, go.work / "home", go.work / "tmp"):
                 private.mkdir(parents=True)
         except OSError as error:
-            raise scratch_failure(error, work) from error
+            raise scratch_failure(error, go.work) from error
+        async with self._homes.open(go.path, environment) as home:
+            return await self._finished(go, home.environment), home
+
+    async def _finished(self, go: _GoRun, environment: Mapping[str, str]) -> Finished:
+        argv = [self._settings.binary, *go.arguments]
+        running = run(argv, environment=environment, directory=go.directory, timeout_s=go.timeout_s)
+        folders = [go.work, *([go.clones] if go.clones else [])]
         try:
-            return await run(
-                [self._settings.binary, *arguments], environment=environment, directory=directory, timeout_s=timeout_s
-            )
+            return await within_quota(running, folders, max_bytes=self._settings.max_bytes)
         except TimeoutError as error:
-            raise UpstreamTimeout(f"{attempt}: not done within {timeout_s:g} s; ask again later") from error
+            raise UpstreamTimeout(f"{go.attempt}: not done within {go.timeout_s:g} s; ask again later") from error
+        except QuotaExceeded as error:
+            raise UpstreamError(
+                f"{go.attempt}: its repository needs more than {self._settings.max_bytes} bytes; raise GoGetMaxBytes"
+            ) from error
         except OSError as error:
             raise ProxyError(
-                f"{attempt}: the go command {self._settings.binary} cannot be run: {error.strerror}; set GoBinary"
+                f"{go.attempt}: the go command {self._settings.binary} cannot be run: {error.strerror}; set GoBinary"
             ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _GoRun:
+    """One run of the go command.
+
+    Attributes:
+        path: the module it is about.
+        arguments: of `go`.
+        work: a private directory for everything that it writes.
+        timeout_s: seconds until it is ended.
+        attempt: what it does, for messages.
+        clones: shared clones that it may add to.
+    """
+
+    path: ModulePath
+    arguments: Sequence[str]
+    work: Path
+    timeout_s: float
+    attempt: str
+    clones: Path | None = None
+
+    @property
+    def directory(self) -> Path:
+        """An empty one: a go.mod in a parent directory would change the answer."""
+        return self.work / "empty"
 
 
 def _link(own: Path, shared: Path) -> None:

@@ -96,6 +96,8 @@ def go_environment(
     if agent and Path(agent).is_socket():
         environment["SSH_AUTH_SOCK"] = agent
     environment |= settings
+    if "SSL_CERT_FILE" in environment:  # which git with GnuTLS does not read
+        environment.setdefault("GIT_SSL_CAINFO", environment["SSL_CERT_FILE"])
     return environment | {
         "GOFLAGS": _with_writable_cache(environment.get("GOFLAGS", "")),
         "GOPROXY": "direct",  # the chain's other hops are spoken natively

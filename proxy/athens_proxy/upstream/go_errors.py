@@ -27,7 +27,8 @@ from athens_proxy.upstream.answers import one_line
 _URL_USERINFO: Final = re.compile(r"(\w+://)[^/@\s'\"]*@")
 _NOISE: Final = re.compile(
     r"^go: (downloading|added|finding) .*$|^go: |^hint: .*$|^Confirm the import path .*$"
-    r"|^If this is a private repository.*$| in \S*/cache/vcs/[0-9a-f]+",
+    r"|^If this is a private repository.*$| in \S*/cache/vcs/[0-9a-f]+"
+    r"|^\s*@{10}[^\0]*(?=^\s*Host key verification failed)",  # ssh says in twenty lines that the key is another one
     re.MULTILINE,
 )
 
@@ -64,6 +65,13 @@ _ROWS: Final = (
     _row(
         r"terminal prompts disabled|could not read (username|password)", ModuleNotFound, "no credential for that host"
     ),
+    # What git said of a path with `.git` when it tried https and ssh, the go command keeps to itself.
+    _row(
+        r"no secure protocol found for repository",
+        ModuleNotFound,
+        "no such repository, or no credential for that host that it takes",
+    ),
+    _row(r"\b401 unauthorized\b", ModuleNotFound, "no credential for that host"),
     _row(
         r"authentication failed|access denied|permission denied \(|returned error: 40[13]"
         r"|invalid username or (password|token)",

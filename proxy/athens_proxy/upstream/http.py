@@ -22,6 +22,7 @@ from yarl import URL
 
 from athens_proxy.errors import BadUpstreamAnswer, UpstreamThrottled, UpstreamTimeout
 from athens_proxy.upstream.answers import failure_of_status, failure_of_transport
+from athens_proxy.upstream.authorize import SHOW_NOTHING, Authorize
 from athens_proxy.upstream.hops import HttpHop
 from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.throttle import Throttle
@@ -73,6 +74,7 @@ class HttpTransport:
         hop: the proxy's address and credential.
         outbound: forward proxies on the way to it.
         throttle: shared by all transports that may ask the same host.
+        authorize: knows the credential where the hop's address has none.
     """
 
     def __init__(
@@ -83,8 +85,10 @@ class HttpTransport:
         *,
         outbound: OutboundProxies = NO_PROXIES,
         throttle: Throttle | None = None,
+        authorize: Authorize = SHOW_NOTHING,
     ) -> None:
         self._session = session
+        self._authorize = authorize
         self._throttle = throttle or Throttle()
         self._outbound = outbound
         self._hop = hop
@@ -131,6 +135,8 @@ class HttpTransport:
                     failure = failure_of_status(answer, await _shown_body(answer), attempt)
                     if isinstance(failure, UpstreamThrottled):
                         self._throttle.hold(url, failure)
+                    if answer.status == 401:
+                        self._authorize.refused(url)
                     raise failure
                 yield answer
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -138,7 +144,7 @@ class HttpTransport:
 
     async def _redirected(self, url: URL, headers: dict[str, str], attempt: str) -> aiohttp.ClientResponse:
         for _ in range(MAX_REDIRECTS + 1):
-            answer = await self._connected(url, headers | self._credential_for(url))
+            answer = await self._connected(url, headers | await self._credential_for(url))
             if answer.status not in _REDIRECTS or "Location" not in answer.headers:
                 return answer
             answer.release()
@@ -165,10 +171,11 @@ class HttpTransport:
             await asyncio.sleep(random.uniform(0.5, 1.5) * self._limits.retry_delay_s)  # noqa: S311 - jitter, no secret
         raise AssertionError("the last try returns or raises")
 
-    def _credential_for(self, url: URL) -> dict[str, str]:
-        if self._hop.authorization and url.scheme == "https" and url.origin() == self._hop.url.origin():
-            return {"Authorization": self._hop.authorization}
-        return {}
+    async def _credential_for(self, url: URL) -> dict[str, str]:
+        if url.scheme != "https" or url.origin() != self._hop.url.origin():
+            return {}
+        authorization = self._hop.authorization or await self._authorize(url)
+        return {"Authorization": authorization} if authorization else {}
 
     def _url(self, path: str) -> URL:
         base = self._hop.url

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from athens_proxy.upstream.hops import HttpHop
+from yarl import URL
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,11 @@ class Netrc:
                 break
         return cls(found)
 
-    def signed(self, hop: HttpHop) -> HttpHop:
-        """The hop with the credential of its machine, unless its address brought one or is plain http."""
-        if hop.authorization or hop.url.scheme != "https":
-            return hop
-        authorization = self.authorizations.get(hop.url.raw_authority) or self.authorizations.get(hop.url.host or "")
-        return replace(hop, authorization=authorization) if authorization else hop
+    def authorization(self, url: URL) -> str:
+        """What the machine of an address is shown; "" for nothing, always so over plain http."""
+        if url.scheme != "https":
+            return ""
+        return self.authorizations.get(url.raw_authority) or self.authorizations.get(url.host or "", "")
 
 
 def _basic(user: str, password: str) -> str:

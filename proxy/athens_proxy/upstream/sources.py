@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, assert_never
+from typing import assert_never
 
 import aiohttp
 
 from athens_proxy.errors import NotServed
+from athens_proxy.upstream.authorize import SHOW_NOTHING, Authorize
 from athens_proxy.upstream.chain import Source
 from athens_proxy.upstream.file import FileTransport
 from athens_proxy.upstream.goproxy import GoProxy
 from athens_proxy.upstream.hops import DirectHop, FileHop, Hop, HttpHop, OffHop
 from athens_proxy.upstream.http import NO_PROXIES, HttpLimits, HttpTransport
-from athens_proxy.upstream.netrc import Netrc
 from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.throttle import Throttle
 from athens_proxy.upstream.zip_turns import ZipTurns
-
-NO_CREDENTIALS: Final = Netrc()
 
 
 class Sources:
@@ -29,7 +27,7 @@ class Sources:
         direct: asks the origin itself (`GoCommand`).
         limits: deadlines of HTTP requests.
         outbound: forward proxies on the way to HTTP upstreams.
-        netrc: credentials for those whose address has none.
+        authorize: knows credentials for those whose address has none.
         turns: which zip of a module proxy comes next.
     """
 
@@ -40,14 +38,14 @@ class Sources:
         direct: Source,
         limits: HttpLimits | None = None,
         outbound: OutboundProxies = NO_PROXIES,
-        netrc: Netrc = NO_CREDENTIALS,
+        authorize: Authorize = SHOW_NOTHING,
         turns: ZipTurns | None = None,
     ) -> None:
         self._session = session
         self._direct = direct
         self._limits = limits or HttpLimits()
         self._outbound = outbound
-        self._netrc = netrc
+        self._authorize = authorize
         self._turns = turns or ZipTurns()
         self._throttle = Throttle()
 
@@ -59,9 +57,13 @@ class Sources:
         """
         match hop:
             case HttpHop():
-                signed = self._netrc.signed(hop)
                 transport = HttpTransport(
-                    self._session, signed, self._limits, outbound=self._outbound, throttle=self._throttle
+                    self._session,
+                    hop,
+                    self._limits,
+                    outbound=self._outbound,
+                    throttle=self._throttle,
+                    authorize=self._authorize,
                 )
                 return GoProxy(transport, name=str(hop), turns=self._turns)
             case FileHop():

@@ -30,6 +30,7 @@ from athens_proxy.errors import (
     UpstreamTimeout,
 )
 from athens_proxy.modules import ModuleVersion, grammar
+from athens_proxy.upstream.authorize import SHOW_NOTHING, Authorize
 from athens_proxy.upstream.hops import HttpHop
 from athens_proxy.upstream.http import NO_PROXIES, HttpLimits, HttpTransport
 from athens_proxy.upstream.kept_answers import KeptAnswers, Records
@@ -80,6 +81,7 @@ class ChecksumDatabases:
         offline: answer from what is kept only.
         budget_s: seconds for one answer; a database first fetches a version that it does not know.
         outbound: forward proxies on the way to them.
+        authorize: knows the credential for the first entry of the chain.
     """
 
     def __init__(
@@ -93,10 +95,13 @@ class ChecksumDatabases:
         offline: bool = False,
         budget_s: float = BUDGET_S,
         outbound: OutboundProxies = NO_PROXIES,
+        authorize: Authorize = SHOW_NOTHING,
     ) -> None:
         self._no_sum = tuple(no_sum_patterns)
         limits = HttpLimits(idle_s=budget_s, small_file_s=budget_s)
-        hop = HttpTransport(session, proxy_hop, limits, outbound=outbound) if proxy_hop else None
+        hop = None
+        if proxy_hop:
+            hop = HttpTransport(session, proxy_hop, limits, outbound=outbound, authorize=authorize)
         self._databases = {
             name: ChecksumDatabase(
                 name,

@@ -23,6 +23,7 @@ from typing import Final
 
 from athens_proxy.errors import ModuleNotFound
 from athens_proxy.modules import ModulePath
+from athens_proxy.upstream.quota import held_bytes
 from athens_proxy.upstream.transport import scratch_failure, scratch_folder
 
 MAX_BYTES: Final = 2 * 1024 * 1024 * 1024
@@ -99,7 +100,7 @@ class VcsCache:
                 del self._by_origin[origin]
             dropped = [] if clones.users else [clones]
         else:
-            clones.size_bytes = await asyncio.to_thread(_size_bytes, clones.folder)
+            clones.size_bytes = await asyncio.to_thread(held_bytes, clones.folder)
             dropped = self._surplus()
         for each in dropped:
             await asyncio.to_thread(shutil.rmtree, each.folder, ignore_errors=True)
@@ -129,15 +130,3 @@ async def open_vcs_cache(scratch_root: Path) -> AsyncIterator[VcsCache]:
         yield VcsCache(root)
     finally:
         await asyncio.shield(asyncio.to_thread(shutil.rmtree, root, ignore_errors=True))
-
-
-def _size_bytes(folder: Path) -> int:
-    """The bytes of the files below a folder, as far as they can be seen."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(parent, name)).st_size
-            except FileNotFoundError:
-                continue  # git has just put it away
-    return total

@@ -77,6 +77,7 @@ class Services:
         settings: what `/-/config` shows: one entry per key, without secrets.
         store: what it says about who uses the store.
         clients: what it says about the credentials of clients.
+        credentials: what it says about those for origins.
     """
 
     modules: DownloadProtocol
@@ -93,6 +94,7 @@ class Services:
     settings: Sequence[Mapping[str, Any]]
     store: Callable[[], Mapping[str, Any]]
     clients: Callable[[], Sequence[Mapping[str, Any]]]
+    credentials: Callable[[], Sequence[Mapping[str, Any]]]
 
 
 class Handlers:
@@ -193,9 +195,16 @@ class Handlers:
         return _json(policy_json(self._services.policy))
 
     async def config(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The settings in force, with where each came from, who uses the store, and who may ask."""
+        """The settings in force, with where each came from, who uses the store, who may ask, and with what we ask."""
         services = self._services
-        return _json({"settings": services.settings, "store": services.store(), "clients": services.clients()})
+        return _json(
+            {
+                "settings": services.settings,
+                "store": services.store(),
+                "clients": services.clients(),
+                "credentials": services.credentials(),
+            }
+        )
 
     def _modules(self, request: web.BaseRequest, *, cached_only: bool) -> DownloadProtocol:
         wants_stored = cached_only or request.headers.get(DISABLE_FETCH, "").strip() in _GO_TRUE

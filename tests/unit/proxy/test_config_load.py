@@ -135,7 +135,6 @@ BAD_ENVIRONMENT = {
     ("ATHENS_PATH_PREFIX", "go"): 'ATHENS_PATH_PREFIX: "go" must start with /',
     ("ATHENS_UPSTREAM_ERRORS", "soft"): 'ATHENS_UPSTREAM_ERRORS: "soft" is not allowed; use one of strict, notfound',
     ("ATHENS_DOWNLOAD_MODE", ""): "ATHENS_DOWNLOAD_MODE: must not be empty",
-    ("ATHENS_CREDENTIALS_FILE", "/f"): "ATHENS_CREDENTIALS_FILE: not available in this build",
     (
         "ATHENS_PROXY_VALIDATOR",
         "x.example.com?token=t",

@@ -9,7 +9,8 @@ import pytest
 
 from athens_proxy.config.load import ConfigFile, load
 from athens_proxy.config.sections import Config
-from athens_proxy.credential_files import name_at_home, with_credentials
+from athens_proxy.credential_files import listed_entries, name_at_home, user_files
+from athens_proxy.credentials.private_root import private_root
 from athens_proxy.errors import CannotStart
 
 
@@ -33,50 +34,56 @@ def test_files_are_named_as_athens_names_them(path: str, name: str) -> None:
     assert name_at_home(path) == name
 
 
-def test_without_credentials_the_environment_stays_as_it_is() -> None:
-    environ = {"HOME": "/home/me", "PATH": "/bin"}
+def test_files_of_the_settings_are_found_by_their_names_at_home(tmp_path: Path) -> None:
+    (tmp_path / "_netrc").write_text("x")
+    (tmp_path / ".hgrc").write_text("y")
 
-    with with_credentials(settings(""), environ) as found:
-        assert found is environ
+    found = user_files(settings(f'NETRCPath = "{tmp_path}/_netrc"\nHGRCPath = "{tmp_path}/.hgrc"'), tmp_path)
 
-
-def test_a_private_home_has_the_credentials_and_links_to_the_rest(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    (home / ".ssh").mkdir(parents=True)
-    (home / ".netrc").write_text("old")
-    (home / "modules").mkdir()
-    with with_credentials(settings('GithubToken = "t"'), {"HOME": str(home), "PATH": "/bin"}) as environ:
-        private = Path(environ["HOME"])
-        names = {entry.name for entry in private.iterdir()}
-        netrc = private / ".netrc"
-        assert (netrc.read_text(), netrc.stat().st_mode & 0o777) == ("machine github.com login t\n", 0o600)
-        assert (private / ".ssh").resolve() == home / ".ssh"
-        assert private.stat().st_mode & 0o777 == 0o700
-
-    assert names == {".netrc", ".ssh"}
-    assert environ["PATH"] == "/bin"
-    assert not private.exists()
-    assert (home / ".netrc").read_text() == "old"
+    assert found.by_name == {
+        ".netrc": [("NETRCPath", tmp_path / "_netrc")],
+        ".hgrc": [("HGRCPath", tmp_path / ".hgrc")],
+    }
 
 
-@pytest.mark.parametrize("home", [{}, {"HOME": ""}, {"HOME": "/nowhere"}])
-def test_a_missing_home_is_no_obstacle(home: dict[str, str]) -> None:
-    with with_credentials(settings('GithubToken = "t"'), home) as environ:
-        assert Path(environ["HOME"], ".netrc").exists()
+def test_a_token_for_github_becomes_a_private_netrc(tmp_path: Path) -> None:
+    found = user_files(settings('GithubToken = "t"'), tmp_path)
+
+    ((_, path),) = found.by_name[".netrc"]
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("machine github.com login t\n", 0o600)
 
 
-@pytest.mark.parametrize("key", ["NETRCPath", "HGRCPath"])
-def test_a_file_that_cannot_be_read_ends_the_start(key: str) -> None:
-    with (
-        pytest.raises(CannotStart, match=f"^{key}: /nowhere/.netrc cannot be read: No such file or directory$"),
-        with_credentials(settings(f'{key} = "/nowhere/.netrc"'), {}),
-    ):
-        pass
+@pytest.mark.parametrize("key", ["NETRCPath", "HGRCPath", "CredentialsFile"])
+def test_a_file_that_cannot_be_read_ends_the_start(key: str, tmp_path: Path) -> None:
+    config = settings(f'{key} = "/nowhere/.netrc"')
+
+    with pytest.raises(CannotStart, match=f"^{key}: /nowhere/.netrc cannot be read: No such file or directory$"):
+        (user_files(config, tmp_path), listed_entries(config))
 
 
 def test_a_name_that_no_tool_reads_is_announced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "my_netrc").write_text("x")
-    with caplog.at_level(logging.WARNING), with_credentials(settings(f'NETRCPath = "{tmp_path}/my_netrc"'), {}):
-        pass
+    with caplog.at_level(logging.WARNING):
+        user_files(settings(f'NETRCPath = "{tmp_path}/my_netrc"'), tmp_path)
 
     assert caplog.messages == ["NETRCPath: no tool reads ~/my_netrc; name the file .netrc or .hgrc"]
+
+
+def test_a_malformed_credentials_file_ends_the_start_with_the_entry_and_the_key(tmp_path: Path) -> None:
+    file = tmp_path / "credentials.json"
+    file.write_text('{"credentials": [{"name": "git", "type": "secret", "match": "git.example.com"}]}')
+
+    with pytest.raises(CannotStart, match=r"^CredentialsFile: .*: credentials\[git\]\.type: use one of basic, "):
+        listed_entries(settings(f'CredentialsFile = "{file}"'))
+
+
+def test_the_private_folder_goes_with_its_context_and_those_of_killed_processes_with_the_next(tmp_path: Path) -> None:
+    killed = tmp_path / "athens-home-killed"
+    killed.mkdir()
+    (killed / "lock").touch()
+    (tmp_path / "athens-home-stranger").mkdir()
+    with private_root(tmp_path) as first, private_root(tmp_path) as second:
+        assert first.stat().st_mode & 0o777 == 0o700
+        assert {entry.name for entry in tmp_path.iterdir()} == {first.name, second.name, "athens-home-stranger"}
+
+    assert [entry.name for entry in tmp_path.iterdir()] == ["athens-home-stranger"]
