@@ -13,6 +13,7 @@ from athens_policy.model import Block
 from athens_proxy.metrics import Metrics
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.policy.enforced import EnforcedPolicy
+from athens_proxy.request_id import request_id
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def record(policy: EnforcedPolicy, metrics: Metrics, decision: Decision, wanted:
         rule = _name(block)
         metrics.audit(rule)
         metrics.decision(rule, str(block.mode), audit=True)
-        _LOG.info("audit rule matched", extra={"rule": rule, "wanted": subject})
+        _LOG.info("audit rule matched", extra={"rule": rule, "wanted": subject, "request-id": request_id.get()})
     rule = _name(decision.block) if decision.block else "default"
     metrics.decision(rule, str(verdict_of(decision.effect)), audit=False)
 

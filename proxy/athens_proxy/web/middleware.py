@@ -15,6 +15,7 @@ from typing import Final
 from aiohttp import web
 
 from athens_proxy.errors import ModuleNotFound, ProxyError, RedirectTo
+from athens_proxy.request_id import request_id as current_request
 from athens_proxy.web.access import Access
 from athens_proxy.web.responses import REQUEST_ID, REQUEST_ID_KEY, Responses, signature
 from athens_proxy.web.routes import Routes
@@ -106,6 +107,7 @@ class Gate:
         begin = time.monotonic()
         asked_id = request.headers.get(REQUEST_ID, "")
         request[REQUEST_ID_KEY] = asked_id if is_sane_id(asked_id) else str(uuid.uuid4())
+        current_request.set(request[REQUEST_ID_KEY])
         _cache_result.set("")
         status, size_bytes = CLIENT_LEFT, 0
         try:

@@ -142,3 +142,14 @@ def test_every_client_sees_what_explain_says(proxies: dict[str, tuple[ModuleProx
         module: expected for module, (expected, _) in found.items()
     }
     assert {wire[0] for _, wire in found.values()} >= {200, 302, 404}
+
+
+def test_the_line_about_a_rule_on_trial_names_the_request(proxies: dict[str, tuple[ModuleProxy, Explainer]]) -> None:
+    proxy, _ = proxies["extended"]
+
+    proxy.ask(target("example.com/m", "v1.1.0"), headers={"Athens-Request-ID": "on-trial-1"})
+
+    lines = [line for line in proxy.process.logged().splitlines() if "request-id=on-trial-1" in line]
+    assert "audit rule matched" in lines[0]
+    assert "rule=team-a/ours#trial wanted=example.com/m@v1.1.0" in lines[0]
+    assert "http-status=200" in lines[1]
