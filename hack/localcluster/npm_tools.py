@@ -1,4 +1,4 @@
-"""Test servers that come as npm packages, pinned by a lock file in hack/ and cached outside the work tree.
+"""Test servers and checkers that come as npm packages, pinned by a lock file in hack/ and cached outside the work tree.
 
 The lock file carries no registry address, so that any registry or mirror can serve it.
 """
@@ -20,8 +20,8 @@ from localcluster.progress import step
 
 _PINNED: Final = ("package.json", "package-lock.json")
 _KEY_LENGTH: Final = 12
-# tool -> (folder below hack/ that pins it, its program below node_modules)
-TOOLS: Final = {"azurite": ("azurite", ".bin/azurite-blob")}
+# tool -> (folder below hack/ that pins it, its file below node_modules)
+TOOLS: Final = {"azurite": ("azurite", ".bin/azurite-blob"), "axe": ("axe", "axe-core/axe.min.js")}
 
 
 def ensure(tool: str, places: Places) -> Path:

@@ -12,7 +12,9 @@ function element(name, text, attributes = {}) {
 }
 
 async function ask(path, parameters = {}) {
-  const answer = await fetch(path + "?" + new URLSearchParams(parameters), { headers: { Accept: "application/json" } });
+  // an address with a password in it, as people type it, is none that may be fetched from
+  const address = new URL(path + "?" + new URLSearchParams(parameters), location.origin + location.pathname);
+  const answer = await fetch(address, { headers: { Accept: "application/json" } });
   if (!answer.ok) throw new Error((await answer.text()).trim() || answer.statusText);
   return answer.json();
 }
@@ -101,7 +103,7 @@ async function versions(module, place) {
   }
   more.hidden = true;
   more.addEventListener("click", next);
-  const scroll = element("div", undefined, { class: "scroll", tabindex: "0", role: "region", "aria-label": "Stored versions of " + module });
+  const scroll = element("div", undefined, { class: "scroll", tabindex: "0", role: "group", "aria-label": "Stored versions of " + module });
   scroll.append(table);
   place.replaceChildren(scroll, more);
   await next();
@@ -144,10 +146,10 @@ async function search(isMore) {
 }
 
 function changed() {
-  const address = new URL(location);
+  const address = new URL(location.origin + location.pathname);
   const query = $("query").value.trim();
-  if (query) address.searchParams.set("q", query); else address.searchParams.delete("q");
-  history.replaceState(null, "", address);
+  if (query) address.searchParams.set("q", query);
+  history.replaceState(null, "", address.search || location.pathname);
   search(false);
 }
 

@@ -68,8 +68,9 @@ def test_the_position_of_a_follower_moves_only_behind_what_is_done() -> None:
     first, second, third = done.begin(1), done.begin(2), done.begin(3)
 
     second()
-    assert done.position is None
+    before = done.position
     first()
+    assert before is None
     assert done.position == 2
     done.forget()
     third()
