@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
-from athens_cli.errors import ClusterUnavailable
+from athens_cli.errors import ClusterUnavailable, NotAllowed
 from athens_cli.located import Document
 from athens_cli.objects import Objects, of_documents
 
@@ -50,7 +50,8 @@ class Cluster:
         """What kubectl printed.
 
         Raises:
-            ClusterUnavailable: it failed; the message is its own, with the next step.
+            NotAllowed: a right is missing.
+            ClusterUnavailable: it failed otherwise; the message is its own, with the next step.
         """
         wanted = self.namespace if namespace is None else namespace
         options = [f"--context={self.context}"] * bool(self.context) + [f"--namespace={wanted}"] * bool(wanted)
@@ -68,7 +69,8 @@ class Cluster:
             message = f"kubectl {arguments[0]}: no answer in {_DEADLINE_S:g} s; check that the cluster is reachable"
             raise ClusterUnavailable(message) from error
         if done.returncode != 0:
-            raise ClusterUnavailable(_failure(arguments, done.stderr))
+            kind = NotAllowed if "(Forbidden)" in done.stderr else ClusterUnavailable
+            raise kind(_failure(arguments, done.stderr))
         return done.stdout
 
     def get(self, *arguments: str, namespace: str | None = None) -> dict[str, Any]:
@@ -88,6 +90,16 @@ class Cluster:
         """
         namespace, _, short = name.rpartition("/")
         return self.get(ATHENSPROXIES, short, namespace=namespace or None)
+
+    def rendered(self, proxy: Mapping[str, Any]) -> str:
+        """The download file that the operator rendered for a proxy.
+
+        Raises:
+            ClusterUnavailable: it is not there or may not be read.
+        """
+        metadata = proxy["metadata"]
+        body = self.get("configmap", f"{metadata['name']}-policy", namespace=metadata["namespace"])
+        return str((body.get("data") or {}).get("download.hcl", ""))
 
     def objects(self, proxy: Mapping[str, Any]) -> Objects:
         """The proxy with everything that decides about its downloads, asked for side by side.

@@ -13,3 +13,7 @@ class InputError(CliError):
 
 class ClusterUnavailable(CliError):
     """The cluster did not answer, or does not allow the question."""
+
+
+class NotAllowed(ClusterUnavailable):
+    """The caller lacks a right in the cluster."""

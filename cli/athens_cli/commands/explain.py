@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from athens_cli.cluster import Cluster
-from athens_cli.commands.session import files_option, found, pass_cluster
+from athens_cli.commands.session import files_option, merged, pass_cluster
 from athens_cli.explain import Explainer, Question, lines_of
 from athens_cli.output import Format, emit_document, emit_lines, emit_rows, output_option
 
@@ -28,19 +28,23 @@ def explain(
 ) -> None:
     """Why PROXY answers as it does for MODULE[@VERSION].
 
-    PROXY is a name, or namespace/name. Without a version the question is about the list and @latest.
+    PROXY is a name, or namespace/name. Without a version the question is about the list and @latest. Without the right
+    to read every policy the answer is taken from the file that the operator rendered.
     """
-    objects, wanted, status = found(cluster, files, proxy)
-    explainer = Explainer(objects.merged(wanted))
+    policy, status, taken_from = merged(cluster, files, proxy)
+    explainer = Explainer(policy)
     path, _, version = module.partition("@")
     seen = first_seen.replace(tzinfo=UTC) if first_seen else None
     answer = explainer.explanation(Question(path, version, seen, datetime.now(UTC)))
     if status:
         answer["pods"] = enforced(status, explainer.digest)
+    if taken_from:
+        answer["takenFrom"] = taken_from
     if output != Format.TABLE:
         emit_document(answer, output)
         return
-    emit_lines([*lines_of(answer), *([("pods", answer["pods"]["says"])] if status else [])])
+    pods = [("pods", answer["pods"]["says"])] if status else []
+    emit_lines([*lines_of(answer), *pods, *([("taken from", taken_from)] if taken_from else [])])
     if answer["others"]:
         click.echo()
         emit_rows(answer["others"], _OTHERS, output, empty="")

@@ -8,8 +8,12 @@ from typing import Any
 import click
 
 from athens_cli.cluster import Cluster
+from athens_cli.errors import InputError, NotAllowed
 from athens_cli.objects import Objects, read_files
 from athens_operator.spec import AthensProxy
+from athens_policy.errors import PolicySyntaxError
+from athens_policy.merge import MergedPolicy
+from athens_policy.provenance import read_back
 
 pass_cluster = click.make_pass_decorator(Cluster)
 
@@ -35,3 +39,23 @@ def found(cluster: Cluster, files: Sequence[str], proxy: str) -> tuple[Objects, 
     body = cluster.proxy(proxy)
     objects = cluster.objects(body)
     return objects, objects.proxy(body["metadata"]["name"]), body.get("status") or {}
+
+
+def merged(cluster: Cluster, files: Sequence[str], proxy: str) -> tuple[MergedPolicy, dict[str, Any], str]:
+    """The proxy's policy, its status ({} offline), and what the policy was taken from if not from the objects.
+
+    Whoever may not read the policies of the cluster may read the file that came of them, which names every rule.
+
+    Raises:
+        CliError: a file, the proxy or the cluster cannot be read.
+    """
+    try:
+        objects, wanted, status = found(cluster, files, proxy)
+        return objects.merged(wanted), status, ""
+    except NotAllowed as refused:
+        body = cluster.proxy(proxy)
+        name = f"{body['metadata']['namespace']}/{body['metadata']['name']}-policy"
+        try:
+            return read_back(cluster.rendered(body)), body.get("status") or {}, f"ConfigMap {name}; {refused}"
+        except PolicySyntaxError as error:
+            raise InputError(f"ConfigMap {name}: {error}; see: kubectl athens status {proxy}") from error

@@ -36,6 +36,10 @@ SCRIPT = """\
 here=$(dirname "$0")
 echo "$*" >> "$here/asked"
 case "$*" in
+*clusterdownloadpolicies*) [ ! -e "$here/lesser" ] || {
+  echo 'Error from server (Forbidden): clusterdownloadpolicies is forbidden' >&2; exit 1; }
+  cat "$here/policies.json" ;;
+*"get configmap go-policy"*) cat "$here/rendered.json" ;;
 *forbidden*) echo 'Error from server (Forbidden): athensproxies is forbidden' >&2; exit 1 ;;
 *gone*) echo 'Error from server (NotFound): athensproxies "gone" not found' >&2; exit 1 ;;
 *token=two*) cat "$here/second.json" ;;
@@ -127,3 +131,42 @@ def test_every_shell_gets_a_completion_script(run: Run, shell: str) -> None:
 
     assert "kubectl-athens" in out
     assert "_KUBECTL_ATHENS_COMPLETE" in out
+
+
+RENDERED = """\
+# Rendered by athens-operator; edits are undone, change the policies instead.
+# default: DownloadPolicy team-a/base (Selected)
+mode = "sync"
+downloadURL = ""
+
+# ClusterDownloadPolicy guard#evil (Mandatory)
+download "example.com/evil" {
+  mode = "deny"
+  name = "guard#evil"
+  reason = "SEC-112"
+}
+"""
+
+
+def test_without_the_right_to_cluster_policies_the_rendered_file_explains(run: Run, kubectl: Path) -> None:
+    (kubectl.parent / "lesser").touch()
+    (kubectl.parent / "rendered.json").write_text(json.dumps({"data": {"download.hcl": RENDERED}}))
+
+    done = run("--kubectl", str(kubectl), "explain", "go", "example.com/evil/x@v1.0.0", "-o", "json")
+
+    answer = json.loads(done.out)
+    assert (answer["verdict"], answer["rule"], answer["reason"]) == ("deny", "guard#evil", "SEC-112")
+    assert (answer["object"], answer["tier"]) == ("ClusterDownloadPolicy guard", "Mandatory")
+    assert answer["takenFrom"].startswith("ConfigMap team-a/go-policy; kubectl get clusterdownloadpolicies")
+    assert "pods" in answer
+
+
+def test_a_rendered_file_that_cannot_be_read_is_named(run: Run, kubectl: Path) -> None:
+    (kubectl.parent / "lesser").touch()
+    (kubectl.parent / "rendered.json").write_text(json.dumps({"data": {"download.hcl": "download {"}}))
+
+    done = run("--kubectl", str(kubectl), "explain", "go", "example.com/evil")
+
+    assert done.code != 0
+    assert "ConfigMap team-a/go-policy: " in done.err
+    assert "Traceback" not in done.err
