@@ -12,6 +12,7 @@ from athens_operator.advisories import AdvisoryReader
 from athens_operator.attachment import Attachment, attached, may_attach
 from athens_operator.autoscaled import held_replicas
 from athens_operator.cache import Cache
+from athens_operator.closed_policy import closed_policy
 from athens_operator.cluster import Cluster, NotFound
 from athens_operator.desired import Inputs
 from athens_operator.desired.names import policy_name
@@ -24,6 +25,8 @@ from athens_operator.secrets import SecretFacts, SecretReader
 from athens_operator.settings import RELEASE, Feature, SecretAccess, Settings
 from athens_operator.shared_stores import UNSHARED, Sharing, sharing_of
 from athens_operator.spec import AthensProxy
+from athens_operator.spec.operation import OnError
+from athens_operator.spec.workload import SecretChange
 from athens_operator.status_observed import PolicyFailure, PolicyState
 from athens_policy.decide import digest as digest_of
 from athens_policy.merge import MergedPolicy, MergeError, PolicySource, merge
@@ -63,7 +66,7 @@ class Gathered:
     @property
     def rotates_secrets(self) -> bool:
         """Whether running pods were started with other values of the referenced Secrets."""
-        return bool(self.secrets.hash) and _hash_on(self.deployment) not in ("", self.secrets.hash)
+        return bool(self.secrets.hash) and _hash_on(self.deployment) not in ("", self.inputs.secrets_hash)
 
     @property
     def may_start_pods(self) -> bool:
@@ -132,7 +135,7 @@ class Gatherer:
         deployment = self._ours(proxy, self._cache.get(DEPLOYMENTS.ref(proxy.namespace, proxy.name)))
         inputs = replace(
             self._settled_inputs(),
-            secrets_hash=secrets.hash or (_hash_on(deployment) if proxy.secret_references else ""),
+            secrets_hash=_hash_wanted(proxy, secrets, deployment),
             held_replicas=held_replicas(proxy, deployment),
             claim_access_modes=tuple(claim["spec"].get("accessModes") or ()) if claim else None,
         )
@@ -179,6 +182,11 @@ class Gatherer:
         last = self._last_good.get(proxy.uid) or self._adopt(proxy)
         if last is None:
             return PolicyState(missing=attachment.missing, failure=failure)
+        if proxy.spec.on_error is OnError.FAIL_CLOSED:
+            merged = closed_policy(proxy)
+            text = render(merged)
+            digest = digest_of(text.encode())
+            return PolicyState(text, digest, merged, attachment.missing, failure, closed=True)
         return PolicyState(
             text=last.text,
             digest=last.digest,
@@ -221,6 +229,14 @@ def _rendered(sources: tuple[PolicySource, ...]) -> tuple[MergedPolicy, str, tup
     """
     merged = merge(sources)
     return merged, render(merged), outward(merged)
+
+
+def _hash_wanted(proxy: AthensProxy, secrets: SecretFacts, deployment: Manifest | None) -> str:
+    """The inputs hash of the pods that are wanted: a new one replaces those that run, if the spec lets it."""
+    running = _hash_on(deployment) if proxy.secret_references else ""
+    if proxy.spec.rollout.secret_change is SecretChange.IGNORE and running:
+        return running
+    return secrets.hash or running
 
 
 def _hash_on(deployment: Manifest | None) -> str:

@@ -68,6 +68,8 @@ INGRESSES = Resource("networking.k8s.io/v1", "Ingress", "ingresses", labelled=Tr
 NETWORK_POLICIES = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", labelled=True)
 HTTP_ROUTES = Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes", labelled=True)
 SERVICE_MONITORS = Resource("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", labelled=True)
+PROMETHEUS_RULES = Resource("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", labelled=True)
+JOBS = Resource("batch/v1", "Job", "jobs", labelled=True)
 PODS = Resource("v1", "Pod", "pods", labelled=True)
 SECRETS = Resource("v1", "Secret", "secrets")
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
@@ -85,7 +87,7 @@ CHILDREN = (
     INGRESSES,
     NETWORK_POLICIES,
 )
-OPTIONAL_CHILDREN = (HTTP_ROUTES, SERVICE_MONITORS)
+OPTIONAL_CHILDREN = (HTTP_ROUTES, SERVICE_MONITORS, PROMETHEUS_RULES, JOBS)
 """Children of kinds that a cluster may lack, may get later and may lose again; they are listed, not watched."""
 OWNED = (*CHILDREN, REPLICA_SETS, PODS)
 """Objects that carry the label of a proxy: what we write, and what Kubernetes makes of it."""

@@ -14,7 +14,7 @@ from athens_operator.manifests import Manifest, Ref
 from athens_operator.shared_stores import Sharing
 from athens_operator.spec.proxy import AthensProxy
 from athens_operator.spec.storage import StorageType
-from athens_operator.status_observed import ApplyFailure, FailureReason, MissingSecret, Observed
+from athens_operator.status_observed import ApplyFailure, FailureReason, MissingSecret, Observed, PolicyState
 from athens_operator.status_pods import AVAILABLE, is_serving, pod_trouble, replica_failure
 
 CONFIGURATION_VALID = "ConfigurationValid"
@@ -25,6 +25,7 @@ EXPOSURE_READY = "ExposureReady"
 HIGHLY_AVAILABLE = "HighlyAvailable"
 KEPT = "the last good file stays in force"
 NOTHING_KEPT = "no pod starts before that"
+CLOSED = "every module is refused until then, because spec.onError is FailClosed"
 
 
 def deployment_of(proxy: AthensProxy, observed: Observed) -> Manifest | None:
@@ -36,7 +37,7 @@ def configuration_valid(observed: Observed) -> Condition:
     """Whether spec and merged policy can be rendered and were accepted by the API server."""
     failure = observed.policy.failure
     if failure is not None:
-        kept = KEPT if observed.policy.kept_last_good else NOTHING_KEPT
+        kept = _meanwhile(observed.policy)
         return Condition(CONFIGURATION_VALID, Verdict.FALSE, failure.reason, f"{failure.message}; {kept}")
     invalid = [found for found in observed.failures if found.reason is FailureReason.INVALID_CHILD]
     if invalid:
@@ -70,7 +71,7 @@ def policies_resolved(proxy: AthensProxy, observed: Observed) -> Condition:
     """Whether every policy that should apply was found, is shared and can be read."""
     policy = observed.policy
     if policy.missing:
-        kept = KEPT if policy.kept_last_good else NOTHING_KEPT
+        kept = _meanwhile(policy)
         said = "; ".join(_missing_policy(proxy, found) for found in policy.missing)
         return Condition(POLICIES_RESOLVED, Verdict.FALSE, policy.missing[0].reason.value, f"{said}; {kept}")
     if policy.text is None and deployment_of(proxy, observed) is not None:
@@ -82,6 +83,13 @@ def policies_resolved(proxy: AthensProxy, observed: Observed) -> Condition:
             "new pods wait: repair the policies",
         )
     return Condition(POLICIES_RESOLVED, Verdict.TRUE, "Resolved", "every policy that applies was found")
+
+
+def _meanwhile(policy: PolicyState) -> str:
+    """What pods do until the policies can be used."""
+    if policy.closed:
+        return CLOSED
+    return KEPT if policy.kept_last_good else NOTHING_KEPT
 
 
 def storage_ready(proxy: AthensProxy, observed: Observed) -> Condition | None:

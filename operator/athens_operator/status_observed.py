@@ -108,6 +108,7 @@ class PolicyState:
         failure: why merging or rendering failed.
         kept_last_good: `text` is older than the policies because of `missing` or `failure`.
         applied_at: when the operator first applied this digest; None when it does not remember.
+        closed: `text` refuses everything because of `missing` or `failure`.
     """
 
     text: str | None = None
@@ -117,6 +118,7 @@ class PolicyState:
     failure: PolicyFailure | None = None
     kept_last_good: bool = False
     applied_at: datetime | None = None
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,14 @@ from athens_operator.desired.configuration import config_map
 from athens_operator.desired.workload import deployment
 from athens_operator.manifests import Manifest
 from athens_operator.spec import AthensProxy
+from athens_proxy.config.client_section import ClientSection
 from athens_proxy.config.credential_section import CredentialSection
+from athens_proxy.config.event_section import EventSection
 from athens_proxy.config.load import ConfigFile, load
 from athens_proxy.config.object_section import ObjectSection
 from athens_proxy.config.remote_section import RemoteSection
 from athens_proxy.config.replica_section import IndexSection, LockSection
+from athens_proxy.config.retention_section import RetentionSection
 from athens_proxy.config.sections import (
     Config,
     Key,
@@ -28,6 +31,7 @@ from athens_proxy.config.sections import (
     UpstreamSection,
 )
 from athens_proxy.config.sources import prefixed_env
+from athens_proxy.config.trace_section import TraceSection
 from support.crd_schema import nodes, schema
 from support.operator_values import INPUTS, MEMORY, proxy_value
 
@@ -42,6 +46,10 @@ SECTIONS: tuple[type[Section], ...] = (
     LockSection,
     IndexSection,
     CredentialSection,
+    ClientSection,
+    EventSection,
+    RetentionSection,
+    TraceSection,
 )
 KEYS = [
     item
@@ -53,11 +61,10 @@ KEYS = [
 # Keys that no field of AthensProxy reaches yet; users set them by `extraEnv`.
 OPEN = {
     "RobotsFile",
-    "HomeTemplatePath",
     "ValidatorHook",
-    "Processes",
     "CloudRuntime",
     "GoBinary",
+    "GoGetMaxBytes",
     "MaxPendingFetches",
     "Storage.Serve",
     "Storage.S3.CredentialsEndpoint",
@@ -257,6 +264,46 @@ def test_the_proxy_serves_https_and_shows_credentials_from_the_files_that_are_mo
     assert config.warnings == ()
     assert config.server.force_ssl
     assert {name.rpartition("/")[0] for name in [*named, go["GIT_CONFIG_GLOBAL"], go["GIT_SSL_CAINFO"]]} <= folders
+
+
+def test_the_proxy_reads_what_keeps_it_going_as_it_was_meant() -> None:
+    config = loaded(
+        proxy_value(
+            {
+                "privateModules": ["git.corp.example/*"],
+                "processes": 2,
+                "retention": {"maxBytes": "1Gi", "maxIdle": "48h", "keep": ["example.com/kept"], "dryRun": True},
+                "follow": {"url": "https://central.example.com/go", "action": "Both"},
+                "tracing": {"exporter": "jaeger", "endpoint": "http://jaeger:4317", "samplingFraction": "0.05"},
+                "server": {"page": True, "homePage": {"configMapRef": {"name": "pages"}}},
+                "auth": {"clients": [{"name": "builds", "secretRef": {"name": "builds"}}]},
+            }
+        )
+    )
+    read = {
+        **config.retention.model_dump(),
+        **config.traces.model_dump(),
+        **config.events.model_dump(),
+        "clients": config.clients.folder,
+    }
+    meant: dict[str, object] = {
+        "max_bytes": 2**30,
+        "max_idle_s": 48 * 3600,
+        "keep": ("example.com/kept", "git.corp.example/*"),
+        "dry_run": True,
+        "purge_file": "/etc/athens/policy/purge.json",
+        "exporter": "jaeger",
+        "url": "http://jaeger:4317",
+        "fraction": 0.05,
+        "page": True,
+        "follow": "https://central.example.com/go",
+        "follow_action": "both",
+        "clients": "/etc/athens/auth",
+    }
+
+    assert config.warnings == ()
+    assert {name: read[name] for name in meant} == meant
+    assert (config.server.processes, config.server.home_template) == (2, "/etc/athens/home/home.html")
 
 
 def words(path: str) -> list[Any]:

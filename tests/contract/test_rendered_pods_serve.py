@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,7 +55,17 @@ def test_a_pod_with_https_login_prefix_and_an_authority_of_its_own(tmp_path: Pat
         "tls": {"secretRef": {"name": "certificate"}},
         "auth": {"basic": {"secretRef": {"name": "users"}}},
         "trustedCA": [{"configMapRef": {"name": "corporate"}}],
-        "credentials": [{"name": "login", "type": "netrc", "secretRef": {"name": "origins"}}],
+        "credentials": [
+            {"name": "login", "type": "netrc", "secretRef": {"name": "origins"}},
+            {"name": "git", "type": "token", "match": "git.corp.example", "secretRef": {"name": "git", "key": "pat"}},
+            {
+                "name": "ssh",
+                "type": "ssh",
+                "match": "ssh.corp.example/team",
+                "secretRef": {"name": "ssh"},
+                "knownHosts": {"inline": "ssh.corp.example ssh-ed25519 AAAA"},
+            },
+        ],
         "metrics": {"serviceMonitor": {"enabled": True}},
     }
     sources = {
@@ -62,6 +73,8 @@ def test_a_pod_with_https_login_prefix_and_an_authority_of_its_own(tmp_path: Pat
         "users": {"username": "ada", "password": "lovelace"},
         "corporate": {"ca.crt": authority.ca_file.read_text()},
         "origins": {"netrc": "machine git.corp.example login bot password hunter2\n"},
+        "git": {"pat": "hunter3\n"},
+        "ssh": {"ssh-privatekey": "hunter4\n"},
     }
     with running_pod(tmp_path, proxy_value(spec), INPUTS, sources) as pod:
         endpoint = pod.children["ServiceMonitor"]["spec"]["endpoints"][0]
@@ -77,7 +90,12 @@ def test_a_pod_with_https_login_prefix_and_an_authority_of_its_own(tmp_path: Pat
         bundle = (tmp_path / "run/ca/bundle.pem").read_text()
         assert bundle.count("BEGIN CERTIFICATE") > 1
         assert authority.ca_file.read_text() in bundle
-        assert "hunter2" not in pod.process.logged()
+        shown = ask(pod.address, "/go/-/config", headers=login, tls=authority.trusted())
+        known = {entry["name"]: entry["match"] for entry in json.loads(shown.body)["credentials"]}
+        assert (known["git"], known["ssh"]) == ("git.corp.example", "ssh.corp.example/team")
+        assert [secret in shown.text + pod.process.logged() for secret in ("hunter2", "hunter3", "hunter4")] == [
+            False
+        ] * 3
 
 
 @pytest.mark.parametrize("kind", ["s3", "minio"])

@@ -21,6 +21,7 @@ from athens_operator.resources import (
     HTTP_ROUTES,
     INGRESSES,
     NETWORK_POLICIES,
+    PROMETHEUS_RULES,
     PROXIES,
     SERVICE_MONITORS,
     SERVICES,
@@ -291,7 +292,7 @@ def test_kinds_that_are_installed_later_are_used_without_a_restart(
 ) -> None:
     wanted: dict[str, Any] = {
         "httpRoute": {"parentRefs": [{"name": "edge"}]},
-        "metrics": {"serviceMonitor": {"enabled": True}},
+        "metrics": {"serviceMonitor": {"enabled": True}, "rules": {"enabled": True}},
     }
     api.create(proxy(namespace, **shared(namespace), **wanted))
     missing = until(
@@ -300,12 +301,12 @@ def test_kinds_that_are_installed_later_are_used_without_a_restart(
         context=curious.tail,
     )
     exposure = condition(api.get(proxy_ref(namespace)), "ExposureReady")
-    assert [text.partition(" ")[0] for text in missing] == ["HTTPRoute", "ServiceMonitor"]
+    assert [text.partition(" ")[0] for text in missing] == ["HTTPRoute", "ServiceMonitor", "PrometheusRule"]
     assert exposure["reason"] == "GatewayAPIMissing"
 
-    for resource in (HTTP_ROUTES, SERVICE_MONITORS):
+    for resource in (HTTP_ROUTES, SERVICE_MONITORS, PROMETHEUS_RULES):
         install_kind(api, resource)
-    for resource in (HTTP_ROUTES, SERVICE_MONITORS):
+    for resource in (HTTP_ROUTES, SERVICE_MONITORS, PROMETHEUS_RULES):
         first = child(api, resource, namespace, curious)
         api.delete(ref_of(first))
         until(partial(is_another, api, first), f"{resource.kind} is back", context=curious.tail)

@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 from athens_operator.manifests import Manifest, ref_of
-from athens_operator.resources import API_VERSION, CLUSTER_POLICIES, OPTIONAL_CHILDREN
+from athens_operator.resources import API_VERSION, CLUSTER_POLICIES, JOBS, OPTIONAL_CHILDREN
 from support.crd_schema import FILES, nodes, schema
 from support.kube_api import RESOURCES, KubeApi, Refused
 from support.proxies import policy, proxy
+from support.refused_operation import OPERATION_RULES
 from support.refused_origins import ORIGIN_RULES
 from support.refused_specs import (
     EXPOSURE_RULES,
@@ -29,7 +30,7 @@ from support.refused_specs import (
 )
 from support.tree import ROOT
 
-OPTIONAL_KINDS = {resource.kind for resource in OPTIONAL_CHILDREN}
+OPTIONAL_KINDS = {resource.kind for resource in OPTIONAL_CHILDREN if resource is not JOBS}
 GOLDEN: Path = ROOT / "tests" / "unit" / "operator" / "golden"
 RULE = {"name": "a", "patterns": ["example.com/x"], "mode": "sync"}
 
@@ -341,6 +342,7 @@ PROXY_RULES: list[tuple[dict[str, Any], str, str]] = [
     *WORKLOAD_RULES,
     *EXPOSURE_RULES,
     *ORIGIN_RULES,
+    *OPERATION_RULES,
 ]
 POLICY_RULES: list[tuple[dict[str, Any], str, str]] = [
     (

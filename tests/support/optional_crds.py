@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from athens_operator.resources import HTTP_ROUTES, SERVICE_MONITORS, Resource
+from athens_operator.resources import HTTP_ROUTES, PROMETHEUS_RULES, SERVICE_MONITORS, Resource
 from support.kube_api import KubeApi, condition, until
 
 SOURCES = {
@@ -20,6 +20,10 @@ SOURCES = {
     SERVICE_MONITORS: (
         "github.com/prometheus-operator/prometheus-operator@v0.85.0",
         "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+    ),
+    PROMETHEUS_RULES: (
+        "github.com/prometheus-operator/prometheus-operator@v0.85.0",
+        "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
     ),
 }
 

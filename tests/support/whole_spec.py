@@ -78,12 +78,24 @@ SPEC: dict[str, Any] = {
     "upstreamErrors": "strict",
     "network": {"mode": "strict"},
     "workers": {"fetch": 1, "protocol": 2},
+    "processes": 2,
+    "retention": {"maxBytes": "20Gi", "maxIdle": "720h", "keep": ["example.com/kept"], "dryRun": True},
+    "purge": [{"module": "example.com/evil", "version": "v1.0.0", "reason": "SEC-1"}],
+    "prefetch": {
+        "goSumConfigMapRef": {"name": "build", "key": "sums"},
+        "modules": ["example.com/x@v1.0.0"],
+    },
+    "follow": {"url": "https://goproxy.example.com", "action": "Drop"},
+    "onError": "KeepLast",
+    "tracing": {"exporter": "otlp", "endpoint": "http://collector:4317", "samplingFraction": "0.5"},
     "server": {
         "logLevel": "debug",
         "logFormat": "plain",
         "timeouts": {"network": "60s", "stash": "60s", "shutdown": "60s"},
         "pathPrefix": "/go",
         "forceSSL": False,
+        "page": False,
+        "homePage": {"configMapRef": {"name": "pages", "key": "go.html"}},
     },
     "credentials": [
         {
@@ -145,8 +157,14 @@ SPEC: dict[str, Any] = {
         "minReadySeconds": 1,
         "progressDeadlineSeconds": 60,
         "revisionHistoryLimit": 2,
+        "secretChange": "Restart",
     },
-    "metrics": {"enabled": True, "serviceMonitor": {"enabled": True, "interval": "60s", "labels": {"a": "b"}}},
+    "metrics": {
+        "enabled": True,
+        "serviceMonitor": {"enabled": True, "interval": "60s", "labels": {"a": "b"}},
+        "rules": {"enabled": True, "labels": {"a": "b"}},
+        "dashboard": {"enabled": True, "labels": {"a": "b"}, "folder": "Go"},
+    },
 }
 CREDENTIALS = {"name": "key", "accessKeyIDKey": "id", "secretAccessKeyKey": "secret"}
 

@@ -75,6 +75,16 @@ Volume claims are never deleted: data outlives the object that asked for it.
   resources: [servicemonitors]
   verbs: [get, list, watch, create, patch, delete]
 {{- end }}
+{{- if .Values.optionalChildren.prometheusRules }}
+- apiGroups: [monitoring.coreos.com]
+  resources: [prometheusrules]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
+{{- if .Values.optionalChildren.jobs }}
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [get, list, watch, create, patch]

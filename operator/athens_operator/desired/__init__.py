@@ -9,8 +9,10 @@ from athens_operator.desired.configuration import config_map, policy_config_map
 from athens_operator.desired.identity import service_account
 from athens_operator.desired.inputs import Inputs
 from athens_operator.desired.monitoring import service_monitor
+from athens_operator.desired.monitoring_children import dashboard_config_map, prometheus_rule
 from athens_operator.desired.network import http_route, ingress, service
 from athens_operator.desired.network_policy import network_policy
+from athens_operator.desired.prefetch import prefetch_job, prefetch_list
 from athens_operator.desired.scaling import horizontal_pod_autoscaler, pod_disruption_budget
 from athens_operator.desired.volume import persistent_volume_claim
 from athens_operator.desired.workload import deployment
@@ -47,5 +49,9 @@ def desired_objects(
         http_route(proxy, inputs),
         network_policy(proxy, inputs),
         service_monitor(proxy, inputs),
+        prometheus_rule(proxy, inputs),
+        dashboard_config_map(proxy, inputs),
+        prefetch_list(proxy, inputs),
+        prefetch_job(proxy, inputs) if policy_text is not None and start_pods else None,
     ]
     return tuple(child for child in children if child is not None)

@@ -13,6 +13,7 @@ from athens_operator.desired import toml
 from athens_operator.desired.credentials import credential_data, credential_keys, file_of
 from athens_operator.desired.inputs import Inputs
 from athens_operator.desired.names import metadata, policy_name
+from athens_operator.desired.operation import PURGE_FILE, operation_keys, purge_data, retention_table
 from athens_operator.desired.sharing import sharing_tables
 from athens_operator.desired.stores import storage_table, storage_type
 from athens_operator.manifests import Manifest
@@ -50,12 +51,15 @@ def config_map(proxy: AthensProxy, inputs: Inputs) -> Manifest:
 
 
 def policy_config_map(proxy: AthensProxy, text: str, inputs: Inputs) -> Manifest:
-    """The mutable ConfigMap with the download file; its change never touches the pod template."""
+    """The mutable ConfigMap with the download file and the purged versions.
+
+    Its change never touches the pod template.
+    """
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata(proxy, inputs, name=policy_name(proxy)),
-        "data": {"download.hcl": text},
+        "data": {"download.hcl": text, **purge_data(proxy.spec)},
     }
 
 
@@ -82,8 +86,11 @@ def configuration(proxy: AthensProxy) -> toml.Table:
         "DownloadMode": DOWNLOAD_MODE,
         "NetworkMode": spec.network.mode,
         "UpstreamErrors": spec.upstream_errors,
+        "PurgeFile": f"{POLICY_FOLDER}/{PURGE_FILE}",
+        **operation_keys(spec),
         "StorageType": storage_type(spec.storage),
         **sharing_tables(spec),
+        **retention_table(spec),
         "Storage": {"Owner": f"{proxy.namespace}/{proxy.name}", **storage_table(spec.storage)},
     }
 

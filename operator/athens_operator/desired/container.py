@@ -10,6 +10,7 @@ from athens_operator.desired.image import image_of
 from athens_operator.desired.inputs import Inputs
 from athens_operator.desired.mounts import BUNDLE_VOLUME, bundle_mounts, mounts
 from athens_operator.desired.names import scheme
+from athens_operator.desired.security import unprivileged
 from athens_operator.manifests import Manifest
 from athens_operator.spec.proxy import AthensProxy
 from athens_operator.spec.references import TRUSTED_FOLDER
@@ -39,7 +40,7 @@ def container(proxy: AthensProxy, inputs: Inputs) -> Manifest:
         "readinessProbe": _probe(proxy, "/readyz", periodSeconds=5, timeoutSeconds=5, failureThreshold=3),
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_S}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": _unprivileged(),
+        "securityContext": unprivileged(),
         "volumeMounts": mounts(proxy),
     }
 
@@ -53,21 +54,13 @@ def bundle_container(proxy: AthensProxy, inputs: Inputs) -> Manifest:
         "command": ["sh", "-c", JOIN],
         "resources": _resources(proxy),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": _unprivileged(),
+        "securityContext": unprivileged(),
         "volumeMounts": bundle_mounts(proxy),
     }
 
 
 def _resources(proxy: AthensProxy) -> Manifest:
     return deepcopy(dict(DEFAULT_RESOURCES if proxy.spec.resources is None else proxy.spec.resources))
-
-
-def _unprivileged() -> Manifest:
-    return {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
 
 
 def _probe(proxy: AthensProxy, path: str, **settings: int) -> Manifest:

@@ -1,7 +1,7 @@
 """What the proxy is told about its credentials: `credentials.json` and the keys that name whole files.
 
 Nothing here is secret: the file says which login belongs to which address, the logins themselves are mounted Secrets.
-The format is the proxy's own, told in `docs/private-modules.md`.
+The format is the proxy's own, told in `docs/credentials-file.md`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CREDENTIALS_FILE = "credentials.json"
 
 def credential_data(spec: ProxySpec) -> dict[str, str]:
     """Entries of the config ConfigMap: the file, and the keys of ssh servers that are written in the spec itself."""
-    if not _has_logins(spec):
+    if not spec.credentials:
         return {}
     listed = {"dir": CREDENTIALS_FOLDER, "credentials": [_entry(credential) for credential in spec.credentials]}
     return {CREDENTIALS_FILE: json.dumps(listed, indent=2) + "\n", **inline_known_hosts(spec)}
@@ -49,7 +49,7 @@ def credential_keys(spec: ProxySpec, folder: str) -> toml.Table:
     """
     netrc, hgrc = (file_of(spec, wanted) for wanted in (CredentialType.NETRC, CredentialType.HGRC))
     return {
-        **({"CredentialsFile": f"{folder}/{CREDENTIALS_FILE}"} if _has_logins(spec) else {}),
+        **({"CredentialsFile": f"{folder}/{CREDENTIALS_FILE}"} if spec.credentials else {}),
         **({"NETRCPath": netrc} if netrc else {}),
         **({"HGRCPath": hgrc} if hgrc else {}),
     }
@@ -59,11 +59,6 @@ def file_of(spec: ProxySpec, wanted: CredentialType) -> str:
     """Where the one file of a type is mounted; empty where there is none."""
     found = (credential.name for credential in spec.credentials if credential.type is wanted)
     return next((f"{CREDENTIALS_FOLDER}/{name}/{CREDENTIAL_FILES[wanted][0]}" for name in found), "")
-
-
-def _has_logins(spec: ProxySpec) -> bool:
-    """Whether some credential has a match; whole files alone are named by keys that Athens has, too."""
-    return any(credential.match for credential in spec.credentials)
 
 
 def _entry(credential: Credential) -> Mapping[str, Any]:

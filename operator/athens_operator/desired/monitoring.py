@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from athens_operator.desired.inputs import Inputs
 from athens_operator.desired.names import metadata, scheme, selector, service_host
-from athens_operator.manifests import Manifest
+from athens_operator.manifests import PROXY_LABEL, Manifest
 from athens_operator.spec.proxy import AthensProxy
 
 
@@ -25,7 +25,11 @@ def service_monitor(proxy: AthensProxy, inputs: Inputs) -> Manifest | None:
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "ServiceMonitor",
         "metadata": metadata(proxy, inputs, name=proxy.name, extra_labels=wanted.labels),
-        "spec": {"selector": {"matchLabels": selector(proxy)}, "endpoints": [endpoint]},
+        "spec": {
+            "jobLabel": PROXY_LABEL,  # alerts and dashboards know the proxy, whatever its Service is called
+            "selector": {"matchLabels": selector(proxy)},
+            "endpoints": [endpoint],
+        },
     }
 
 

@@ -69,8 +69,13 @@ def volumes(proxy: AthensProxy, config: Manifest) -> list[Manifest]:
         *_volumes(mounted_files(proxy.spec), _written_out(proxy, config)),
     ]
     if proxy.spec.trusted_ca:
-        found += [*_volumes(trusted_certificates(proxy.spec), {}), {"name": BUNDLE_VOLUME, "emptyDir": {}}]
+        found += bundle_volumes(proxy)
     return found + _data(proxy) + [dict(volume) for volume in proxy.spec.extra_volumes]
+
+
+def bundle_volumes(proxy: AthensProxy) -> list[Manifest]:
+    """The volumes that the container with the bundle of trusted certificates needs, and the one it fills."""
+    return [*_volumes(trusted_certificates(proxy.spec), {}), {"name": BUNDLE_VOLUME, "emptyDir": {}}]
 
 
 def _data(proxy: AthensProxy) -> list[Manifest]:

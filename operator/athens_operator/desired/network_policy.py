@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from athens_operator.desired.configuration import PORT
 from athens_operator.desired.inputs import Inputs
-from athens_operator.desired.names import metadata, selector
-from athens_operator.manifests import Manifest
+from athens_operator.desired.names import COMPONENT_LABEL, metadata, selector
+from athens_operator.desired.prefetch import COMPONENT
+from athens_operator.manifests import PROXY_LABEL, Manifest
 from athens_operator.spec.proxy import AthensProxy
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
@@ -21,7 +22,8 @@ def network_policy(proxy: AthensProxy, inputs: Inputs) -> Manifest | None:
     if not wanted.enabled:
         return None
     clients = [{"podSelector": {}}] if wanted.allow_from is None else [dict(peer) for peer in wanted.allow_from]
-    peers = [*clients, *map(dict, wanted.allow_metrics_from), *_operator(inputs)]
+    job = [_prefetch(proxy)] if proxy.spec.prefetch and wanted.allow_from is not None else []
+    peers = [*clients, *map(dict, wanted.allow_metrics_from), *job, *_operator(inputs)]
     restricted = wanted.egress == "Restricted"
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -34,6 +36,11 @@ def network_policy(proxy: AthensProxy, inputs: Inputs) -> Manifest | None:
             **({"egress": _egress([dict(peer) for peer in wanted.egress_to])} if restricted else {}),
         },
     }
+
+
+def _prefetch(proxy: AthensProxy) -> Manifest:
+    """The pods of the Job that is a client like any other."""
+    return {"podSelector": {"matchLabels": {PROXY_LABEL: proxy.name, COMPONENT_LABEL: COMPONENT}}}
 
 
 def _operator(inputs: Inputs) -> list[Manifest]:

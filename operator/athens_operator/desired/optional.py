@@ -5,7 +5,12 @@ from __future__ import annotations
 from athens_operator.desired.inputs import Inputs
 from athens_operator.spec.proxy import AthensProxy
 
-API_OF = {"HTTPRoute": "gateway.networking.k8s.io/v1", "ServiceMonitor": "monitoring.coreos.com/v1"}
+API_OF = {
+    "HTTPRoute": "gateway.networking.k8s.io/v1",
+    "ServiceMonitor": "monitoring.coreos.com/v1",
+    "PrometheusRule": "monitoring.coreos.com/v1",
+    "Job": "batch/v1",
+}
 
 
 def missing_kinds(proxy: AthensProxy, inputs: Inputs) -> list[str]:
@@ -13,6 +18,8 @@ def missing_kinds(proxy: AthensProxy, inputs: Inputs) -> list[str]:
     wanted = {
         "HTTPRoute": proxy.spec.http_route is not None,
         "ServiceMonitor": proxy.spec.metrics.enabled and proxy.spec.metrics.service_monitor.enabled,
+        "PrometheusRule": proxy.spec.metrics.enabled and proxy.spec.metrics.rules.enabled,
+        "Job": proxy.spec.prefetch is not None,
     }
     return [kind for kind, asked in wanted.items() if asked and kind not in inputs.served]
 

@@ -1,4 +1,4 @@
-"""Just enough TOML to write a configuration: tables of texts, numbers, booleans and lists of texts.
+"""Just enough TOML to write a configuration: tables of texts, finite numbers, booleans and lists of texts.
 
 Source: https://toml.io/en/v1.0.0 (basic strings have JSON's escapes, and DEL must be escaped too).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-Value = str | int | bool | Sequence[str]
+Value = str | int | float | bool | Sequence[str]
 Table = Mapping[str, "Value | Table"]
 
 
@@ -28,7 +28,7 @@ def _value(value: Value) -> str:
     match value:
         case bool():
             return "true" if value else "false"
-        case int():
+        case int() | float():
             return str(value)
         case str():
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -15,10 +15,11 @@ from athens_operator.desired.container import CONTAINER, PRE_STOP_S, bundle_cont
 from athens_operator.desired.inputs import Inputs
 from athens_operator.desired.mounts import volumes
 from athens_operator.desired.names import labels, metadata, selector, service_account_name
+from athens_operator.desired.security import pod_identity
 from athens_operator.desired.volume import on_one_node
 from athens_operator.manifests import Manifest
 from athens_operator.spec.proxy import ANNOTATION_PREFIX, RESTARTED_AT_ANNOTATION, AthensProxy
-from athens_operator.spec.workload import RolloutStrategy, SecurityProfile
+from athens_operator.spec.workload import RolloutStrategy
 
 __all__ = ["CONTAINER", "INPUTS_HASH", "deployment", "recreates"]
 
@@ -97,7 +98,7 @@ def _pod(proxy: AthensProxy, config: Manifest, inputs: Inputs) -> Manifest:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": PRE_STOP_S + spec.server.timeouts.shutdown_s + KILL_MARGIN_S,
-        "securityContext": _identity(proxy),
+        "securityContext": pod_identity(proxy),
         "containers": [container(proxy, inputs)],
         "volumes": volumes(proxy, config),
     }
@@ -112,13 +113,6 @@ def _pod(proxy: AthensProxy, config: Manifest, inputs: Inputs) -> Manifest:
         "topologySpreadConstraints": _spread(proxy),
     }
     return pod | {key: value for key, value in optional.items() if value}
-
-
-def _identity(proxy: AthensProxy) -> Manifest:
-    """Both profiles meet the restricted Pod Security Standard; where the platform assigns ids we must name none."""
-    ids = {"runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000, "fsGroupChangePolicy": "OnRootMismatch"}
-    assigned = proxy.spec.security.profile is SecurityProfile.PLATFORM_ASSIGNED
-    return {"runAsNonRoot": True, **({} if assigned else ids), "seccompProfile": {"type": "RuntimeDefault"}}
 
 
 def _affinity(proxy: AthensProxy, inputs: Inputs) -> Manifest:

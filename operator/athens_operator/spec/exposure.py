@@ -122,8 +122,25 @@ class ServiceMonitor(Spec):
     labels: Labels = Field(default_factory=dict)
 
 
+class AlertRules(Spec):
+    """Alerts for a Prometheus operator."""
+
+    enabled: bool = False
+    labels: Labels = Field(default_factory=dict)
+
+
+class Dashboard(Spec):
+    """A dashboard, as the sidecar of Grafana collects them."""
+
+    enabled: bool = False
+    labels: Labels = Field(default_factory=dict)
+    folder: str = ""
+
+
 class Metrics(Spec):
     """What the proxy tells a monitoring system."""
 
     enabled: bool = True
     service_monitor: ServiceMonitor = ServiceMonitor()
+    rules: AlertRules = AlertRules()
+    dashboard: Dashboard = Dashboard()

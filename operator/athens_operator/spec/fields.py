@@ -23,10 +23,11 @@ from athens_operator.spec.exposure import (
     PodDisruptionBudget,
     Service,
 )
+from athens_operator.spec.operation import Follow, OnError, Prefetch, Purged, Retention, Tracing
 from athens_operator.spec.origins import Credential, EgressProxy
 from athens_operator.spec.replicas import Index, SingleFlight
 from athens_operator.spec.storage import Storage
-from athens_operator.spec.values import FileReference, Labels, NamedReference, Seconds, Spec
+from athens_operator.spec.values import FileReference, KeyReference, Labels, NamedReference, Seconds, Spec
 from athens_operator.spec.workload import (
     Autoscaling,
     EnvSource,
@@ -119,6 +120,12 @@ class Timeouts(Spec):
     shutdown_s: Seconds = Field(default=60, alias="shutdown")
 
 
+class HomePage(Spec):
+    """A home page of the user's, a Go template."""
+
+    config_map_ref: KeyReference
+
+
 class Server(Spec):
     """The proxy's HTTP server."""
 
@@ -127,6 +134,8 @@ class Server(Spec):
     timeouts: Timeouts = Timeouts()
     path_prefix: str = ""
     force_ssl: bool = Field(default=False, alias="forceSSL")
+    page: bool = False
+    home_page: HomePage | None = None
 
 
 class ProxySpec(Spec):
@@ -163,9 +172,16 @@ class ProxySpec(Spec):
     upstream_errors: str = "strict"
     network: Network = Network()
     workers: Workers = Workers()
+    processes: int = 1
+    retention: Retention | None = None
+    purge: tuple[Purged, ...] = ()
+    prefetch: Prefetch | None = None
+    follow: Follow | None = None
+    on_error: OnError = OnError.KEEP_LAST
     credentials: tuple[Credential, ...] = ()
     trusted_ca: tuple[FileReference, ...] = Field(default=(), alias="trustedCA")
     egress_proxy: EgressProxy | None = None
+    tracing: Tracing | None = None
     server: Server = Server()
     auth: Auth = Auth()
     tls: TLS | None = None

@@ -31,6 +31,8 @@ CREDENTIAL_FILES = {
 }
 """File names of a credential, which are also the keys that are read without another."""
 KNOWN_HOSTS = "known_hosts"
+HOME_PAGE_FOLDER = "/etc/athens/home"
+HOME_PAGE = "home.html"
 EGRESS_NO_PROXY = "EGRESS_NO_PROXY"
 """What a Secret says of NO_PROXY, for the variable that adds the cluster's own names to it."""
 EGRESS_KEYS = {
@@ -111,6 +113,10 @@ def mounted_files(spec: ProxySpec) -> Iterator[MountedFiles]:
         yield MountedFiles("tls", TLS_FOLDER, "Secret", spec.tls.secret_ref.name, pair, "spec.tls.secretRef", hot=True)
     for credential in spec.credentials:
         yield from _of_credential(credential)
+    if spec.server.home_page:
+        page = spec.server.home_page.config_map_ref
+        files, path = ((page.key or HOME_PAGE, HOME_PAGE),), "spec.server.homePage.configMapRef"
+        yield MountedFiles("home-page", HOME_PAGE_FOLDER, "ConfigMap", page.name, files, path, hot=True)
     for client in spec.auth.clients:
         folder, path = f"{CLIENTS_FOLDER}/{client.name}", f"spec.auth.clients[{client.name}].secretRef"
         yield MountedFiles(f"client-{client.name}", folder, "Secret", client.secret_ref.name, (), path, hot=True)

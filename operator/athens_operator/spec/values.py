@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from math import ceil
 from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
@@ -13,6 +15,8 @@ from athens_operator.errors import Problem, SpecError
 
 DURATION = re.compile(r"([0-9]{1,6}[hms])+")
 OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+QUANTITY = re.compile(r"(?P<number>[0-9]+([.][0-9]+)?)(?P<unit>[KMGTPE]i|[numkMGTPE]?|[eE][0-9]{1,2})")
+UNIT_POWERS = {"n": -3, "u": -2, "m": -1, "": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 SECONDS = {"h": 3600, "m": 60, "s": 1}
 
 
@@ -31,6 +35,24 @@ def _quantity(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("not a quantity; write a number with a unit, such as 2Gi")
     return str(value)
+
+
+def bytes_of(quantity: str) -> int:
+    """Whole bytes of a Kubernetes quantity such as `200Gi`, `1.5G` or `2e9`, rounded up.
+
+    Raises:
+        ValueError: the text is no quantity.
+
+    Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+    """
+    found = QUANTITY.fullmatch(quantity)
+    if found is None:
+        raise ValueError("not a quantity; write a number with a unit, such as 2Gi")
+    number, unit = Decimal(found["number"]), found["unit"]
+    if unit[:1] in ("e", "E") and unit[1:]:
+        return ceil(number * Decimal(10) ** int(unit[1:]))
+    base = 1024 if unit.endswith("i") else 1000
+    return ceil(number * Decimal(base) ** UNIT_POWERS[unit.removesuffix("i")])
 
 
 def _int_or_percent(value: object) -> int | str:

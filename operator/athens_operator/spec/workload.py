@@ -128,6 +128,13 @@ class EnvSource(Spec):
     secret_ref: OptionalReference | None = None
 
 
+class SecretChange(StrEnum):
+    """What a new value of a Secret does that the process reads at its start only."""
+
+    RESTART = "Restart"
+    IGNORE = "Ignore"
+
+
 class Rollout(Spec):
     """How pods are replaced."""
 
@@ -137,3 +144,4 @@ class Rollout(Spec):
     min_ready_seconds: int = 5
     progress_deadline_seconds: int = 600
     revision_history_limit: int = 3
+    secret_change: SecretChange = SecretChange.RESTART

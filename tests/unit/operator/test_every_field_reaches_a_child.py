@@ -24,7 +24,7 @@ from support.whole_spec import ELSEWHERE, SPEC, TOGETHER, spec_with
 INPUTS = Inputs(
     default_image="registry.example.com/athens/proxy:v0.1.0",
     claim_access_modes=("ReadWriteMany",),
-    served=frozenset({"HTTPRoute", "ServiceMonitor"}),
+    served=frozenset({"HTTPRoute", "ServiceMonitor", "PrometheusRule", "Job"}),
 )
 POLICIES = (
     policy_value("selected", rules=[rule("chosen", "example.com/selected")]),
@@ -33,6 +33,8 @@ POLICIES = (
 NO_CHILD = {
     "suspend": "freezes the children instead of changing them; status and engine tests",
     "storage.allowSharing": "decides whether pods start where another proxy's modules are; tests of shared stores",
+    "onError": "decides what a file holds that cannot be merged; tests of what is gathered",
+    "rollout.secretChange": "decides which hash of the Secrets is rendered; tests of what is gathered",
     "policyRefs[].kind": "has one allowed word",
 }
 BY_HAND: dict[str, Any] = {
@@ -44,6 +46,9 @@ BY_HAND: dict[str, Any] = {
     "server.timeouts.stash": "61s",
     "server.timeouts.shutdown": "61s",
     "download.rules[].versions": ">=v1.0.1",
+    "purge[].version": "v1.0.1",
+    "retention.maxIdle": "721h",
+    "tracing.samplingFraction": "0.25",
     "download.rules[].minAge": "73h",
     "storage.disk.persistentVolumeClaim.accessModes[]": "ReadWriteOnce",
     "storage.disk.persistentVolumeClaim.size": "6Gi",

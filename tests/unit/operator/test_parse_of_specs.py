@@ -6,7 +6,7 @@ import pytest
 
 from athens_operator.errors import SpecError
 from athens_operator.spec import AthensProxy, Identity
-from athens_operator.spec.values import seconds_of
+from athens_operator.spec.values import bytes_of, seconds_of
 from support.operator_values import MEMORY, policy_value, proxy_body, proxy_value, rule
 
 
@@ -125,6 +125,20 @@ def test_durations_are_seconds(text: str, seconds: int) -> None:
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="such as 1h30m"):
         seconds_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("1k", 1000), ("1Ki", 1024), ("1.5Gi", 3 * 2**29), ("2e9", 2 * 10**9), ("2E", 2 * 10**18), ("1500m", 2)],
+)
+def test_quantities_are_bytes(text: str, size: int) -> None:
+    assert bytes_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "1 Gi", "-1", "1Zi", "Gi", "1e", "1e999"])
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="such as 2Gi"):
+        bytes_of(text)
 
 
 def test_secrets_are_named_with_the_keys_that_pods_need() -> None:

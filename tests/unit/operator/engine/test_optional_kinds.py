@@ -9,7 +9,7 @@ from athens_operator.cluster import Forbidden, NotFound, Unavailable
 from athens_operator.errors import ClusterError
 from athens_operator.manifests import PROXY_LABEL, Manifest
 from athens_operator.optional_kinds import OptionalKinds
-from athens_operator.resources import HTTP_ROUTES, SERVICE_MONITORS, Resource
+from athens_operator.resources import HTTP_ROUTES, OPTIONAL_CHILDREN, Resource
 from support.fake_cluster import FakeCluster
 
 ROUTE = HTTP_ROUTES.ref("a", "go")
@@ -58,9 +58,7 @@ class Scene:
 
 async def test_a_kind_that_is_served_later_is_picked_up_once() -> None:
     scene = Scene()
-    scene.cluster.refusals = {
-        kind: NotFound("the server knows no such kind") for kind in (HTTP_ROUTES, SERVICE_MONITORS)
-    }
+    scene.cluster.refusals = {kind: NotFound("the server knows no such kind") for kind in OPTIONAL_CHILDREN}
     await scene.kinds.look()
     before = set(scene.kinds.served)
     del scene.cluster.refusals[HTTP_ROUTES]
@@ -116,7 +114,7 @@ async def test_without_the_right_to_list_them_they_count_as_absent() -> None:
     scene.cluster.refusals[HTTP_ROUTES] = Forbidden("no right")
     await scene.kinds.look()
 
-    assert scene.kinds.served == {SERVICE_MONITORS}
+    assert scene.kinds.served == {*OPTIONAL_CHILDREN} - {HTTP_ROUTES}
 
 
 async def test_what_we_made_after_the_list_was_answered_is_not_taken_for_gone() -> None:
