@@ -36,10 +36,18 @@ USAGE = """Usage of athens-proxy:
         Print version information and exit
   copy --from ADDRESS --to ADDRESS
         Copy one store into another and exit; see copy --help
+  export --go-sum FILE -o BUNDLE
+        Write module versions into one verified file and exit; see export --help
+  import BUNDLE|FOLDER
+        Take module versions into the store and exit; see import --help
   prefetch [--url URL] [--go-sum FILE] [--modules FILE] [MODULE@VERSION...]
         Fetch module versions ahead of time and exit; see prefetch --help
   reindex [-config_file string]
         Record everything the store holds in the index and exit
+  verify [--sample N] [--sumdb]
+        Compare what the store holds with its sums and exit; see verify --help
+  purge MODULE@VERSION...
+        Delete versions for good and exit; see purge --help
   hash-password --user NAME
         Read a password or token, print its line for AuthClientsDir and exit; see hash-password --help"""
 _LOG = logging.getLogger("athens_proxy")

@@ -10,7 +10,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,11 +27,16 @@ from athens_proxy.bundle.contents import (
 from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.commands.checksum_export import ChecksumPart
 from athens_proxy.commands.fetching import MAX_INFO_BYTES
+from athens_proxy.commands.known_sums import Known
 from athens_proxy.commands.proxy_client import ProxyClient, file_path
-from athens_proxy.commands.wishes import Wish, Wishes
-from athens_proxy.errors import ChecksumMismatch, StorageError
+from athens_proxy.commands.wishes import Wishes
+from athens_proxy.errors import ModuleNotFound, StorageError
 from athens_proxy.modules import ModuleVersion
+from athens_proxy.storage.disk import DiskStorage
 from athens_proxy.storage.disk_save import disk_reason
+from athens_proxy.storage.layout import h1_record
+from athens_proxy.storage.storage import Storage
+from athens_proxy.storage.zip_damage import recorded_sums
 from athens_proxy.upstream.zipcheck import MAX_GO_MOD_BYTES, checked_zip_h1
 
 AHEAD: Final = 4
@@ -40,22 +45,30 @@ OnPacked = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """The files of one version, checked; the zip lies in a folder for temporary files."""
+    """The files of one version, checked; the zip can be read until `zip_held` is closed."""
 
     wanted: ModuleVersion
     info: bytes
     mod: bytes
     zip_h1: str
     zip_path: Path
+    zip_held: AsyncExitStack
 
 
 async def write_bundle(
-    client: ProxyClient, wishes: Wishes, part: ChecksumPart | None, output: Path, *, on_packed: OnPacked
+    client: ProxyClient,
+    storage: Storage,
+    wishes: Wishes,
+    part: ChecksumPart | None,
+    output: Path,
+    *,
+    on_packed: OnPacked,
 ) -> int:
     """Pack these versions; returns the size of the bundle.
 
     Args:
         client: asks a proxy that has them.
+        storage: the proxy's store; what a disk store finds sound need not be checked twice.
         wishes: canonical versions with the sums that they must have.
         part: of the checksum database, None when nothing is verified.
         output: replaced if it exists.
@@ -72,11 +85,11 @@ async def write_bundle(
         with tempfile.TemporaryDirectory(prefix="athens-export-") as folder, unfinished.open("xb") as file:
             writer = BundleWriter(file)
             await asyncio.to_thread(_write_start, writer, versions, part)
-            async with aclosing(_checked(client, versions, wishes, part, Path(folder))) as coming:
+            async with aclosing(_checked(client, storage, versions, wishes, part, Path(folder))) as coming:
                 async for files in coming:
                     await asyncio.to_thread(_pack, writer, files)
                     on_packed(files.zip_path.stat().st_size)
-                    files.zip_path.unlink()
+                    await files.zip_held.aclose()
             await asyncio.to_thread(_finish, writer, file.fileno())
         unfinished.rename(output)
     except OSError as error:
@@ -108,13 +121,20 @@ def _finish(writer: BundleWriter, descriptor: int) -> None:
 
 
 async def _checked(
-    client: ProxyClient, versions: Sequence[ModuleVersion], wishes: Wishes, part: ChecksumPart | None, folder: Path
+    client: ProxyClient,
+    storage: Storage,
+    versions: Sequence[ModuleVersion],
+    wishes: Wishes,
+    part: ChecksumPart | None,
+    folder: Path,
 ) -> AsyncGenerator[_Files, None]:
     """Versions in order; a few of the next are on their way."""
 
     def begin(wanted: ModuleVersion) -> asyncio.Task[_Files]:
-        vouched = part.sums.get(wanted, ("", "")) if part else ("", "")
-        return asyncio.create_task(_files(client, wanted, wishes[wanted], vouched, folder))
+        zip_h1, mod_h1 = part.sums.get(wanted, ("", "")) if part else ("", "")
+        wish = wishes[wanted]
+        known = [Known("go.sum", wish.zip_h1, wish.mod_h1), Known("the checksum database", zip_h1, mod_h1)]
+        return asyncio.create_task(_files(client, storage, wanted, known, folder))
 
     waiting = iter(versions)
     coming = [begin(wanted) for wanted in islice(waiting, AHEAD)]
@@ -127,25 +147,37 @@ async def _checked(
     finally:
         for task in coming:
             task.cancel()
-        await asyncio.gather(*coming, return_exceptions=True)
+        for ended in await asyncio.gather(*coming, return_exceptions=True):
+            if isinstance(ended, _Files):
+                await ended.zip_held.aclose()
 
 
 async def _files(
-    client: ProxyClient, wanted: ModuleVersion, wish: Wish, vouched: tuple[str, str], folder: Path
+    client: ProxyClient, storage: Storage, wanted: ModuleVersion, known: Sequence[Known], folder: Path
 ) -> _Files:
+    async with AsyncExitStack() as closing:
+        info, mod, (zip_path, zip_h1) = await asyncio.gather(
+            client.read(file_path(wanted, "info"), at_most_bytes=MAX_INFO_BYTES),
+            client.read(file_path(wanted, "mod"), at_most_bytes=MAX_GO_MOD_BYTES),
+            _zip(client, storage, wanted, folder, closing),
+        )
+        found = Known("", zip_h1, mod_hash1(mod))
+        for one in known:
+            found.require(wanted, one)
+        return _Files(wanted, info, mod, zip_h1, zip_path, closing.pop_all())
+
+
+async def _zip(
+    client: ProxyClient, storage: Storage, wanted: ModuleVersion, folder: Path, closing: AsyncExitStack
+) -> tuple[Path, str]:
+    """A zip that was compared with its sum, and the sum; it can be read until `closing` is."""
+    if isinstance(storage, DiskStorage):
+        with suppress(ModuleNotFound):
+            zip_h1, _ = recorded_sums(await storage.read_record(h1_record(wanted)))
+            stored = await closing.enter_async_context(await storage.open_zip(wanted))
+            if zip_h1:
+                return Path(f"/proc/self/fd/{stored.descriptor}"), zip_h1
     zip_path = folder / uuid.uuid4().hex
-    info, mod, _ = await asyncio.gather(
-        client.read(file_path(wanted, "info"), at_most_bytes=MAX_INFO_BYTES),
-        client.read(file_path(wanted, "mod"), at_most_bytes=MAX_GO_MOD_BYTES),
-        client.download(file_path(wanted, "zip"), zip_path),
-    )
-    zip_h1 = await asyncio.to_thread(checked_zip_h1, zip_path, wanted)
-    for who, (known_zip, known_mod) in (("go.sum", (wish.zip_h1, wish.mod_h1)), ("the checksum database", vouched)):
-        _compare(f"{wanted}", zip_h1, known_zip, who)
-        _compare(f"{wanted}/go.mod", mod_hash1(mod), known_mod, who)
-    return _Files(wanted, info, mod, zip_h1, zip_path)
-
-
-def _compare(what: str, found: str, known: str, who: str) -> None:
-    if known and found != known:
-        raise ChecksumMismatch(f"{what}: checksum mismatch: the proxy has {found}, {who} has {known}")
+    closing.callback(zip_path.unlink, missing_ok=True)
+    await client.download(file_path(wanted, "zip"), zip_path)
+    return zip_path, await asyncio.to_thread(checked_zip_h1, zip_path, wanted)

@@ -32,7 +32,8 @@ from athens_proxy.commands.trust import trust_of
 from athens_proxy.commands.wishes import UnusableInput, Wishes, add_wish_options, wishes_of
 from athens_proxy.config.load import ConfigError, ReadFile
 from athens_proxy.config.sections import Config
-from athens_proxy.errors import CannotStart, ProxyError, StorageError
+from athens_proxy.errors import CannotStart, ModuleNotFound, ProxyError, StorageError
+from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.storage import Storage
 from athens_proxy.stores import open_storage
 
@@ -161,16 +162,16 @@ async def _exported(
     read_file: ReadFile,
 ) -> Exported:
     config = settings_inside(asked.config_file, environ, read_file)
-    for wish in wishes.values():
-        wish.needs_zip = True  # the other side's store holds whole versions
     async with AsyncExitStack() as closing:
+        records = await closing.enter_async_context(_records(config, environ))
+        for wanted, wish in wishes.items():  # the other side's store holds whole versions
+            wish.needs_zip = not await _has_zip(records, wanted)
         client = await closing.enter_async_context(own_proxy(config, environ, connections=_CONNECTIONS))
         progress = ProgressBar(sys.stderr)
         closing.callback(progress.close)
         exported = Exported(await fetch_all(client, wishes, workers=WORKERS, on_progress=progress.show))
         if exported.fetched.failures and not (asked.allow_missing and exported.fetched.versions):
             return exported
-        records = await closing.enter_async_context(_records(config, environ))
         key = trust_of(config).key
         if key is not None:
             exported.part = await _part(client, key, config, exported.fetched.versions, earlier, records)
@@ -181,7 +182,7 @@ async def _exported(
             progress.show(exported)
 
         exported.bundle_bytes = await write_bundle(
-            client, exported.fetched.versions, exported.part, asked.output, on_packed=packed
+            client, records, exported.fetched.versions, exported.part, asked.output, on_packed=packed
         )
         exported.is_written = True
         if exported.part:
@@ -197,6 +198,13 @@ async def _records(config: Config, environ: Mapping[str, str]) -> AsyncIterator[
         yield storage
     finally:
         await storage.close()
+
+
+async def _has_zip(storage: Storage, wanted: ModuleVersion) -> bool:
+    try:
+        return wanted.is_canonical and bool((await storage.sizes(wanted)).zip_bytes)
+    except ModuleNotFound:
+        return False
 
 
 async def _part(

@@ -26,7 +26,8 @@ from athens_proxy.checksums.tree_slice import Unproven
 from athens_proxy.commands.bundle_offers import BundleContent
 from athens_proxy.commands.checksum_import import Kept, ProvenPart, keep, proven_part, require_continuation
 from athens_proxy.commands.download_trees import download_tree
-from athens_proxy.commands.importing import WORKERS, Imported, Importing, Known, Offer
+from athens_proxy.commands.importing import WORKERS, Imported, Importing, Offer
+from athens_proxy.commands.known_sums import Known
 from athens_proxy.commands.own_proxy import settings_inside
 from athens_proxy.commands.progress import ProgressBar
 from athens_proxy.commands.summary import failures_of, publish, tell

@@ -19,9 +19,9 @@ from typing import Final
 
 from athens_proxy.bundle.archive import InvalidBundle
 from athens_proxy.checksums.dirhash import mod_hash1
+from athens_proxy.commands.known_sums import Known
 from athens_proxy.errors import (
     BadUpstreamAnswer,
-    ChecksumMismatch,
     InvalidModuleZip,
     ModuleNotFound,
     ProxyError,
@@ -67,21 +67,6 @@ class Offer:
     zip_h1: str
     zip_path: Path
     may_be_moved: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Sums that somebody says a version has.
-
-    Attributes:
-        who: for messages.
-        zip_h1: of the zip, "" when unknown.
-        mod_h1: of the go.mod, "" when unknown.
-    """
-
-    who: str
-    zip_h1: str
-    mod_h1: str
 
 
 @dataclass(slots=True)
@@ -181,7 +166,7 @@ class Importing:
         known = [*self._known(offer.wanted), Known("the file beside the zip", offer.zip_h1, "")]
         if held is not None and offer.zip_h1 == held.zip_h1 != "" and offer.mod is not None:
             for one in known:  # nothing has to be read to see that it is the same
-                _compare(offer.wanted, Known("", held.zip_h1, mod_hash1(offer.mod)), one)
+                Known("", held.zip_h1, mod_hash1(offer.mod)).require(offer.wanted, one)
             if held.mod_h1 == mod_hash1(offer.mod):
                 return Outcome.PRESENT
         fetched = await asyncio.to_thread(_checked, offer, self._scratch, known)
@@ -225,7 +210,7 @@ def _checked(offer: Offer, scratch: Path, known: list[Known]) -> FetchedModule:
         mod = offer.mod if offer.mod is not None else _mod_of(zip_path, wanted)
         found = Known("", zip_h1, mod_hash1(mod))
         for one in known:
-            _compare(wanted, found, one)
+            found.require(wanted, one)
         info = _info(offer)
     except BaseException:
         zip_path.unlink(missing_ok=True)
@@ -239,14 +224,6 @@ def _checked(offer: Offer, scratch: Path, known: list[Known]) -> FetchedModule:
         zip_h1=zip_h1,
         mod_h1=found.mod_h1,
     )
-
-
-def _compare(wanted: ModuleVersion, found: Known, known: Known) -> None:
-    for what, ours, theirs in (("zip", found.zip_h1, known.zip_h1), ("go.mod", found.mod_h1, known.mod_h1)):
-        if theirs and ours != theirs:
-            raise ChecksumMismatch(
-                f"{wanted}: checksum mismatch: its {what} has {ours}, {known.who} has {theirs}; it is not taken"
-            )
 
 
 def _info(offer: Offer) -> bytes:

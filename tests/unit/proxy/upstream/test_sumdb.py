@@ -15,6 +15,7 @@ from athens_proxy.upstream.hops import HttpHop
 from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.upstream.sumdb import ChecksumDatabases
 from support import goproxy_server as server
+from support.checksum_log import ChecksumLog, record
 from support.goproxy_server import GoProxyServer
 from support.memory_records import MemoryRecords
 
@@ -152,6 +153,20 @@ async def test_offline_asks_nobody(databases: MakeDatabases, database: GoProxySe
             await offline.handle(f"{name_of(database)}/{rest}")
 
     assert not database.requests
+
+
+async def test_a_lookup_answered_offline_comes_with_the_newest_tree_that_is_kept(
+    databases: MakeDatabases, database: GoProxyServer, records: MemoryRecords
+) -> None:
+    log = ChecksumLog([record(f"example.com/m{number}", "v1.0.0") for number in range(9)])
+    await records.write_record(f"sumdb/{name_of(database)}/{LOOKUP}", log.answer(3, size=5))
+    await records.write_record(f"sumdb/{name_of(database)}/newest", log.note(9))
+
+    offline = await databases(offline=True).handle(f"{name_of(database)}/{LOOKUP}")
+    online = await databases().handle(f"{name_of(database)}/{LOOKUP}")
+
+    assert offline.body == log.answer(3, size=9)
+    assert online.body == log.answer(3, size=5)
 
 
 async def test_many_who_ask_at_once_cause_one_request(databases: MakeDatabases, database: GoProxyServer) -> None:

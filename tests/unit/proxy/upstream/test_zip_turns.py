@@ -163,3 +163,18 @@ async def test_a_version_that_no_client_asked_for_counts_as_likely() -> None:
     await zips.wanted(C)
     await zips.finish_all()
     assert zips.started == [A, C, B]
+
+
+async def test_toolchains_have_a_lane_of_their_own_in_which_few_come_at_once() -> None:
+    turns = ZipTurns(at_most=1, toolchains_at_most=2)
+    zips = Zips(turns)
+    toolchain = ModulePath.parse("golang.org/toolchain")
+    platforms = [ModuleVersion(toolchain, f"v0.0.1-go1.26.1.linux-{arch}") for arch in ("amd64", "arm64", "s390x")]
+    module = ModuleVersion(ModulePath.parse("example.com/m"), "v1.0.0")
+
+    await zips.wanted(*platforms, asked="zip")
+    await zips.wanted(module, asked="zip")
+
+    assert zips.started == [*platforms[:2], module]
+    await zips.finish_all()
+    assert set(zips.started) == {*platforms, module}
