@@ -14,7 +14,9 @@ _MODULES: Final[Mapping[str, str]] = {
     "export": "export",
     "import": "import_command",
     "prefetch": "prefetch",
+    "purge": "purge",
     "reindex": "reindex",
+    "verify": "verify",
 }
 
 

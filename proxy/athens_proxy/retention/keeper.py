@@ -21,7 +21,7 @@ from athens_proxy.retention import ledger_record
 from athens_proxy.retention.ledger import Ledger, Row
 from athens_proxy.retention.ledger_record import UnreadableLedger, decoded, encoded
 from athens_proxy.retention.room import Room
-from athens_proxy.storage.storage import Storage
+from athens_proxy.storage.storage import Storage, StoredSizes
 
 EXCHANGE_EVERY_S: Final = 300.0
 WALK_EVERY_S: Final = 24 * 3600.0
@@ -196,18 +196,20 @@ class Keeper:
 
     async def _look_at(self, unknown: list[ModuleVersion]) -> None:
         for begin in range(0, len(unknown), _AT_ONCE):
-            await asyncio.gather(*(self._look_at_one(wanted) for wanted in unknown[begin : begin + _AT_ONCE]))
+            part = unknown[begin : begin + _AT_ONCE]
+            sizes = await asyncio.gather(*(self._sizes(wanted) for wanted in part))
+            for wanted, found in zip(part, sizes, strict=True):
+                if found is not None and not self._ledger.knows(wanted):
+                    self._ledger.stored(wanted, found)
 
-    async def _look_at_one(self, wanted: ModuleVersion) -> None:
+    async def _sizes(self, wanted: ModuleVersion) -> StoredSizes | None:
         try:
-            sizes = await self._storage.sizes(wanted)
+            return await self._storage.sizes(wanted)
         except ModuleNotFound:
-            return
+            return None
         except StorageError as error:
             _LOG.warning("%s; it is not counted until the next walk", error)
-            return
-        if not self._ledger.knows(wanted):
-            self._ledger.stored(wanted, sizes)
+            return None
 
 
 def _part(rows: Iterator[Row]) -> list[Row]:

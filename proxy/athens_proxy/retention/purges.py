@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,7 +18,8 @@ from athens_proxy.retention.tombstones import BadPurgeList, Tombstone
 from athens_proxy.storage.forwarding import ForwardingStorage
 from athens_proxy.storage.storage import FetchedModule, Storage
 
-LOOK_EVERY_S: Final = 3.0
+LOOK_EVERY_S: Final = 1.0
+_RECORD_EVERY: Final = 2  # looks; the store is asked less often than the file
 _TRIES: Final = 5
 _LOG = logging.getLogger(__name__)
 Publish = Callable[[str, str, str, str], None]
@@ -86,16 +88,17 @@ class Purges:
 
     async def run(self) -> None:
         """Look for ever; cancel to stop."""
-        while True:
+        for look in count(1):
             await asyncio.sleep(LOOK_EVERY_S)
             try:
-                await self.look()
+                await self.look(at_store=look % _RECORD_EVERY == 0)
             except Exception:  # noqa: BLE001 - an outermost edge: a defect must not end the watch
                 _LOG.exception("looking for purged versions failed")
 
-    async def look(self) -> None:
+    async def look(self, *, at_store: bool = True) -> None:
         """Learn what is purged now, and delete what newly is; a source that fails leaves what was known of it."""
-        await self._look_at_record()
+        if at_store:
+            await self._look_at_record()
         await self._look_at_file()
         known = {**self._recorded, **self._listed}
         new = [tombstone for wanted, tombstone in known.items() if wanted not in self._known]
