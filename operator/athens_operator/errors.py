@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 class OperatorError(Exception):
@@ -39,11 +40,22 @@ class SpecError(OperatorError):
 
     Args:
         problems: what is wrong, in the order of the fields.
+
+    Attributes:
+        reason: of the condition that tells.
     """
+
+    reason: ClassVar[str] = "InvalidSpec"
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(map(str, self.problems)))
+
+
+class TenancyError(SpecError):
+    """A spec asks for what this installation lets no tenant have."""
+
+    reason: ClassVar[str] = "TenancyViolation"
 
 
 class ClusterError(OperatorError):

@@ -12,10 +12,12 @@ from typing import Any
 
 from athens_operator.attachment import may_attach
 from athens_operator.cache import Cache, uid_of
+from athens_operator.errors import SpecError
 from athens_operator.manifests import Manifest
 from athens_operator.policies import Policy
 from athens_operator.resources import GROUP, NAMESPACES, POLICY_KINDS, PROXIES, Key, key_of, owner_key
 from athens_operator.spec import AthensProxy
+from athens_operator.spec.places import Place
 
 OUR_ANNOTATIONS = f"{GROUP}/"
 POLICY_KIND_NAMES = frozenset(resource.kind for resource in POLICY_KINDS)
@@ -56,13 +58,26 @@ class Fanout:
             return set()
         kind = body["kind"]
         if kind == PROXIES.kind:
-            return {key_of(body)} if _differs(before, after) else set()
+            return {key_of(body)} | self._neighbours(before, after) if _differs(before, after) else set()
         if kind in POLICY_KIND_NAMES:
             return self._by_policy(key_of(body)) if _differs(before, after) else set()
         if kind == NAMESPACES.kind:
             return self._by_namespace(body["metadata"]["name"]) if _differs(before, after) else set()
         owners = (owner_key(version) for version in (before, after) if version is not None)
         return {owner for owner in owners if owner is not None}
+
+    def _neighbours(self, before: Manifest | None, after: Manifest | None) -> set[Key]:
+        """Proxies whose modules are or were in the same place: one that waits may start now, the others tell of it."""
+        bodies = [body for body in (before, after) if body is not None]
+        storages = [(body.get("spec") or {}).get("storage") for body in bodies]
+        if len(storages) == 2 and storages[0] == storages[1]:
+            return set()
+        places = [place for place in map(_place, bodies) if place is not None]
+        return {
+            _key(other)
+            for other in (self._cache.proxies() if places else ())
+            if other.place is not None and any(map(other.place.collides_with, places))
+        }
 
     def _by_policy(self, policy_key: Key) -> set[Key]:
         matches = self.attached_to(policy_key)
@@ -83,6 +98,14 @@ class Fanout:
 
 def _key(proxy: AthensProxy) -> Key:
     return Key(PROXIES.kind, proxy.namespace, proxy.name)
+
+
+def _place(body: Manifest) -> Place | None:
+    """Where the modules of an AthensProxy are, as far as its spec can be read."""
+    try:
+        return AthensProxy.parse(body).place
+    except SpecError:
+        return None
 
 
 def _names(proxy: AthensProxy, policy: Key) -> bool:

@@ -22,7 +22,7 @@ from athens_operator.manifests import Manifest, is_owned_by
 from athens_operator.own_addresses import own_addresses, own_upstreams
 from athens_operator.resources import CLAIMS, CONFIG_MAPS, DEPLOYMENTS, Resource
 from athens_operator.secrets import SecretFacts, SecretReader
-from athens_operator.settings import RELEASE, Feature, SecretAccess, Settings
+from athens_operator.settings import RELEASE, Feature, SecretAccess, Settings, Tenancy
 from athens_operator.shared_stores import UNSHARED, Sharing, sharing_of
 from athens_operator.spec import AthensProxy
 from athens_operator.spec.operation import OnError
@@ -151,6 +151,7 @@ class Gatherer:
             cluster_domain=self._settings.cluster_domain,
             service_ranges=self._settings.service_ranges,
             operator_namespace=self._settings.namespace,
+            restricted_tenancy=self._settings.tenancy is Tenancy.RESTRICTED,
             served=frozenset(resource.kind for resource in self._served),
         )
 

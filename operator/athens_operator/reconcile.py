@@ -49,6 +49,7 @@ from athens_operator.settings import Settings
 from athens_operator.spec import AthensProxy, Identity
 from athens_operator.status import status_of, status_of_invalid
 from athens_operator.status_observed import Observed
+from athens_operator.tenancy import tenancy_problem
 
 logger = logging.getLogger(__name__)
 
@@ -120,8 +121,9 @@ class ProxyReconciler:
             await self._farewell(key)
             return None
         proxy = self._cache.parsed(key)
-        if isinstance(proxy, SpecError):
-            status = status_of_invalid(Identity.of(body), proxy, self._cache.owned_by(key), datetime.now(UTC))
+        refused = tenancy_problem(proxy, self._settings) if isinstance(proxy, AthensProxy) else proxy
+        if isinstance(refused, SpecError):
+            status = status_of_invalid(Identity.of(body), refused, self._cache.owned_by(key), datetime.now(UTC))
             await self._steps.publisher.publish(body, status)
             return RESYNC_S
         if not isinstance(proxy, AthensProxy) or body["metadata"].get("deletionTimestamp"):

@@ -14,6 +14,9 @@
 | `ATHENS_OPERATOR_POD_NAME` | the host name | identity in the Lease and in Events |
 | `ATHENS_OPERATOR_FEATURES` | empty | comma list: `generatedSecrets` lets the operator make Secrets |
 | `ATHENS_OPERATOR_SERVICE_RANGES` | empty | comma list of the networks of Services, for NO_PROXY |
+| `ATHENS_OPERATOR_TENANCY` | `Open` | `Restricted` keeps proxies to our images, accounts and harmless volumes |
+| `ATHENS_OPERATOR_ALLOWED_IMAGES` | empty | comma list: repositories that `Restricted` allows besides ours |
+| `ATHENS_OPERATOR_LOAD_BALANCER_NAMESPACES` | empty | comma list: where `Restricted` allows LoadBalancers |
 | `ATHENS_OPERATOR_WATCH_SILENCE` | `70` | a watch that says nothing for so many seconds is opened again |
 | `ATHENS_OPERATOR_COMPARE_EVERY` | `300` | seconds between lists that find what watches lost; a fifth for policies |
 """
@@ -52,6 +55,13 @@ class Readback(StrEnum):
     OFF = "Off"
 
 
+class Tenancy(StrEnum):
+    """How far those who write an AthensProxy are trusted."""
+
+    OPEN = "Open"
+    RESTRICTED = "Restricted"
+
+
 class Feature(StrEnum):
     """What an installation switches on, since it needs rights that not everybody wants to give."""
 
@@ -74,6 +84,9 @@ class Settings:
     identity: str = "athens-operator"
     features: frozenset[Feature] = frozenset()
     service_ranges: tuple[str, ...] = ()
+    tenancy: Tenancy = Tenancy.OPEN
+    allowed_images: tuple[str, ...] = ()
+    load_balancer_namespaces: tuple[str, ...] = ()
     watch_silence_s: int = 70
     compare_every_s: int = 300
 
@@ -103,6 +116,9 @@ class Settings:
             identity=read.text("POD_NAME", socket.gethostname()),
             features=frozenset(map(Feature, read.words("FEATURES", tuple(Feature)))),
             service_ranges=read.listed("SERVICE_RANGES"),
+            tenancy=Tenancy(read.one_of("TENANCY", tuple(Tenancy), "Open")),
+            allowed_images=read.listed("ALLOWED_IMAGES"),
+            load_balancer_namespaces=read.listed("LOAD_BALANCER_NAMESPACES"),
             watch_silence_s=read.seconds("WATCH_SILENCE", 70),
             compare_every_s=read.seconds("COMPARE_EVERY", 300),
         )

@@ -98,7 +98,9 @@ def status_of(proxy: AthensProxy, observed: Observed, now: datetime) -> dict[str
 def status_of_invalid(
     identity: Identity, error: SpecError, children: Mapping[Ref, Manifest], now: datetime
 ) -> dict[str, Any]:
-    """The status of an object whose spec cannot be read: what runs stays as it is, and the fields at fault are named.
+    """The status of an object whose spec cannot be read, or must not be carried out.
+
+    What runs stays as it is, and the fields at fault are named.
 
     Args:
         identity: the object; facts of its old status stay.
@@ -108,12 +110,11 @@ def status_of_invalid(
     """
     deployment = children.get(Ref("apps/v1", "Deployment", identity.namespace, identity.name))
     said = f"{error}; correct the spec, nothing is changed before that"
-    invalid = Condition(CONFIGURATION_VALID, Verdict.FALSE, "InvalidSpec", said)
     conditions = (
-        Condition(READY, Verdict.FALSE, "InvalidSpec", said),
-        invalid,
+        Condition(READY, Verdict.FALSE, error.reason, said),
+        Condition(CONFIGURATION_VALID, Verdict.FALSE, error.reason, said),
         _still_available(deployment),
-        Condition(STALLED, Verdict.TRUE, "InvalidSpec", said),
+        Condition(STALLED, Verdict.TRUE, error.reason, said),
     )
     old = dict(identity.status)
     return {

@@ -28,6 +28,7 @@ class Inputs:
         service_ranges: networks of the cluster's Service addresses; empty when unknown.
         secrets_hash: keyed hash over the referenced Secret keys; empty when none is referenced.
         operator_namespace: where the operator runs, so that a NetworkPolicy admits it; empty when unknown.
+        restricted_tenancy: pods get a NetworkPolicy unless the spec says otherwise.
         served: optional kinds that the cluster serves, such as HTTPRoute.
         held_replicas: the pods to ask for while an autoscaler has not taken over; None once it has.
         claim_access_modes: access modes of the claim that `existingClaim` names, as the cluster has them; None while
@@ -40,6 +41,7 @@ class Inputs:
     service_ranges: tuple[str, ...] = ()
     secrets_hash: str = ""
     operator_namespace: str = ""
+    restricted_tenancy: bool = False
     served: frozenset[str] = frozenset()
     held_replicas: HeldReplicas | None = None
     claim_access_modes: tuple[str, ...] | None = None

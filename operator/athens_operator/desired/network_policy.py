@@ -17,9 +17,9 @@ DNS_PORTS = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
 
 
 def network_policy(proxy: AthensProxy, inputs: Inputs) -> Manifest | None:
-    """The policy, or None where none is asked for; the operator is always admitted, since it asks the pods."""
+    """The policy, or None where none is wanted; the operator is always admitted, since it asks the pods."""
     wanted = proxy.spec.network_policy
-    if not wanted.enabled:
+    if not (inputs.restricted_tenancy if wanted.enabled is None else wanted.enabled):
         return None
     clients = [{"podSelector": {}}] if wanted.allow_from is None else [dict(peer) for peer in wanted.allow_from]
     job = [_prefetch(proxy)] if proxy.spec.prefetch and wanted.allow_from is not None else []

@@ -99,7 +99,7 @@ class HTTPRoute(Spec):
 class NetworkPolicy(Spec):
     """Who may open connections to the pods, and where they may open them to."""
 
-    enabled: bool = False
+    enabled: bool | None = None
     allow_from: tuple[Mapping[str, Any], ...] | None = None
     allow_metrics_from: tuple[Mapping[str, Any], ...] = ()
     egress: str = "Open"

@@ -103,6 +103,13 @@ def test_secrets_are_made_only_where_that_is_switched_on() -> None:
     assert environment(chart())["ATHENS_OPERATOR_FEATURES"] == ""
 
 
+def test_tenancy_reaches_the_operator() -> None:
+    given = environment(chart("tenancy=Restricted", "tenants.images={a/b,c}", "tenants.loadBalancerNamespaces={edge}"))
+    read = settings.Settings.from_env({name: value for name, value in given.items() if value is not None})
+
+    assert (read.tenancy, read.allowed_images, read.load_balancer_namespaces) == ("Restricted", ("a/b", "c"), ("edge",))
+
+
 def test_users_objects_are_read_and_only_their_status_is_written() -> None:
     operator = [role for role in of_kind(chart(), "ClusterRole") if role["metadata"]["name"] == "athens-operator"]
 

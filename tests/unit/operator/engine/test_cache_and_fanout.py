@@ -222,3 +222,38 @@ def test_a_watch_that_is_only_a_little_late_is_not_called_blind() -> None:
         assert heard.kinds == []
 
     in_virtual_time(main())
+
+
+def bucket(prefix: str, **storage: Any) -> dict[str, Any]:
+    return {"type": "s3", "s3": {"bucket": "modules", "region": "eu", "prefix": prefix}, **storage}
+
+
+def test_proxies_in_one_place_hear_of_each_other() -> None:
+    """The younger of two waits until both agree, and must notice it whoever moves."""
+    cache = Cache()
+    fanout = Fanout(cache)
+    alone = stored(proxy("c", storage=bucket("elsewhere")), uid="c")
+    waiting = stored(proxy("b", storage=bucket("team/b")), uid="b")
+    first = stored(proxy("a", storage=bucket("team")), uid="a")
+    for body in (alone, waiting, first):
+        cache.put(body)
+    agreed = stored(proxy("a", storage=bucket("team", allowSharing=True)), uid="a", version=2, generation=2)
+    moved = stored(proxy("a", storage=bucket("other")), uid="a", version=3, generation=3)
+    edited = stored(proxy("a", storage=bucket("team"), replicas=0), uid="a", version=4, generation=4)
+    neighbours = {GO, Key("AthensProxy", "b", "go")}
+
+    assert fanout.concerned(None, first) == neighbours
+    assert fanout.concerned(first, agreed) == neighbours
+    assert fanout.concerned(first, edited) == {GO}
+    cache.put(moved)
+    assert fanout.concerned(agreed, moved) == neighbours
+    cache.remove(moved)
+    assert fanout.concerned(first, None) == neighbours
+
+
+def test_a_proxy_whose_spec_cannot_be_read_concerns_itself_alone() -> None:
+    cache = Cache()
+    broken = stored(proxy("a", storage={"type": "s3"}))
+    cache.put(broken)
+
+    assert Fanout(cache).concerned(None, broken) == {GO}
