@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from athens_proxy.errors import ModuleNotFound, StorageError
@@ -32,6 +33,7 @@ LONGEST_PAUSE_S: Final = 60.0
 KEEP_POSITION_S: Final = 5.0
 LEAVE_S: Final = 2.0
 PREFETCHES: Final = 4
+_SHOWN_CHARS: Final = 300
 _LOG = logging.getLogger(__name__)
 
 Drop = Callable[[ModuleVersion, str], Awaitable[None]]
@@ -124,8 +126,11 @@ class Follower:
             await self._follow()
         except (CannotFollow, StorageError) as error:
             return str(error)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return str(error) or type(error).__name__
+        except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError) as error:
+            return " ".join(str(error).split())[:_SHOWN_CHARS] or type(error).__name__
+        except Exception as error:  # noqa: BLE001 - an outermost edge: a defect must not end the following
+            _LOG.exception("following the events of %s failed in a way that nobody foresaw", self._followed.url)
+            return type(error).__name__
         return "the stream ended"
 
     async def _follow(self) -> None:

@@ -19,6 +19,7 @@ from athens_proxy.events.kinds import MAX_ID, Event
 from athens_proxy.web.responses import Responses, signature
 
 HEARTBEAT_S: Final = 15.0
+LOOK_S: Final = 1.0  # after so long a place is free again whose client has left
 RETRY_MS: Final = 3_000
 _HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -80,13 +81,21 @@ class EventStream:
         return response
 
     async def _pour(self, subscription: Subscription, response: web.StreamResponse, request: web.BaseRequest) -> None:
+        silent_s = 0.0
+        look_s = min(LOOK_S, self._heartbeat_s)
         while True:
-            batch = await subscription.next(within_s=self._heartbeat_s, newest_id=lambda: self._events.last_id)
-            if batch is None or request.transport is None:
+            batch = await subscription.next(within_s=look_s, newest_id=lambda: self._events.last_id)
+            if batch is None or request.transport is None:  # nothing else tells that a client has left
                 break
-            await response.write(b"".join(map(encoded, batch)) if batch else _heartbeat(subscription.position))
+            silent_s = 0.0 if batch else silent_s + look_s
+            if batch:
+                await response.write(b"".join(map(encoded, batch)))
+            elif silent_s >= self._heartbeat_s:
+                silent_s = 0.0
+                await response.write(_heartbeat(subscription.position))
             await asyncio.sleep(0)  # a reader that keeps up with everything must not keep others waiting
-        await response.write_eof()
+        if request.transport is not None:
+            await response.write_eof()
 
 
 def position_of(headers: Mapping[str, str], query: Mapping[str, str]) -> int | None:
