@@ -116,4 +116,6 @@ def _is_unsettled(reports: Sequence[CredentialReport]) -> bool:
 
 
 def _is_old(at: float, reports: Sequence[CredentialReport], now: float) -> bool:
-    return now - at > ASK_AGAIN_S or (_is_unsettled(reports) and now - at > FIRST_LOOK_S / 2)
+    """Good news holds for a while; after bad news somebody is at work, so each pass asks."""
+    is_good = bool(reports) and all(report.state is CredentialState.VALID for report in reports)
+    return not is_good or now - at > ASK_AGAIN_S

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import Any
 
 from athens_operator.manifests import Manifest
@@ -12,6 +14,8 @@ from support.operator_process import OperatorProcess
 from support.proxies import deny, deployment_ref, policy, policy_file_ref, proxy, proxy_ref
 
 QUICK: dict[str, Any] = {"rollout": {"minReadySeconds": 0}}
+EDITS_FOR_S = 10.0 if os.environ.get("ATHENS_TEST_FULL") else 2.5
+EDITS_PER_S = 5
 
 
 def text(api: KubeApi, namespace: str) -> str:
@@ -90,6 +94,29 @@ def test_an_edit_is_enforced_by_every_pod_within_seconds_and_all_statuses_say_so
         assert found["status"]["summary"] == "1/1"
     events = [body["regarding"]["kind"] for body in api.list(EVENTS, namespace) if body["reason"] == "PolicyProgrammed"]
     assert {"AthensProxy", "DownloadPolicy"} <= set(events)
+
+
+def test_a_pod_takes_up_at_most_two_files_of_a_burst_of_edits_and_the_last_one_wins(
+    operator: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    """The ConfigMap follows the edits closely; the pod is told once they have ended, or have lasted for long."""
+    api.create(policy(namespace, "base", deny("example.com/x0")))
+    api.create(proxy(namespace, **QUICK))
+    with running_pod(api, namespace) as pod:
+        until_programmed(api, namespace, operator)
+        count = int(EDITS_FOR_S * EDITS_PER_S)
+        began = time.monotonic()
+        for number in range(1, count + 1):
+            api.edit(policy(namespace, "base", deny(f"example.com/x{number}")))
+            time.sleep(max(0.0, began + number / EDITS_PER_S - time.monotonic()))  # people's pace is what is tested
+        edited_at = time.monotonic()
+
+        until_text(api, namespace, f"example.com/x{count}", operator)
+        until_programmed(api, namespace, operator)
+
+        print(f"{count} edits in {edited_at - began:.1f} s, {time.monotonic() - edited_at:.1f} s later enforced")
+        assert 1 <= len(set(pod.programmed)) <= 2
+        assert pod.digest == digest_in(api.get(policy_file_ref(namespace)))
 
 
 def test_a_pod_at_rest_is_not_asked_again(operator: OperatorProcess, api: KubeApi, namespace: str) -> None:

@@ -34,6 +34,8 @@ class FakePod:
         digest: what it enforces; follows the ConfigMap when the pod is nudged, unless `stubborn`.
         stubborn: whether it ignores nudges.
         refusal: the error that it reports about newer files.
+        programmed: every digest that it took up after the first one.
+        credentials: what it says of them in `/-/config`.
     """
 
     def __init__(self, api: KubeApi, pod: Manifest) -> None:
@@ -41,6 +43,8 @@ class FakePod:
         self.asked = 0
         self.stubborn = False
         self.refusal: dict[str, str] | None = None
+        self.programmed: list[str] = []
+        self.credentials: list[dict[str, object]] = []
         self._api = api
         self._ref = ref_of(pod)
         self._policy = CONFIG_MAPS.ref(
@@ -57,6 +61,7 @@ class FakePod:
         if nudge != self._nudge and not self.stubborn:
             self._nudge = nudge
             self.digest = digest_in(self._api.get(self._policy))
+            self.programmed.append(self.digest)
         return self.digest
 
     def run(self) -> None:
@@ -103,6 +108,8 @@ def _handler(pod: FakePod) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             if self.path == "/readyz":
                 self._answer(b"", {"Athens-Policy-Digest": pod.current_digest()})
+            elif self.path == "/-/config":
+                self._answer(json.dumps({"credentials": pod.credentials}).encode(), {})
             else:
                 self._answer(json.dumps({"digest": pod.digest, "lastError": pod.refusal}).encode(), {})
 
