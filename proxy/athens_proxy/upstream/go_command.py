@@ -33,6 +33,7 @@ from athens_proxy.upstream.go_environment import VCS_FOLDER, go_environment
 from athens_proxy.upstream.go_errors import classified
 from athens_proxy.upstream.goproxy import listable_versions
 from athens_proxy.upstream.homes import Home, Homes, UserHomes
+from athens_proxy.upstream.netrc_logins import with_netrc
 from athens_proxy.upstream.process import Finished, run
 from athens_proxy.upstream.quota import QuotaExceeded, within_quota
 from athens_proxy.upstream.transport import scratch_failure, scratch_folder
@@ -150,7 +151,8 @@ class GoCommand:
         except OSError as error:
             raise scratch_failure(error, go.work) from error
         async with self._homes.open(go.path, environment) as home:
-            return await self._finished(go, home.environment), home
+            done = await self._finished(go, home.environment)
+            return done, await asyncio.to_thread(with_netrc, home) if done.exit_code else home
 
     async def _finished(self, go: _GoRun, environment: Mapping[str, str]) -> Finished:
         argv = [self._settings.binary, *go.arguments]
