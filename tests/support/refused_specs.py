@@ -202,6 +202,22 @@ WORKLOAD_RULES: list[Refusal] = [
         "spec.extraVolumeMounts[0].mountPath",
         "the proxy uses this folder itself; mount the volume elsewhere",
     ),
+    *(
+        (
+            mounted(path),
+            "spec.extraVolumeMounts[0].mountPath",
+            "the proxy uses this folder itself; mount the volume elsewhere",
+        )
+        for path in ("/opt", "/opt/app/athens_policy", "/usr/local/go", "/bin", "/lib64/x")
+    ),
+    *(
+        (
+            {"extraEnv": [{"name": name, "value": "x"}]},
+            "spec.extraEnv[0].name",
+            "this variable could put another program in the proxy's place; build an image instead",
+        )
+        for name in ("PATH", "PYTHONPATH", "LD_PRELOAD", "OPENSSL_CONF")
+    ),
     (
         {"extraVolumes": [{"name": "policy", "emptyDir": {}}]},
         "spec.extraVolumes[0].name",
