@@ -57,8 +57,8 @@ def _rows(text: bytes) -> Iterator[Row]:
     for line in text.splitlines():
         try:
             path, version, zip_bytes, small_bytes, used_s, changed_s = json.loads(line)
-            known = paths.get(path) or paths.setdefault(path, ModulePath.parse(path))
-            wanted = ModuleVersion.parse(known, version)
+            known = paths.get(path) or paths.setdefault(path, ModulePath.parse(_text(path)))
+            wanted = ModuleVersion.parse(known, _text(version))
             size = None if zip_bytes is None else _count(zip_bytes)
             yield wanted, Account(size, _count(small_bytes), _seconds(used_s), _seconds(changed_s))
         except (ValueError, TypeError, InvalidPath, InvalidVersion):
@@ -67,6 +67,12 @@ def _rows(text: bytes) -> Iterator[Row]:
 
 def _line(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
 
 
 def _count(value: Any) -> int:
