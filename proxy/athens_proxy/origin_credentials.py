@@ -7,7 +7,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from athens_proxy.credentials.goauth_command import Commands
 from athens_proxy.credentials.keyring import Keyring
 from athens_proxy.credentials.private_homes import PrivateHomes, UserFiles
 from athens_proxy.credentials.private_root import private_root
+from athens_proxy.credentials.probes import Probes
 from athens_proxy.credentials.standings import Standings
 from athens_proxy.errors import CannotStart
 from athens_proxy.upstream.authorize import Authorize
@@ -89,7 +90,21 @@ async def open_credentials(
         await closing.enter_async_context(await asyncio.start_unix_server(desk.serve, sock=desk_socket(root)))
         homes = PrivateHomes(root, files, keyring, desk=desk, has_hg=_has_hg(environ))
         authorizer = Authorizer(keyring, lambda: _netrc(files, environ, variables))
+        probes = Probes(keyring, session, outbound=outbound, environ=environ, folder=root)
+        await closing.enter_async_context(_probing(probes) if entries else nullcontext())
         yield _credentials(homes, authorizer, keyring)
+
+
+@asynccontextmanager
+async def _probing(probes: Probes) -> AsyncIterator[None]:
+    """Entries are tried while the context is open."""
+    task = asyncio.create_task(probes.run(), name="credential-probes")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def _credentials(homes: Homes, authorize: Authorize, keyring: Keyring) -> OriginCredentials:

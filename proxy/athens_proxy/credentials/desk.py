@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from athens_proxy.credentials.ask import SOCKET
 from athens_proxy.credentials.entries import Entry
 from athens_proxy.credentials.keyring import Keyring
+from athens_proxy.credentials.logins import Login
 from athens_proxy.credentials.places import Place
 from athens_proxy.credentials.secret_files import Unusable
 from athens_proxy.credentials.ssh_files import ssh_arguments
@@ -109,7 +110,8 @@ class Desk:
             return {}
         operation = question["operation"]
         if operation == "get":
-            login = await self._shown(run, entry, place)
+            login = await self._shown(run, entry)
+            self._keyring.standings.of(entry.name).used_at = question["path"]
             return {"username": login.user, "password": login.password}
         if operation == "store":
             self._keyring.standings.is_good(entry.name)
@@ -129,7 +131,7 @@ class Desk:
             if entry is not None:
                 if was_refused and entry.name in run.shown:
                     self._refused(run, entry, place)
-                login = await self._shown(run, entry, None)
+                login = await self._shown(run, entry)
                 text.append(f"{address}\n\nAuthorization: {login.basic}\n\n")
         return {"text": "".join(text)}
 
@@ -140,19 +142,17 @@ class Desk:
             return {}
         arguments = await asyncio.to_thread(ssh_arguments, entry, run.home)
         run.shown.append(entry.name)
-        self._keyring.standings.of(entry.name).used_at = place
+        self._keyring.standings.of(entry.name).used_at = question["path"]
         return {"entry": entry.name, "username": entry.username or "git", "arguments": arguments}
 
     def _refused(self, run: Run, entry: Entry, place: Place) -> None:
         run.refused.append(entry.name)
         self._keyring.refused(entry.name, by=place.host)
 
-    async def _shown(self, run: Run, entry: Entry, place: Place | None) -> Any:
+    async def _shown(self, run: Run, entry: Entry) -> Login:
         login = await self._keyring.login(entry)
         if entry.name not in run.shown:
             run.shown.append(entry.name)
-        if place is not None and place.path:
-            self._keyring.standings.of(entry.name).used_at = place
         return login
 
 

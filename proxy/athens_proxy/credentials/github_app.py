@@ -94,6 +94,8 @@ class GitHubApps:
     async def _made(self, entry: Entry, key: bytes) -> Login:
         url = URL(f"{entry.api_url}/app/installations/{entry.installation_id}/access_tokens")
         status, answer = await self._posted(entry, url, _signed(entry, key))
+        if status == 429 or status >= 500:
+            raise Unreachable(entry.name, f"{url.host} answered {status} when a token was asked for; it is tried again")
         if status != 201:
             why = one_line(str(answer.get("message", "")).encode())
             raise Unusable(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from athens_proxy.credentials.entries import Entry, Kind
+from athens_proxy.credentials.entries import Entry
 
 MAX_BYTES: Final = 64 * 1024
 _LATEST_S: Final = 253402300799  # the end of the year 9999
@@ -82,17 +82,6 @@ def private_key(entry: Entry) -> bytes:
     if _has_passphrase(data):
         raise Unusable(entry.name, "its private key has a passphrase; store one without (ssh-keygen -p)")
     return data
-
-
-def token_expiry(entry: Entry) -> datetime | None:
-    """When the token of an entry ends, where the token itself says so: JSON Web Tokens do."""
-    name = {Kind.TOKEN: "token", Kind.BASIC: "password"}.get(entry.kind)
-    if name is None:
-        return None
-    try:
-        return expiry_of(read_line(entry, name))
-    except Unusable:
-        return None
 
 
 def expiry_of(token: str) -> datetime | None:

@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any
 
 from athens_proxy.credentials.entries import Entry
-from athens_proxy.credentials.places import Place
 
 
 class State(StrEnum):
@@ -29,13 +28,13 @@ class Standing:
         state: whether it is good.
         message: why, in one line without secrets; "" where there is nothing to say.
         expires: when it ends, where that is known.
-        used_at: the repository it was last shown for.
+        used_at: the path of the repository that it was last shown for, as it was asked for; "" for none yet.
     """
 
     state: State = State.UNKNOWN
     message: str = "not tried yet"
     expires: datetime | None = None
-    used_at: Place | None = None
+    used_at: str = ""
 
 
 class Standings:
