@@ -10,13 +10,15 @@ import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from athens_proxy.admission import admission
 from athens_proxy.certificate_metrics import CertificateMetrics
 from athens_proxy.client_access import watched_clients
+from athens_proxy.clients.watch import WatchedClients
 from athens_proxy.config.effective import effective
 from athens_proxy.config.sections import Config
 from athens_proxy.decisions import record
@@ -26,17 +28,17 @@ from athens_proxy.download.guarded import Guarded
 from athens_proxy.download.listing import NetworkMode
 from athens_proxy.download.rules import Rules
 from athens_proxy.download.stored_or_fetched import Sources, StoredOrFetched
+from athens_proxy.enforcement import enforced_policy
 from athens_proxy.errors import CannotStart
-from athens_proxy.event_services import ended_with, following, telling
+from athens_proxy.event_services import Telling, ended_with, following, telling
 from athens_proxy.front import finished_answers, forget_clients, gate, home_page
 from athens_proxy.index.index import Index
 from athens_proxy.metrics import Metrics
 from athens_proxy.observability import hit_log
 from athens_proxy.outside import Outside, open_outside, private_modules
+from athens_proxy.page.facts import Facts
 from athens_proxy.page_services import PageState, page_facts
 from athens_proxy.policy.enforced import EnforcedPolicy
-from athens_proxy.policy.source import PolicyRefused, load_setting, policy_file
-from athens_proxy.policy.watch import PolicyWatch
 from athens_proxy.processes import Sibling
 from athens_proxy.replicas import index_layer, lock_layer, open_index
 from athens_proxy.shared_metrics import SharedMetrics
@@ -50,7 +52,7 @@ from athens_proxy.storage.storage import Storage
 from athens_proxy.stores import announced, open_storage, tended
 from athens_proxy.telemetry import Telemetry, telemetry
 from athens_proxy.tls import ServerCertificate
-from athens_proxy.upkeep import Surroundings, upkeep
+from athens_proxy.upkeep import Surroundings, Upkeep, upkeep
 from athens_proxy.upstream.fetcher import VersionLister
 from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.web.handlers import RenderMetrics, Services
@@ -92,34 +94,70 @@ async def proxy(
     metrics = _metrics(certificate)
     async with AsyncExitStack() as closing:
         traces = await closing.enter_async_context(telemetry(config, environ, metrics, version=version))
-        policy = await closing.enter_async_context(_policy(config, metrics))
-        answers = finished_answers(config, policy)
-        events = ended_with(stopping)
+        policy = await closing.enter_async_context(enforced_policy(config, metrics))
+        answers, events = finished_answers(config, policy), ended_with(stopping)
         on_clients = partial(forget_clients, answers, events)
         clients = await closing.enter_async_context(watched_clients(config, metrics, on_change=on_clients))
         storage, scratch = await closing.enter_async_context(_store(config, environ, on_damage=answers.forget))
         around = Surroundings(scratch, policy, metrics, answers.forget, events.publish)
         storage, kept = await closing.enter_async_context(upkeep(config, storage, around))
-        owners = await closing.enter_async_context(announced(config, storage, on_others=metrics.other_owners))
         tell = await closing.enter_async_context(telling(config, storage, events))
-        session = await closing.enter_async_context(open_upstream_session(traces.clients))
+        ground = _Ground(config, environ, metrics, traces, policy, answers, clients, storage, scratch, kept, tell)
+        services, facts = await closing.enter_async_context(_services(ground, version=version, sibling=sibling))
+        yield HotPath(
+            traces.gate(gate(config, services, metrics, scratch, clients, tell, facts, traces.top)),
+            answers,
+            on_hit=metrics.hit,
+            log=hit_log(),
+            trace=traces.kept_answer,
+            read=kept.read,
+            asked=traces.top.hot,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What the services stand on: settings and policy, the store as it is kept, and who is told what happens."""
+
+    config: Config
+    environ: Mapping[str, str]
+    metrics: Metrics
+    traces: Telemetry
+    policy: EnforcedPolicy
+    answers: FinishedAnswers
+    clients: WatchedClients | None
+    storage: Storage
+    scratch: Path
+    kept: Upkeep
+    tell: Telling
+
+
+@asynccontextmanager
+async def _services(
+    on: _Ground, *, version: str, sibling: Sibling | None
+) -> AsyncIterator[tuple[Services, Facts | None]]:
+    """Everything that answers: from upstream through the stash layers to the guarded protocol."""
+    config, environ, metrics, storage, policy = on.config, on.environ, on.metrics, on.storage, on.policy
+    async with AsyncExitStack() as closing:
+        owners = await closing.enter_async_context(announced(config, storage, on_others=metrics.other_owners))
+        session = await closing.enter_async_context(open_upstream_session(on.traces.clients))
         outside = await closing.enter_async_context(
-            open_outside(config, environ, session, storage, scratch, traces, metrics.register)
+            open_outside(config, environ, session, storage, on.scratch, on.traces, metrics.register)
         )
         index = await open_index(config)
         closing.push_async_callback(index.close)
-        fetcher, on_fetch = traces.fetcher(outside.fetcher), _on_fetch(metrics, answers)
-        core = FetchAndSave(fetcher, traces.storage(storage), on_fetch=on_fetch, on_saved=tell.saved)
-        stasher = await closing.enter_async_context(_stasher(config, storage, index, core, metrics, sibling, traces))
-        sources = await closing.enter_async_context(_sources(config, storage, outside, stasher, policy, traces))
+        fetcher, on_fetch = on.traces.fetcher(outside.fetcher), _on_fetch(metrics, on.answers)
+        core = FetchAndSave(fetcher, on.traces.storage(storage), on_fetch=on_fetch, on_saved=on.tell.saved)
+        stasher = await closing.enter_async_context(_stasher(config, storage, index, core, metrics, sibling, on.traces))
+        sources = await closing.enter_async_context(_sources(config, storage, outside, stasher, policy, on.traces))
         guarded, admitted = partial(_guarded, sources, policy, metrics), admission(config, environ, session)
-        modules = kept.unpurged(admitted(guarded(NetworkMode(config.upstream.network_mode))))
-        follow = following(config, environ, session, storage, modules, events, on_drop=answers.forget)
-        state = PageState(metrics.lookups, await closing.enter_async_context(follow), kept.last_used)
-        facts = await closing.enter_async_context(page_facts(config, storage, tell, sources.rules, policy, state))
+        modules = on.kept.unpurged(admitted(guarded(NetworkMode(config.upstream.network_mode))))
+        follow = following(config, environ, session, storage, modules, on.tell.events, on_drop=on.answers.forget)
+        state = PageState(metrics.lookups, await closing.enter_async_context(follow), on.kept.last_used)
+        facts = await closing.enter_async_context(page_facts(config, storage, on.tell, sources.rules, policy, state))
         services = Services(
-            modules=tell.told(modules),
-            stored_modules=tell.told(kept.unpurged(admitted(guarded(NetworkMode.OFFLINE)))),
+            modules=on.tell.told(modules),
+            stored_modules=on.tell.told(on.kept.unpurged(admitted(guarded(NetworkMode.OFFLINE)))),
             storage=storage,
             index=index,
             checksums=outside.checksums,
@@ -131,17 +169,10 @@ async def proxy(
             home=home_page(config, policy, metrics),
             settings=effective(config),
             store=owners.describe,
-            clients=clients.describe if clients else list,
+            clients=on.clients.describe if on.clients else list,
             credentials=outside.credentials.describe,
         )
-        yield HotPath(
-            traces.gate(gate(config, services, metrics, scratch, clients, tell, facts)),
-            answers,
-            on_hit=metrics.hit,
-            log=hit_log(),
-            trace=traces.kept_answer,
-            read=kept.read,
-        )
+        yield services, facts
 
 
 def _metrics(certificate: ServerCertificate | None) -> Metrics:
@@ -245,29 +276,6 @@ async def _rendered(
     shared = SharedMetrics(lambda: metrics.render(policy_digest=policy.loaded.digest), others)
     async with shared.answering(sibling.own_socket) if sibling else nullcontext():
         yield shared.render
-
-
-@asynccontextmanager
-async def _policy(config: Config, metrics: Metrics) -> AsyncIterator[EnforcedPolicy]:
-    """The policy of the settings; one that comes from a file is watched while the context is open."""
-    setting = config.policy.download_mode
-    try:
-        loaded = await asyncio.to_thread(load_setting, setting, download_url=config.policy.download_url)
-    except PolicyRefused as error:
-        raise CannotStart(f"{config.origins['DownloadMode'].name}: {error}") from error
-    enforced = EnforcedPolicy(loaded)
-    _LOG.info("policy loaded", extra={"digest": loaded.digest, "source": loaded.source})
-    path = policy_file(setting)
-    if path is None:
-        yield enforced
-        return
-    watching = asyncio.create_task(PolicyWatch(path, enforced, on_reload=metrics.reload).run(), name="policy-watch")
-    try:
-        yield enforced
-    finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
 
 
 def _scratch_root(config: Config, storage: Storage) -> Path:
