@@ -80,8 +80,9 @@ def of_new_spec(proxy: AthensProxy) -> list[Announcement]:
     if status.get("observedGeneration") == proxy.generation:
         return []
     found = []
-    if spec.auth.basic and not (spec.tls or spec.http_route or (spec.ingress and spec.ingress.tls)):
-        note = "spec.auth.basic is set without TLS: go sends a login over https only, so put TLS in front of the proxy"
+    encrypted = spec.tls or spec.http_route or (spec.ingress and spec.ingress.tls)
+    if (spec.auth.basic or spec.auth.clients) and not encrypted:
+        note = "spec.auth is set without TLS: go sends a login over https only, so put TLS in front of the proxy"
         found.append(Announcement("AuthWithoutTLS", note, warning=True))
     old, new = (status.get("storage") or {}).get("type"), spec.storage.type.value
     if old not in (None, new):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +16,7 @@ import aiohttp
 import pytest
 
 from athens_operator.desired.inputs import Inputs
+from athens_operator.desired.prefetch import FOLDER, prefetch_list
 from athens_operator.readback import HttpPodReader, Target
 from athens_policy.decide import digest
 from support.authority import Authority
@@ -96,6 +100,31 @@ def test_a_pod_with_https_login_prefix_and_an_authority_of_its_own(tmp_path: Pat
         assert [secret in shown.text + pod.process.logged() for secret in ("hunter2", "hunter3", "hunter4")] == [
             False
         ] * 3
+
+
+def test_the_job_of_a_prefetch_asks_a_pod_that_refuses_what_is_purged(tmp_path: Path) -> None:
+    """The command of the Job, the list it reads, and the file of purged versions, against the proxy they are for."""
+    spec = {
+        "storage": MEMORY,
+        "purge": [{"module": "example.com/evil", "version": "v1.0.0", "reason": "SEC-112"}],
+        "prefetch": {"modules": ["example.com/evil@v1.0.0"]},
+    }
+    proxy, inputs = proxy_value(spec), replace(INPUTS, served=frozenset({"Job"}))
+    listed = prefetch_list(proxy, inputs)
+    assert listed is not None
+    (tmp_path / "modules").write_text(listed["data"]["modules"])
+    with running_pod(tmp_path, proxy, inputs, {}) as pod:
+        words = pod.children["Job"]["spec"]["template"]["spec"]["containers"][0]["args"]
+        local = [pod.address if word.startswith("http:") else word.replace(FOLDER, str(tmp_path)) for word in words]
+        done = subprocess.run(
+            [sys.executable, "-m", "athens_proxy", *local], capture_output=True, text=True, check=False, timeout=60
+        )
+        refused = ask(pod.address, "/example.com/evil/@v/v1.0.0.info")
+    summary = json.loads(done.stdout.splitlines()[-1])
+
+    assert (refused.status, "SEC-112" in refused.text) == (403, True)
+    assert (done.returncode, summary["total"], summary["succeeded"], summary["failed"]) == (1, 1, 0, 1)
+    assert "403" in summary["failures"][0]["reason"]
 
 
 @pytest.mark.parametrize("kind", ["s3", "minio"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.refused_specs import Refusal
+from support.refused_specs import Refusal, store
 
 URL = "write an http or https URL without user name, quotes, spaces and braces"
 LINE = "write one printable line without ${ and %{"
@@ -22,7 +22,10 @@ def tracing(**changes: str) -> dict[str, Any]:
     return {"tracing": {"exporter": "otlp", "endpoint": "http://collector:4317", **changes}}
 
 
+PROCESSES = "several processes share neither memory storage nor a memory index; use one, or another store and index"
 OPERATION_RULES: list[Refusal] = [
+    ({"processes": 2}, "spec.processes", PROCESSES),
+    ({**store("external"), "processes": 2, "index": {"type": "memory"}}, "spec.processes", PROCESSES),
     (
         {"retention": {"dryRun": True}},
         "spec.retention",

@@ -207,8 +207,8 @@ GITHUB_APP: dict[str, Any] = {
 # What cannot stand in the same spec as the above.
 ELSEWHERE: dict[str, dict[str, Any]] = {
     "image": {"image": "registry.example.com/mine:v1"},
-    "storage.type": {"replicas": 1, "storage": {"type": "memory", "memory": {}}},
-    "storage.memory": {"replicas": 1, "storage": {"type": "memory", "memory": {}}},
+    "storage.type": {"replicas": 1, "processes": 1, "storage": {"type": "memory", "memory": {}}},
+    "storage.memory": {"replicas": 1, "processes": 1, "storage": {"type": "memory", "memory": {}}},
     "storage.disk.ephemeral": {
         "replicas": 1,
         "storage": {"type": "disk", "disk": {"ephemeral": {"sizeLimit": "1Gi", "medium": "Memory"}}},

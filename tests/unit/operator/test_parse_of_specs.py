@@ -206,3 +206,45 @@ def test_a_policy_whose_rules_cannot_be_read_still_attaches() -> None:
 def test_a_cluster_policy_without_enforcement_is_refused() -> None:
     with pytest.raises(SpecError, match=r"spec\.enforcement: required"):
         policy_value(kind="ClusterDownloadPolicy")
+
+
+def test_what_rotates_without_a_restart_is_known_as_such() -> None:
+    """New logins for origins and clients, and a new home page, replace no pod; what is read at the start does."""
+    entry = {"secretRef": {"name": "a"}}
+    hosts = {"configMapRef": {"name": "hosts"}}
+    proxy = proxy_value(
+        {
+            "credentials": [
+                *({"name": kind.lower(), "type": kind, **entry} for kind in ("netrc", "gitConfig", "hgrc")),
+                *({"name": kind, "type": kind, "match": f"{kind}.example.com", **entry} for kind in ("basic", "token")),
+                {"name": "ssh", "type": "ssh", "match": "ssh.example.com", "knownHosts": hosts, **entry},
+            ],
+            "auth": {"clients": [{"name": "builds", **entry}], "basic": {"generate": True}},
+            "server": {"homePage": {"configMapRef": {"name": "pages"}}},
+            "egressProxy": entry,
+            "trustedCA": [entry],
+        }
+    )
+    hot = {found.path: found.hot for found in proxy.secret_references}
+
+    assert {path for path, is_hot in hot.items() if not is_hot} == {
+        "spec.auth.basic.secretRef",
+        "spec.egressProxy.secretRef",
+        "spec.trustedCA[0].secretRef",
+    }
+    assert len(hot) == 12
+
+
+def test_the_keys_of_a_credential_follow_its_type() -> None:
+    kinds = {"basic": ("username", "password"), "token": ("token",), "ssh": ("ssh-privatekey",)}
+    hosts = {"inline": "git.example.com ssh-ed25519 AAAA"}
+    proxy = proxy_value(
+        {
+            "credentials": [
+                {"name": kind, "type": kind, "match": kind, "secretRef": {"name": kind}, "knownHosts": hosts}
+                for kind in kinds
+            ]
+        }
+    )
+
+    assert {found.name: found.keys for found in proxy.secret_references} == kinds

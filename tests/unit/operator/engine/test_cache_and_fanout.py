@@ -257,3 +257,21 @@ def test_a_proxy_whose_spec_cannot_be_read_concerns_itself_alone() -> None:
     cache.put(broken)
 
     assert Fanout(cache).concerned(None, broken) == {GO}
+
+
+def test_a_process_that_begins_anew_knows_from_its_status_what_is_attached_to_a_proxy() -> None:
+    """Otherwise each restart would tell every policy that no proxy has it, and take that back a moment later."""
+    cache = Cache()
+    body = {
+        **proxy("a"),
+        "status": {"policy": {"sources": [{"kind": "DownloadPolicy", "namespace": "a", "name": "p"}]}},
+    }
+    cache.put({**body, "metadata": {**body["metadata"], "uid": "u", "resourceVersion": "1"}})
+    fanout = Fanout(cache)
+    key, wanted = Key("AthensProxy", "a", "go"), Key("DownloadPolicy", "a", "p")
+
+    before = fanout.attached_to(wanted), fanout.attached_to(Key("DownloadPolicy", "b", "p"))
+    fanout.remember(key, ())
+
+    assert before == ({key}, set())
+    assert fanout.attached_to(wanted) == set()

@@ -7,9 +7,9 @@ from typing import Any
 
 from athens_operator.cache import Cache
 from athens_operator.children import Children
-from athens_operator.cluster import Unavailable
+from athens_operator.cluster import Immutable, Unavailable
 from athens_operator.drift import CALM_S, FIGHT_COUNT, FIGHT_PAUSE_S, Fight
-from athens_operator.manifests import Manifest
+from athens_operator.manifests import Manifest, ref_of
 from athens_operator.metrics import Metrics
 from athens_operator.spec import AthensProxy
 from athens_operator.status_observed import FailureReason
@@ -365,5 +365,32 @@ def test_a_process_that_begins_anew_applies_what_it_wants_otherwise_even_where_o
         await Children(bench.cluster, bench.cache, Metrics()).apply(owner(), [child()])
 
         assert bench.writes() == 2
+
+    asyncio.run(main())
+
+
+class Immovable(FakeCluster):
+    """Refuses another port for ever, as an API server does for immutable fields."""
+
+    async def apply(self, manifest: Manifest, **options: Any) -> Manifest:
+        live = self.objects.get(ref_of(manifest))
+        if live is not None and live["spec"] != manifest["spec"]:
+            raise Immutable("apply: spec: field is immutable")
+        return await super().apply(manifest, **options)
+
+
+def test_a_job_whose_fields_cannot_change_is_made_anew_and_a_deployment_is_not() -> None:
+    async def main() -> None:
+        for kind, verbs in (("Job", ["apply", "delete", "apply"]), ("Deployment", ["apply"])):
+            cluster, cache = Immovable(), Cache()
+            children = Children(cluster, cache, Metrics())
+            await children.apply(owner(), [child(kind)])
+
+            outcome = await children.apply(owner(), [child(kind, port=81)])
+
+            assert [verb for verb, _ in cluster.writes] == verbs
+            assert [failure.reason for failure in outcome.failures] == (
+                [] if kind == "Job" else [FailureReason.INVALID_CHILD]
+            )
 
     asyncio.run(main())

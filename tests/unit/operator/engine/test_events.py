@@ -114,8 +114,10 @@ def test_a_rollout_that_is_frozen_has_not_ended() -> None:
 
 def test_a_login_without_tls_is_warned_of_once_per_generation() -> None:
     login = {"auth": {"basic": {"secretRef": {"name": "login"}}}}
+    clients = {"auth": {"clients": [{"name": "builds", "secretRef": {"name": "builds"}}]}}
 
     assert [found.reason for found in of_new_spec(proxy_value(login))] == ["AuthWithoutTLS"]
+    assert [found.reason for found in of_new_spec(proxy_value(clients))] == ["AuthWithoutTLS"]
     assert of_new_spec(proxy_value(login, status={"observedGeneration": 4})) == []
     assert of_new_spec(proxy_value()) == []
 
