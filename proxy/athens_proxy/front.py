@@ -20,6 +20,7 @@ from athens_proxy.web.middleware import Gate
 from athens_proxy.web.page import Page
 from athens_proxy.web.responses import CacheScope, Responses
 from athens_proxy.web.routes import Routes
+from athens_proxy.web.top import Top
 
 
 def gate(
@@ -30,6 +31,7 @@ def gate(
     clients: WatchedClients | None,
     tell: Telling,
     facts: Facts | None,
+    top: Top,
 ) -> Gate:
     """The entry of every request."""
     cache = CacheScope(private=needs_credentials(config))
@@ -39,7 +41,7 @@ def gate(
     if config.remotes.serve:
         store = ExternalStore(services.storage, scratch, responses, catalog=handlers.catalog)
     page = Page(facts, responses).routes if facts is not None else {}
-    routes = Routes(handlers, store=store, more={**tell.routes(responses), **page})
+    routes = Routes(handlers, store=store, more={**tell.routes(responses), **top.routes(responses), **page})
     return Gate(routes, responses, access(config, clients), on_request=metrics.request)
 
 

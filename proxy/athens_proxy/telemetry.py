@@ -14,10 +14,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import aiohttp
-from aiohttp import web
 
 from athens_proxy.config.sections import Config
 from athens_proxy.download.rules import Rules
@@ -30,6 +29,7 @@ from athens_proxy.stash.stasher import Stasher
 from athens_proxy.storage.storage import Storage
 from athens_proxy.upstream.fetcher import Fetcher
 from athens_proxy.volume_metrics import VolumeMetrics
+from athens_proxy.web.top import Gate, Top
 
 if TYPE_CHECKING:
     from athens_proxy.tracing.endpoints import CloudEndpoint, OtlpEndpoint
@@ -39,29 +39,24 @@ _LOG = logging.getLogger(__name__)
 Layer = Callable[[Stasher], Stasher]
 
 
-class Gate(Protocol):
-    """The entry of every request."""
-
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The answer to one request."""
-
-
 class Telemetry:
     """What the layers of a proxy without traces are wrapped in: nothing.
 
     Args:
         metrics: told what upstreams and locks do.
+        top: told which modules are asked for.
     """
 
     clients: Sequence[aiohttp.TraceConfig] = ()
     kept_answer: Callable[[Hit], str] | None = None
 
-    def __init__(self, metrics: LayerMetrics) -> None:
+    def __init__(self, metrics: LayerMetrics, top: Top) -> None:
         self.metrics = metrics
+        self.top = top
 
     def gate(self, gate: Gate) -> Gate:
         """The entry of every request."""
-        return gate
+        return self.top.gate(gate)
 
     def rules(self, rules: Rules) -> Rules:
         """The policy."""
@@ -108,8 +103,9 @@ async def telemetry(
     metrics.register(layers)
     if config.storage.type == "disk" and config.storage.disk_root:
         metrics.register(VolumeMetrics(Path(config.storage.disk_root)))
+    top = Top(prefix=config.server.path_prefix)
     if not config.traces.exporter:
-        yield Telemetry(layers)
+        yield Telemetry(layers, top)
         return
     exporter_key = config.origins["TraceExporter"].name
     _require_packages(exporter_key)
@@ -128,7 +124,7 @@ async def telemetry(
 
     correlate(trace_id)
     try:
-        yield Traced(layers, tracer)
+        yield Traced(layers, top, tracer)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

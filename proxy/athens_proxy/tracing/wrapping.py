@@ -10,7 +10,7 @@ from athens_proxy.download.rules import Rules
 from athens_proxy.hit_lines import Hit
 from athens_proxy.layer_metrics import LayerMetrics
 from athens_proxy.storage.storage import Storage
-from athens_proxy.telemetry import Gate, Layer, Telemetry
+from athens_proxy.telemetry import Layer, Telemetry
 from athens_proxy.tracing.layers import (
     TracedFetcher,
     TracedGate,
@@ -22,6 +22,7 @@ from athens_proxy.tracing.layers import (
 from athens_proxy.tracing.spans import SharedAttribute
 from athens_proxy.tracing.tracer import Tracer
 from athens_proxy.upstream.fetcher import Fetcher
+from athens_proxy.web.top import Gate, Top
 
 
 class Traced(Telemetry):
@@ -29,18 +30,19 @@ class Traced(Telemetry):
 
     Args:
         metrics: as of `Telemetry`.
+        top: the same.
         tracer: see `Tracer`.
     """
 
-    def __init__(self, metrics: LayerMetrics, tracer: Tracer) -> None:
-        super().__init__(metrics)
+    def __init__(self, metrics: LayerMetrics, top: Top, tracer: Tracer) -> None:
+        super().__init__(metrics, top)
         self._tracer = tracer
         self.clients = (client_spans(tracer),)
         self.kept_answer = self._kept_answer
 
     def gate(self, gate: Gate) -> Gate:
         """See `Telemetry.gate`."""
-        return TracedGate(gate, self._tracer)
+        return super().gate(TracedGate(gate, self._tracer))
 
     def rules(self, rules: Rules) -> Rules:
         """See `Telemetry.rules`."""

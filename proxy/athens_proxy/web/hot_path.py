@@ -52,6 +52,7 @@ class HotPath:
         log: writes the access line of such a GET; None for no lines.
         trace: records the span of such a GET and returns the id of its trace, "" if it is not recorded; None where
             nobody traces.
+        asked: counts how often each target was answered, for whoever takes it out again; None where nobody does.
         read: gets the target of each zip that was answered, for whoever takes it out again; None where nobody does.
     """
 
@@ -60,6 +61,7 @@ class HotPath:
     on_hit: OnHit
     log: AccessLog | None
     trace: OnTrace | None = None
+    asked: dict[str, int] | None = None
     read: dict[str, None] | None = None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -101,6 +103,7 @@ class HotConnection(PatientConnection):
         self._ids = shared.ids
         self._dates = shared.dates
         self._read = path.read
+        self._asked = path.asked
         self._outlet: Outlet | None = None
         self._client = ""
         self._at_boundary = True  # whether the parser has seen whole requests only
@@ -204,6 +207,8 @@ class HotConnection(PatientConnection):
         duration_s = time.monotonic() - begin_s
         self._next_keepalive_close_time = begin_s + self._keepalive_timeout
         self._path.on_hit(answer.file, duration_s)
+        if self._asked is not None:
+            self._asked[answer.target] = self._asked.get(answer.target, 0) + 1
         if self._read is not None and answer.file == "zip":
             self._read[answer.target] = None
         if self._path.log is not None or self._path.trace is not None:

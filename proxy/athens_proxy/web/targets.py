@@ -21,7 +21,7 @@ _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9a-fA-F]{2})", re.ASCII)
 # The go command resolves these from the list; a proxy has no answer of its own.
 _RESERVED_QUERIES: Final = frozenset({"latest", "upgrade", "patch"})
 EXTENSIONS: Final = frozenset({"info", "mod", "zip"})
-_OURS: Final = ("/-/policy", "/-/config", "/-/events", "/-/ui", "/-/modules", "/-/versions", "/-/summary")
+_OURS: Final = ("/-/policy", "/-/config", "/-/events", "/-/ui", "/-/modules", "/-/versions", "/-/summary", "/-/top")
 FIXED: Final = frozenset(
     {"/", "/healthz", "/readyz", "/version", "/catalog", "/index", "/metrics", "/robots.txt", *_OURS}
 )
