@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from athens_operator.adoption import Foreign, takes_over
 from athens_operator.cache import Cache, uid_of, version_of
-from athens_operator.cluster import Cluster, Conflict, Forbidden, Invalid, NamespaceTerminating, NotFound
+from athens_operator.cluster import Cluster, Conflict, Forbidden, Immutable, Invalid, NamespaceTerminating, NotFound
 from athens_operator.drift import Drift, Fight, Fights, drift_of, is_as_desired
 from athens_operator.errors import ClusterError
 from athens_operator.manifests import Manifest, Ref, ref_of
@@ -27,6 +27,7 @@ from athens_operator.status_observed import ApplyFailure, FailureReason
 
 logger = logging.getLogger(__name__)
 
+MADE_ANEW = frozenset({"Job", "PodDisruptionBudget", "HorizontalPodAutoscaler", "ServiceMonitor"})
 APPLIED_ANNOTATION = ANNOTATION_PREFIX + "applied"
 VOLATILE = ("resourceVersion", "managedFields", "generation", "creationTimestamp")
 
@@ -170,10 +171,17 @@ class Children:
         """Apply; where a foreign entry in a Service's ports stands in the way, put our list in place of the whole.
 
         Ports are keyed by number, so somebody who changes the number leaves an entry of theirs under our port's name,
-        and both together are refused.
+        and both together are refused. What holds no state is made anew where a field of it cannot change.
         """
         try:
             return await self._cluster.apply(body)
+        except Immutable:
+            if ref.kind not in MADE_ANEW or live is None:
+                raise
+            await self._cluster.delete(ref, uid=uid_of(live))
+            self._cache.evict(ref)
+            metadata = {name: value for name, value in body["metadata"].items() if name != "uid"}
+            return await self._cluster.apply({**body, "metadata": metadata})
         except Invalid:
             if ref.kind != SERVICES.kind or live is None:
                 raise

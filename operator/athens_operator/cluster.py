@@ -7,6 +7,7 @@ ClusterError (errors.py)
 ├── NotFound             the object, its namespace or its kind does not exist
 ├── Conflict             somebody was faster, or the object is not the one we knew; asking again helps
 ├── Invalid              permanent for this generation: a person must change something
+│   └── Immutable        a field cannot change; only an object made anew can have the wanted value
 ├── Forbidden            a right is missing; asking again helps once it is granted
 ├── NamespaceTerminating the namespace is going away; drop the work
 ├── Throttled            the server asks for a pause of `retry_after_s`, which holds for every request
@@ -48,6 +49,10 @@ class Invalid(ClusterError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, transient=False)
+
+
+class Immutable(Invalid):
+    """A field of the live object differs from the wanted one and can never be changed."""
 
 
 class Forbidden(ClusterError):
@@ -169,6 +174,8 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str], *, doing: str)
         return NamespaceTerminating(text)
     if status == 422 and any(cause.get("field") == "metadata.uid" for cause in causes):
         return Conflict(text)
+    if status == 422 and "field is immutable" in message:
+        return Immutable(text)
     if status == 500 and "failed to create typed patch object" in message:
         return Invalid(text)  # a malformed object, answered as if the server were at fault
     return MEANING.get(status, Unavailable if status >= 500 else Invalid)(text)

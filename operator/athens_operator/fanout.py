@@ -34,9 +34,11 @@ class Fanout:
         self._cache = cache
         self._proxies_of: dict[Key, set[Key]] = defaultdict(set)
         self._policies_of: dict[Key, set[Key]] = {}
+        self._looked_at: set[Key] = set()
 
     def remember(self, proxy: Key, policies: Iterable[Key]) -> set[Key]:
         """Note what is attached to a proxy now; every policy that was or is concerned, for its status."""
+        self._looked_at.add(proxy)
         now = set(policies)
         before = self._policies_of.pop(proxy, set())
         for policy in before - now:
@@ -48,8 +50,12 @@ class Fanout:
         return before | now
 
     def attached_to(self, policy: Key) -> set[Key]:
-        """The proxies that the policy was attached to when each of them was last looked at."""
-        return set(self._proxies_of.get(policy, ()))
+        """The proxies that the policy was attached to when each of them was last looked at.
+
+        For one that this process has not looked at yet its own status tells, which an earlier process wrote.
+        """
+        unseen = (proxy for proxy in self._cache.proxies() if _key(proxy) not in self._looked_at)
+        return {*self._proxies_of.get(policy, ()), *(_key(proxy) for proxy in unseen if _reports(proxy, policy))}
 
     def concerned(self, before: Manifest | None, after: Manifest | None) -> set[Key]:
         """The keys to run because an object changed, appeared (no `before`) or vanished (no `after`)."""
@@ -106,6 +112,14 @@ def _place(body: Manifest) -> Place | None:
         return AthensProxy.parse(body).place
     except SpecError:
         return None
+
+
+def _reports(proxy: AthensProxy, policy: Key) -> bool:
+    """Whether the proxy's status names the policy among the sources of its file."""
+    sources = (proxy.identity.status.get("policy") or {}).get("sources") or ()
+    return any(
+        (source.get("kind"), source.get("namespace", ""), source.get("name")) == tuple(policy) for source in sources
+    )
 
 
 def _names(proxy: AthensProxy, policy: Key) -> bool:

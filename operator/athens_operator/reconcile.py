@@ -49,6 +49,7 @@ from athens_operator.settings import Settings
 from athens_operator.spec import AthensProxy, Identity
 from athens_operator.status import status_of, status_of_invalid
 from athens_operator.status_observed import Observed
+from athens_operator.status_prefetch import prefetch_pods
 from athens_operator.tenancy import tenancy_problem
 
 logger = logging.getLogger(__name__)
@@ -216,6 +217,7 @@ class ProxyReconciler:
             claim=made or gathered.claim,
             sharing=gathered.sharing,
             pods=pods_of(list(owned.values())),
+            prefetch_pods=prefetch_pods(owned.values()),
             readback_enabled=self._reads_back,
             failures=applied.failures,
             fights=tuple(map(str, applied.fights)),

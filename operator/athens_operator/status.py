@@ -38,6 +38,7 @@ from athens_operator.status_checks import (
 from athens_operator.status_credentials import credentials_block, credentials_ready
 from athens_operator.status_observed import FailureReason, Observed
 from athens_operator.status_pods import AVAILABLE, pod_trouble, replica_failure
+from athens_operator.status_prefetch import prefetch_block
 from athens_operator.status_programmed import enforcement_of, is_late, policy_block, policy_programmed, revision_of
 from athens_operator.status_progress import (
     FLASH,
@@ -89,6 +90,7 @@ def status_of(proxy: AthensProxy, observed: Observed, now: datetime) -> dict[str
         **_present("policy", policy_block(proxy, observed, enforcement, old.get("policy") or {})),
         "storage": _storage(proxy, observed),
         **_present("credentials", credentials_block(proxy, observed)),
+        **_present("prefetch", prefetch_block(proxy, observed)),
         **_present("missingCapabilities", list(observed.missing_capabilities)),
         **_present("lastHandledReconcileAt", proxy.identity.annotations.get(REQUESTED_AT_ANNOTATION)),
         "conditions": merged(old_conditions, conditions, generation=proxy.generation, now=now),

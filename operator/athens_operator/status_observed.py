@@ -143,6 +143,7 @@ class Observed:
         claim: the live claim of the storage, ours or the one that `existingClaim` names; None when there is none.
         sharing: who else uses the store.
         pods: live pods of this proxy, with their status.
+        prefetch_pods: pods of its prefetch Jobs, ended or not.
         readback: what pods answered, by pod name; pods that were not asked are absent.
         credentials: what pods say of the proxy's credentials, by pod name.
         readback_enabled: false when the installation switched read-back off.
@@ -159,6 +160,7 @@ class Observed:
     claim: Manifest | None = None
     sharing: Sharing = UNSHARED
     pods: tuple[Manifest, ...] = ()
+    prefetch_pods: tuple[Manifest, ...] = ()
     readback: Mapping[str, Readback] = field(default_factory=dict)
     credentials: Mapping[str, tuple[CredentialReport, ...]] = field(default_factory=dict)
     readback_enabled: bool = True
