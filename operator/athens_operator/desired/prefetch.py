@@ -1,8 +1,8 @@
 """The Job that asks the proxy once for the modules of `spec.prefetch`, and the ConfigMap with their list.
 
-It goes through the Service like any client, so it works with every store and obeys the policy. What the Job is about
-ends its name: another list is another Job, and the old one is surplus. What it achieved stands in the termination
-message of its pod.
+It goes through the Service like any client, so it works with every store and obeys the policy. A hash of what the Job
+runs ends its name, since a Job cannot be changed: another list, or another image, is another Job, and the old one is
+surplus; what is stored by then costs a question each. What a Job achieved stands in the termination message of its pod.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from athens_operator.desired.inputs import Inputs
 from athens_operator.desired.mounts import bundle_volumes
 from athens_operator.desired.names import COMPONENT_LABEL, metadata, service_account_name, service_url
 from athens_operator.desired.security import pod_identity, unprivileged
-from athens_operator.manifests import Manifest
+from athens_operator.manifests import MANAGED_BY, MANAGED_BY_LABEL, PROXY_LABEL, Manifest
 from athens_operator.spec.operation import Prefetch
 from athens_operator.spec.proxy import AthensProxy
 from athens_operator.spec.references import BASIC_AUTH_SECRET, secret_variables
@@ -41,7 +41,7 @@ def prefetch_list(proxy: AthensProxy, inputs: Inputs) -> Manifest | None:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": _described(proxy, inputs, wanted),
+        "metadata": _described(proxy, inputs, wanted.modules),
         "data": {"modules": "".join(f"{module}\n" for module in wanted.modules)},
     }
 
@@ -51,11 +51,14 @@ def prefetch_job(proxy: AthensProxy, inputs: Inputs) -> Manifest | None:
     wanted = proxy.spec.prefetch
     if wanted is None or "Job" not in inputs.served:
         return None
-    described = _described(proxy, inputs, wanted)
+    template = {
+        "metadata": {"labels": {PROXY_LABEL: proxy.name, COMPONENT_LABEL: COMPONENT, MANAGED_BY_LABEL: MANAGED_BY}},
+        "spec": _pod(proxy, inputs, wanted),
+    }
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": described,
+        "metadata": _described(proxy, inputs, template),
         "spec": {
             "backoffLimit": ATTEMPTS,
             "podFailurePolicy": {
@@ -66,15 +69,15 @@ def prefetch_job(proxy: AthensProxy, inputs: Inputs) -> Manifest | None:
                     }
                 ]
             },
-            "template": {"metadata": {"labels": described["labels"]}, "spec": _pod(proxy, inputs, wanted)},
+            "template": template,
         },
     }
 
 
-def _described(proxy: AthensProxy, inputs: Inputs, wanted: Prefetch) -> Manifest:
-    what = json.dumps(wanted.model_dump(mode="json"), sort_keys=True)
-    name = f"{proxy.name}-pf-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
-    described = metadata(proxy, inputs, name=name)
+def _described(proxy: AthensProxy, inputs: Inputs, content: object) -> Manifest:
+    """The metadata of an object whose name ends in a hash of what it holds."""
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    described = metadata(proxy, inputs, name=f"{proxy.name}-pf-{digest[:8]}")
     described["labels"] = {**described["labels"], COMPONENT_LABEL: COMPONENT}
     return described
 
@@ -142,6 +145,6 @@ def _inputs_volume(proxy: AthensProxy, inputs: Inputs, wanted: Prefetch) -> Mani
         items = [{"key": given.key or "go.sum", "path": "go.sum"}]
         sources.append({"configMap": {"name": given.name, "items": items}})
     if wanted.modules:
-        name = _described(proxy, inputs, wanted)["name"]
+        name = _described(proxy, inputs, wanted.modules)["name"]
         sources.append({"configMap": {"name": name, "items": [{"key": "modules", "path": "modules"}]}})
     return {"name": COMPONENT, "projected": {"sources": sources, "defaultMode": 0o444}}
