@@ -23,6 +23,7 @@ from athens_proxy.modules import ModuleVersion
 from athens_proxy.outside import go_variables
 from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.retention import tombstones
+from athens_proxy.retention.exchange import LedgerExchange
 from athens_proxy.retention.keeper import Keeper
 from athens_proxy.retention.ledger import Ledger
 from athens_proxy.retention.plan import Eviction, Limits, Reason
@@ -143,6 +144,7 @@ async def _retained(
         why = "over Retention.MaxBytes" if eviction.reason is Reason.BYTES else "idle for Retention.MaxIdle"
         around.publish("evicted", eviction.wanted.path.text, eviction.wanted.version, why)
 
+    exchange = LedgerExchange(storage, ledger, every_bytes=limits.max_bytes // _EXCHANGES_PER_STORE)
     room = Room(
         storage,
         ledger,
@@ -151,12 +153,13 @@ async def _retained(
         sums=Sums(checked_zip_h1, mod_hash1),
         on_eviction=on_eviction,
         scratch=around.scratch,
+        before_save=exchange.exchange_if_due,
     )
     keeper = Keeper(
         storage,
         ledger,
         room,
-        exchange_bytes=limits.max_bytes // _EXCHANGES_PER_STORE,
+        exchange=exchange,
         is_dry_run=settings.dry_run,
         on_dry_run=counts.planned,
     )
@@ -168,8 +171,8 @@ async def _retained(
 def _is_counted(config: Config) -> bool:
     """Whether anything has to know what the store holds; says why nothing will be evicted where that is so."""
     settings = config.retention
-    if not (settings.max_bytes or settings.max_idle_s or settings.dry_run):
-        return False
+    if settings.dry_run or not (settings.max_bytes or settings.max_idle_s):
+        return settings.dry_run
     asked = "Retention.MaxBytes" if settings.max_bytes else "Retention.MaxIdle"
     name = config.origins[asked].name
     if config.upstream.network_mode == "offline":

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
-from itertools import islice
 from typing import Any, Final
 
 from athens_proxy.errors import ModuleNotFound, NotSupported, ProxyError, StorageError
 from athens_proxy.modules import ModuleVersion
-from athens_proxy.retention import ledger_record
-from athens_proxy.retention.ledger import Ledger, Row
-from athens_proxy.retention.ledger_record import UnreadableLedger, decoded, encoded
+from athens_proxy.retention.exchange import LedgerExchange
+from athens_proxy.retention.ledger import Ledger
 from athens_proxy.retention.room import Room
 from athens_proxy.storage.storage import Storage, StoredSizes
 
@@ -30,7 +28,6 @@ LOOK_EVERY_S: Final = 2.0
 LEAVE_S: Final = 5.0
 _PAGE: Final = 1000
 _AT_ONCE: Final = 8
-_ROWS_AT_ONCE: Final = 500
 _LOG = logging.getLogger(__name__)
 
 
@@ -41,7 +38,7 @@ class Keeper:
         storage: without the layer that feeds the ledger.
         ledger: of that store.
         room: what evicts.
-        exchange_bytes: after how many stored bytes the ledgers are exchanged before their time; 0 for never.
+        exchange: of that ledger.
         is_dry_run: only say what would go.
         on_dry_run: told how many bytes would go.
     """
@@ -52,20 +49,17 @@ class Keeper:
         ledger: Ledger,
         room: Room,
         *,
-        exchange_bytes: int,
+        exchange: LedgerExchange,
         is_dry_run: bool,
         on_dry_run: Callable[[int], None],
     ) -> None:
         self._storage = storage
         self._ledger = ledger
         self._room = room
-        self._exchange_bytes = exchange_bytes
+        self._exchange = exchange
         self._is_dry_run = is_dry_run
         self._on_dry_run = on_dry_run
-        self._written = b""
-        self._exchanged_bytes = 0
         self._cannot = False
-        self._turn = asyncio.Lock()
 
     async def run(self) -> None:
         """Look after the store until cancelled; a store that fails is tried again."""
@@ -78,8 +72,8 @@ class Keeper:
                 walked_s = self._ledger.now_s - (0.0 if has_walked else WALK_EVERY_S - RETRY_S)
                 exchanged_s = self._ledger.now_s
                 await self._worked(self._shrink())
-            elif now_s - exchanged_s >= EXCHANGE_EVERY_S or self._has_stored_much():
-                await self._worked(self.exchange())
+            elif now_s - exchanged_s >= EXCHANGE_EVERY_S or self._exchange.is_due:
+                await self._worked(self._exchange.exchange())
                 exchanged_s = self._ledger.now_s
                 await self._worked(self._shrink())
             await asyncio.sleep(LOOK_EVERY_S)
@@ -88,33 +82,7 @@ class Keeper:
         """Write the ledger a last time, for the next start; best effort."""
         with suppress(ProxyError, TimeoutError):
             async with asyncio.timeout(LEAVE_S):
-                await self.exchange()
-
-    async def exchange(self) -> None:
-        """Take over what other replicas noted, and write down what this one knows.
-
-        Raises:
-            StorageError: the store fails.
-        """
-        async with self._turn:
-            try:
-                record = await self._storage.read_record(ledger_record.RECORD)
-            except ModuleNotFound:
-                record = b""
-            if record and record != self._written:
-                await self._merge(record)
-            self._ledger.settle()
-            if not self._ledger.is_changed:
-                return
-            self._ledger.is_changed = False
-            rows, now_s = self._ledger.rows(), self._ledger.now_s
-            try:
-                self._written = await asyncio.to_thread(encoded, rows, now_s=now_s)
-                await self._storage.write_record(ledger_record.RECORD, self._written)
-            except BaseException:
-                self._ledger.is_changed = True
-                raise
-            self._exchanged_bytes = self._ledger.stored_bytes
+                await self._exchange.exchange()
 
     async def walk(self) -> None:
         """Meet every stored version, and look at those that the ledger does not know.
@@ -137,9 +105,9 @@ class Keeper:
             _LOG.warning("the store holds more versions than its retention looks after; the others are never evicted")
 
     async def _exchange_and_walk(self) -> None:
-        await self.exchange()
+        await self._exchange.exchange()
         await self.walk()
-        await self.exchange()
+        await self._exchange.exchange()
 
     async def _shrink(self) -> None:
         if not self._is_dry_run:
@@ -151,9 +119,6 @@ class Keeper:
         if plan.evictions:
             extra = {"zips": len(plan.evictions), "bytes": planned_bytes, "first": str(plan.evictions[0].wanted)}
             _LOG.info("retention would evict, but only tries (Retention.DryRun)", extra=extra)
-
-    def _has_stored_much(self) -> bool:
-        return 0 < self._exchange_bytes <= self._ledger.stored_bytes - self._exchanged_bytes
 
     async def _worked(self, work: Coroutine[Any, Any, None]) -> bool:
         """Whether a piece of work succeeded; a failure is said once, until something works again."""
@@ -169,20 +134,6 @@ class Keeper:
             return False
         self._cannot = False
         return True
-
-    async def _merge(self, record: bytes) -> None:
-        try:
-            now_s, rows = await asyncio.to_thread(decoded, record)
-        except UnreadableLedger as error:
-            _LOG.warning("%s; it is made anew from what is stored", error)
-            self._ledger.is_changed = True
-            return
-        self._ledger.catch_up(now_s)
-        is_disordered = False
-        while part := await asyncio.to_thread(_part, rows):
-            is_disordered = self._ledger.merge(part) or is_disordered
-        if is_disordered:
-            self._ledger.reorder()
 
     async def _stored_versions(self) -> AsyncIterator[ModuleVersion]:
         token = ""
@@ -210,7 +161,3 @@ class Keeper:
         except StorageError as error:
             _LOG.warning("%s; it is not counted until the next walk", error)
             return None
-
-
-def _part(rows: Iterator[Row]) -> list[Row]:
-    return list(islice(rows, _ROWS_AT_ONCE))

@@ -76,7 +76,7 @@ class RetainedStorage(ForwardingStorage):
         except ModuleNotFound:
             self._ledger.evicted(wanted)  # by another replica, or by hand
             raise
-        if self._ledger.zip_bytes(wanted) is None:
+        if self._ledger.zip_bytes(wanted) is None and not self._ledger.is_full:
             small_bytes = len(await self._inner.info(wanted)) + len(await self._inner.mod(wanted))
             self._ledger.stored(wanted, StoredSizes(stored.size_bytes, small_bytes))
         self._ledger.used(wanted)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -47,6 +47,7 @@ class Room:
         on_eviction: told of each zip that went.
         scratch: a folder for the copy of such a zip.
         wait_s: how long a save waits for zips that are busy.
+        before_save: awaited before room is made, to learn what others stored.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Room:
         on_eviction: OnEviction,
         scratch: Path,
         wait_s: float = WAIT_S,
+        before_save: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._storage = storage
         self._ledger = ledger
@@ -69,6 +71,7 @@ class Room:
         self._on_eviction = on_eviction
         self._scratch = scratch
         self._wait_s = wait_s
+        self._before_save = before_save
         self._readers: Counter[ModuleVersion] = Counter()
         self._unread: dict[ModuleVersion, float] = {}
         self._saving: Counter[ModuleVersion] = Counter()
@@ -96,6 +99,8 @@ class Room:
         need_bytes = zip_bytes + small_bytes + RECORD_BYTES
         self._refuse_what_never_fits(wanted, need_bytes)
         async with self._turn:
+            if self._before_save is not None:
+                await self._before_save()
             await self._make(wanted, need_bytes)
             self._coming_bytes += need_bytes
             self._saving[wanted] += 1

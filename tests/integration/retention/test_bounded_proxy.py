@@ -63,6 +63,21 @@ async def test_a_store_never_grows_beyond_its_bound_and_no_request_fails(
         assert await proxy.metric("athens_evictions_total") > 0
 
 
+async def test_two_replicas_keep_one_store_within_its_bound(
+    upstream: GoProxyServer, modules: list[SampleModule], tmp_path: Path
+) -> None:
+    limit = 12 * ROOM_BYTES
+    order = random.Random(3)
+    env = {"ATHENS_RETENTION_MAX_BYTES": limit}
+    async with serving(tmp_path, upstream.url, **env) as one, serving(tmp_path, upstream.url, **env) as other:
+        for proxy in [one, other] * 40:
+            sample = order.choice(modules)
+            assert await ask(proxy, sample) == (200, sample.zip)
+            assert stored_bytes(one.store) <= 1.05 * limit + ROOM_BYTES  # what the other one saves right now
+
+        assert abs(await one.metric("athens_store_bytes") - await other.metric("athens_store_bytes")) <= 2 * ROOM_BYTES
+
+
 async def test_an_evicted_version_lists_and_answers_info_and_mod_without_upstream(
     upstream: GoProxyServer, modules: list[SampleModule], tmp_path: Path
 ) -> None:
