@@ -129,3 +129,33 @@ def test_a_tenant_who_asks_for_too_much_gets_nothing_until_the_spec_is_corrected
     assert (ready["reason"], held) == ("TenancyViolation", None)
     assert ready["message"].startswith("spec.extraVolumes[host]: ")
     until(lambda: api.get(deployment_ref(namespace)), "the corrected one runs", context=strict.tail)
+
+
+def test_a_proxy_that_waits_for_a_store_starts_when_the_other_one_goes(
+    strict: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    """Nobody touches the one that waits."""
+    other = f"{namespace}-other"
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
+    bucket = {"type": "s3", "s3": {"bucket": f"modules-{namespace}", "region": "eu"}}
+    api.create(proxy(other, storage=bucket))
+    until(lambda: api.get(deployment_ref(other)), "the first one runs", context=strict.tail)
+    created = api.get(proxy_ref(other)) or {}
+    until(lambda: second_of(api) > created["metadata"]["creationTimestamp"], "a second has passed", context=strict.tail)
+    api.create(proxy(namespace, storage=bucket))
+    until(
+        lambda: condition(api.get(proxy_ref(namespace)), "StorageReady").get("reason") == "StorageShared",
+        "the younger one waits",
+        context=strict.tail,
+    )
+    held = api.get(deployment_ref(namespace))
+    api.delete(proxy_ref(other))
+
+    assert held is None
+    until(lambda: api.get(deployment_ref(namespace)), "it starts", within_s=15, context=strict.tail)
+
+
+def second_of(api: KubeApi) -> str:
+    """The API server's clock; ages are compared by whole seconds."""
+    probe = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "clock"}}
+    return str(api.call("POST", "/api/v1/namespaces?dryRun=All", probe)["metadata"]["creationTimestamp"])
