@@ -101,7 +101,7 @@ async def proxy(
         storage, scratch = await closing.enter_async_context(_store(config, environ, on_damage=answers.forget))
         around = Surroundings(scratch, policy, metrics, answers.forget, events.publish)
         storage, kept = await closing.enter_async_context(upkeep(config, storage, around))
-        tell = await closing.enter_async_context(telling(config, storage, events))
+        tell = await closing.enter_async_context(telling(config, storage, events, metrics))
         ground = _Ground(config, environ, metrics, traces, policy, answers, clients, storage, scratch, kept, tell)
         services, facts = await closing.enter_async_context(_services(ground, version=version, sibling=sibling))
         yield HotPath(
@@ -152,7 +152,7 @@ async def _services(
         sources = await closing.enter_async_context(_sources(config, storage, outside, stasher, policy, on.traces))
         guarded, admitted = partial(_guarded, sources, policy, metrics), admission(config, environ, session)
         modules = on.kept.unpurged(admitted(guarded(NetworkMode(config.upstream.network_mode))))
-        follow = following(config, environ, session, storage, modules, on.tell.events, on_drop=on.answers.forget)
+        follow = following(config, environ, session, storage, modules, on.tell, on_drop=on.answers.forget)
         state = PageState(metrics.lookups, await closing.enter_async_context(follow), on.kept.last_used)
         facts = await closing.enter_async_context(page_facts(config, storage, on.tell, sources.rules, policy, state))
         services = Services(

@@ -19,11 +19,13 @@ from athens_proxy.download.listing import newest
 from athens_proxy.download.protocol import DownloadProtocol
 from athens_proxy.download.refusals import Refusals, TellingRefusals
 from athens_proxy.errors import CannotStart, ModuleNotFound, NotSupported, ProxyError, RedirectTo
+from athens_proxy.events.event_metrics import EventMetrics, FollowMetrics
 from athens_proxy.events.events import Events
 from athens_proxy.events.follow import Drop, Followed, Follower
 from athens_proxy.events.journal import Journal
 from athens_proxy.events.kinds import EventKind
 from athens_proxy.events.stored import StoredNews
+from athens_proxy.metrics import Metrics
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.outside import go_variables
 from athens_proxy.page.origins import Origins
@@ -58,6 +60,7 @@ class Telling:
         refusals: told of each refusal.
         look: called when somebody begins to follow, so that events of other processes come at once.
         origins: where versions came from, None while the page for people is off.
+        metrics: count all this.
     """
 
     events: Events
@@ -65,6 +68,7 @@ class Telling:
     refusals: Refusals
     look: Callable[[], None]
     origins: Origins | None
+    metrics: Metrics
 
     def told(self, protocol: DownloadProtocol) -> DownloadProtocol:
         """The protocol, whose refusals are told from now on."""
@@ -76,8 +80,9 @@ class Telling:
 
 
 @asynccontextmanager
-async def telling(config: Config, storage: Storage, events: Events) -> AsyncIterator[Telling]:
+async def telling(config: Config, storage: Storage, events: Events, metrics: Metrics) -> AsyncIterator[Telling]:
     """Events are kept with the store, and those of other processes come in, while the context is open."""
+    metrics.register(EventMetrics(events))
     journal = Journal(events, storage, is_watched=lambda: events.subscribers > 0)
     await journal.load()
     running = asyncio.create_task(journal.run(), name="event-journal")
@@ -92,7 +97,8 @@ async def telling(config: Config, storage: Storage, events: Events) -> AsyncIter
             origins.saved(fetched)
 
     try:
-        yield Telling(events, saved, Refusals(events.publish, is_shown=_is_shown(config)), journal.stir, origins)
+        refusals = Refusals(events.publish, is_shown=_is_shown(config))
+        yield Telling(events, saved, refusals, journal.stir, origins, metrics)
     finally:
         await news.aclose()
         if origins is not None:
@@ -109,7 +115,7 @@ async def following(
     session: aiohttp.ClientSession,
     storage: Storage,
     modules: DownloadProtocol,
-    events: Events,
+    tell: Telling,
     *,
     on_drop: Callable[[], None],
 ) -> AsyncIterator[Callable[[], dict[str, Any]]]:
@@ -127,9 +133,10 @@ async def following(
         followed,
         storage,
         record=f"follow/{hashlib.sha256(str(followed.url).encode()).hexdigest()[:16]}",
-        drop=_drop(storage, events, str(followed.url.host), on_drop) if action in ("drop", "both") else None,
+        drop=_drop(storage, tell.events, str(followed.url.host), on_drop) if action in ("drop", "both") else None,
         prefetch=_prefetch(modules) if action in ("prefetch", "both") else None,
     )
+    tell.metrics.register(FollowMetrics(follower))
     running = asyncio.create_task(follower.run(), name="follow")
     try:
         yield follower.describe

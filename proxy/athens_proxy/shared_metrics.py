@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from athens_proxy.errors import Overloaded
 
 ANSWER_S: Final = 5.0
-_SUMMED_GAUGES: Final = frozenset({"athens_index_waiting", "athens_queue_depth"})
+_SUMMED_GAUGES: Final = frozenset({"athens_index_waiting", "athens_queue_depth", "athens_event_followers"})
 Render = Callable[[], tuple[bytes, str]]
 
 

@@ -96,6 +96,11 @@ class Follower:
         self._kept: int | None = None
         self._problem = "not connected yet"
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether events come in."""
+        return not self._problem
+
     def describe(self) -> dict[str, Any]:
         """Whom it follows, up to where, and what is wrong ("" if it is connected)."""
         return {"url": str(self._followed.url), "position": self._done.position, "problem": self._problem}

@@ -79,7 +79,7 @@ function versionRow(version) {
     element("td", version.source || "unknown"),
     element("td", version.storedBy || "unknown"),
     element("td", moment(version.lastUse) || "not counted"),
-    element("td", version.reason || version.verdict));
+    element("td", version.reason || "allowed (" + version.verdict + ")"));
   return row;
 }
 

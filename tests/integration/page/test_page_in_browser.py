@@ -104,7 +104,7 @@ async def test_search_finds_modules_and_shows_what_is_known_of_their_versions(ta
     assert cells[1].endswith(" B")
     assert cells[3].startswith("file:///")
     assert cells[4].startswith("alice at ")
-    assert cells[6] == "sync"
+    assert cells[6] == "allowed (sync)"
     await tab.run("[...document.querySelectorAll('#results button')].at(-1).click()")
     await tab.until("document.querySelectorAll('#results tbody tr').length === 25")
     assert await tab.run("location.search") == "?q=MANY+team"

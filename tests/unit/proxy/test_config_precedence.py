@@ -26,6 +26,8 @@ CHOICES = {
     "GoBinaryEnvVars": ("GOPROXY=off", "GOPROXY=direct"),
     "NetworkMode": ("offline", "fallback"),
     "ValidatorHook": ("https://a.example.com", "https://b.example.com"),
+    "Follow": ("https://a.example.com", "https://b.example.com"),
+    "FollowAction": ("both", "prefetch"),
     "Index.MySQL.Protocol": ("unix", "tcp"),
     "SingleFlightType": ("redis", "etcd"),
     "IndexType": ("memory", "none"),
