@@ -89,7 +89,7 @@ def test_a_plan_looks_at_no_more_zips_than_it_has_to() -> None:
             looked.append(number)
             yield Candidate(number, 100, float(number))
 
-    evictions(endless(), excess_bytes=250, idle_since_s=NEVER, standing=lambda _: Standing.FREE)  # type: ignore[arg-type, type-var]
+    evictions(endless(), excess_bytes=250, idle_since_s=NEVER, standing=lambda _: Standing.FREE)  # type: ignore[arg-type]
 
     assert len(looked) == 4
 
