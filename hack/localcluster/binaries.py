@@ -74,6 +74,7 @@ GROUPS: Final = (
     _single("minio"),
     _single("fake-gcs-server"),
     _single("ferretdb"),
+    _single("promtool"),
 )
 
 

@@ -23,6 +23,7 @@ VARIANTS: Final = (
     ("rbac.scope=Namespaced", "watch.namespaces={team-a,team-b}"),
     ("secretAccess=None", "readback=Off", "metrics.service=true", "replicas=2", "optionalChildren.httpRoutes=false"),
     ("tenancy=Restricted", "tenants.images={registry.example.com/mine}", "tenants.loadBalancerNamespaces={team-a}"),
+    ("metrics.serviceMonitor.enabled=true", "metrics.rules.enabled=true", "metrics.dashboard.enabled=true"),
     ("features.generatedSecrets=true", "serviceRanges={10.96.0.0/12,fd00::/108}"),
     ("serviceAccount.create=false", "serviceAccount.name=mine", "rbac.create=false"),
     ("image.digest=sha256:" + "0" * 64, "imagePullSecrets[0].name=pull", "scheduling.priorityClassName=high"),

@@ -1,4 +1,4 @@
-"""The chart's copies of the CRDs, and `deploy/install.yaml` for those who do not use Helm.
+"""The chart's copies of the CRDs, its alerts and dashboard, and `deploy/install.yaml` for those who do not use Helm.
 
 crds/ and charts/ are the sources. What is made from them is committed, so that `kubectl apply -f` needs no tool, and
 checked, so that it cannot drift.
@@ -11,6 +11,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import yaml
+
+from athens_operator.desired.alerts import alert_groups, operator_alert_groups
+from athens_operator.desired.dashboard import dashboard
 from localcluster.binaries import ensure
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -54,7 +58,16 @@ def derived() -> dict[Path, str]:
     copies = {
         CHART / "files/crds" / source.name: source.read_text() for source in sorted((ROOT / "crds").glob("*.yaml"))
     }
-    return {**copies, INSTALL: _HEADER + rendered("crds.keep=false")}
+    return {**copies, **monitoring(), INSTALL: _HEADER + rendered("crds.keep=false")}
+
+
+def monitoring() -> dict[Path, str]:
+    """The alerts and the dashboard of all proxies, from the tables that those of a single one come from."""
+    groups = [*alert_groups(namespace="", name=""), *operator_alert_groups()]
+    return {
+        CHART / "files/alerts.yaml": yaml.safe_dump({"groups": groups}, sort_keys=False, width=116),
+        CHART / "files/dashboard.json": dashboard(namespace="", name=""),
+    }
 
 
 def outdated(files: dict[Path, str]) -> list[Path]:
@@ -91,6 +104,8 @@ def _copy_definitions() -> None:
             stray.unlink()
     for name, text in sources.items():
         (folder / name).write_text(text)
+    for path, text in monitoring().items():
+        path.write_text(text)
 
 
 if __name__ == "__main__":
