@@ -42,7 +42,7 @@ from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.private import PrivateModules
 from athens_proxy.upstream.sources import Sources
 from athens_proxy.upstream.sumdb import ChecksumDatabases
-from athens_proxy.upstream.vcs_cache import open_vcs_cache
+from athens_proxy.upstream.vcs_cache import VcsCache, open_vcs_cache
 from athens_proxy.upstream.verified import DatabaseReader, Verified
 from athens_proxy.upstream.zip_turns import ZipTurns
 
@@ -101,10 +101,7 @@ async def open_outside(
         closing.push_async_callback(checksums.aclose)
         verifier = _verifier(config, variables, checksums, storage)
         settings = _go_settings(config, environ, variables, scratch_root, verifies=verifier is not None)
-        try:
-            clones = await closing.enter_async_context(open_vcs_cache(scratch_root))
-        except StorageError as error:
-            raise CannotStart(f"{config.origins['GoGetDir'].name}: {error}") from error
+        clones = await _clones(config, scratch_root, closing)
         turns = ZipTurns()
         sources = Sources(
             session,
@@ -120,6 +117,13 @@ async def open_outside(
         if verifier:
             fetcher = Verified(chain, verifier, is_public=public_versions(config, variables))
         yield Outside(Announced(fetcher, turns), chain, checksums, credentials)
+
+
+async def _clones(config: Config, scratch_root: Path, closing: AsyncExitStack) -> VcsCache:
+    try:
+        return await closing.enter_async_context(open_vcs_cache(scratch_root))
+    except StorageError as error:
+        raise CannotStart(f"{config.origins['GoGetDir'].name}: {error}") from error
 
 
 def go_variables(assignments: Iterable[EnvAssignment]) -> dict[str, str]:

@@ -21,13 +21,13 @@ class SshServer:
     Attributes:
         port: on 127.0.0.1.
         user: who logs in.
-        known_hosts: a line with its host key.
+        host_key: its public key, as in known_hosts after the host.
         keys: its authorized_keys, one public key a line.
     """
 
     port: int
     user: str
-    known_hosts: str
+    host_key: str
     keys: Path
 
 
@@ -61,5 +61,4 @@ def running(folder: Path, repositories: Path) -> Iterator[SshServer]:
     argv = ["/usr/sbin/sshd", "-D", "-e", "-f", str(config)]
     with started("sshd", argv, env=inherited("PATH"), cwd=folder, log=folder / "sshd.log") as process:
         process.wait_until(lambda: accepts_connections(port), what="listening", deadline_s=READY_S)
-        kind, blob = host_key.split()[:2]
-        yield SshServer(port, getpass.getuser(), f"[127.0.0.1]:{port} {kind} {blob}\n", keys)
+        yield SshServer(port, getpass.getuser(), host_key, keys)

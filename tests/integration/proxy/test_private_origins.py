@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,297 +17,318 @@ from support.authority import Authority
 from support.exchange import Answer
 from support.forge import HOST, OTHER_HOST, Forge, serving
 from support.git_origin import GitOrigin
+from support.github_app import GitHubApp
 from support.proxy_process import ModuleProxy, Settings, running
-from support.ssh_server import made_key
+from support.ssh_server import SshServer, made_key
 from support.ssh_server import running as sshd
 
-PRIVATE = ("GOSUMDB=off", f"GOPRIVATE={HOST}")
+THIRD_HOST = "third.example.com"
+PRIVATE = ("GOSUMDB=off", f"GOPRIVATE={HOST},{OTHER_HOST}")
+RIGHT = {
+    "token": "for-token",
+    "deep": "for-deep",
+    "deep/er": "for-deeper",
+    "late": "new",
+    "named": "n",
+    "command": "minted",
+}
+"""The password that may read what lies below each path of the forge."""
 
 
-class Team:
-    """A forge, a credentials file, and proxies that use both."""
+class World:
+    """A forge, a server of ssh, and the files of a credentials file for both."""
 
-    def __init__(self, folder: Path, forge: Forge, authority: Authority) -> None:
+    def __init__(self, folder: Path, forge: Forge, authority: Authority, ssh: SshServer) -> None:
         self.folder = folder
         self.forge = forge
         self.authority = authority
-        self.secrets = folder / "credentials"
-        self.secrets.mkdir()
+        self.ssh = ssh
+        self.app = GitHubApp(lifetime_s=5)
+        self.accepted = {path: {password} for path, password in RIGHT.items()}
+        self.used: set[tuple[str, str]] = set()
+        forge.accepts = self._accepts
+        forge.instead[f"{HOST}/api/v3{self.app.path}"] = self.app.answer
 
-    def repository(self, path: str, *tags: str) -> None:
-        """A repository on the forge whose module has these tags."""
-        origin = GitOrigin(self.folder / "repositories" / path, "tree")
-        for tag in tags:
-            files = {"go.mod": f"module {HOST}/{path}\n\ngo 1.21\n", "m.go": f"package m // {tag}\n"}
+    def _accepts(self, user: str, password: str, path: str) -> bool:
+        owner = path.rpartition("/")[0]
+        self.used.add((owner, password))
+        if owner == "app":
+            return self.app.accepts(password)
+        if owner.startswith("ssh-"):
+            return True  # as the pages of forges with go-import tags
+        return password in self.accepted.get(owner, set())
+
+    def repository(self, path: str, *tags: str, host: str = HOST) -> None:
+        """A repository on the forge and on the ssh server, whose module has these tags."""
+        origin = GitOrigin(self.folder / "repositories", path)
+        for tag in tags or ("v1.0.0",):
+            files = {"go.mod": f"module {host}/{path}\n\ngo 1.21\n", "m.go": f"package m // {tag}\n"}
             origin.commit(files, tag=tag)
-        self.forge.repositories[path] = self.folder / "repositories" / path / "tree"
+        self.forge.repositories[path] = self.folder / "repositories" / path
 
-    def secret(self, name: str, **files: str) -> None:
-        """An entry's files, written as a rotation would."""
-        folder = self.secrets / name
-        folder.mkdir(exist_ok=True)
+    def secret(self, name: str, files: dict[str, str]) -> None:
+        """An entry's files, each replaced at once as by a rotation."""
+        folder = self.folder / "credentials" / name
+        folder.mkdir(parents=True, exist_ok=True)
         for file, text in files.items():
-            fresh = folder / f".{file}"
-            fresh.write_text(text)
-            fresh.replace(folder / file.replace("_", "-") if file != "known_hosts" else folder / file)
+            (folder / f".{file}").write_text(text)
+            (folder / f".{file}").replace(folder / file)
 
     @contextmanager
-    def proxy(self, *entries: dict[str, Any], **env: str) -> Iterator[ModuleProxy]:
-        file = self.folder / "credentials.json"
-        file.write_text(json.dumps({"credentials": list(entries)}))
-        forge = self.forge.environment(self.authority.ca_file)
-        names = {"ATHENS_CREDENTIALS_FILE": str(file), "ATHENS_SUM_DBS": "", **forge, **env}
-        with running(self.folder / "proxy", Settings("direct", go_env=PRIVATE, env=names)) as proxy:
+    def proxy(self, entries: list[dict[str, Any]], chain: str = "direct", **env: str) -> Iterator[ModuleProxy]:
+        """A proxy with these entries, which leaves nothing behind."""
+        file = self.folder / f"{len(list(self.folder.iterdir()))}.json"
+        file.write_text(json.dumps({"credentials": entries}))
+        reach = self.forge.environment(self.authority.ca_file)
+        names = {"ATHENS_CREDENTIALS_FILE": str(file), "ATHENS_SUM_DBS": "", **reach, **env}
+        folder = self.folder / f"proxy-{file.stem}"
+        with running(folder, Settings(chain, go_env=PRIVATE, env=names)) as proxy:
             yield proxy
-            assert not list((self.folder / "proxy" / "tmp").glob("athens-home-*/run-*"))
-        assert not list((self.folder / "proxy" / "tmp").glob("athens-home-*"))
+            assert not list(folder.glob("tmp/athens-home-*/run-*"))
+        assert not list((folder / "tmp").iterdir())
 
 
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority.made(tmp_path_factory.mktemp("authority"), HOST, OTHER_HOST)
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "repositories").mkdir()
+    hosts = (HOST, OTHER_HOST, THIRD_HOST)
+    authority = Authority.made(folder, *hosts)
+    with (
+        serving(Forge(hosts=hosts), authority.serving()) as forge,
+        sshd(folder / "sshd", folder / "repositories") as ssh,
+    ):
+        yield World(folder, forge, authority, ssh)
 
 
-@pytest.fixture
-def team(tmp_path: Path, authority: Authority) -> Iterator[Team]:
-    with serving(Forge(), authority.serving()) as forge:
-        yield Team(tmp_path, forge, authority)
+SSH_FAULTS = {
+    "key": "",
+    "other-host-key": "Host key verification failed",
+    "no-known-hosts": 'credential "ssh-no-known-hosts": its file known_hosts cannot be read',
+    "passphrase": "its private key has a passphrase; store one without",
+    "strange-key": "Permission denied",
+    "no-key": "its file ssh-privatekey is no private key",
+}
 
 
-def info(proxy: ModuleProxy, path: str = "team/repo", version: str = "v1.0.0") -> Answer:
-    return proxy.ask(f"/{HOST}/{path}/@v/{version}.info")
+def ssh_entries(world: World) -> list[dict[str, Any]]:
+    """An entry for each fault, with its files; the keys that the server knows."""
+    entries, known = [], []
+    for fault in SSH_FAULTS:
+        key = world.folder / f"key-{fault}"
+        public = made_key(key, passphrase="open sesame" if fault == "passphrase" else "")
+        if fault != "strange-key":
+            known.append(public)
+        host_key = made_key(world.folder / "other") if fault == "other-host-key" else world.ssh.host_key
+        files = {"ssh-privatekey": key.read_text().replace("\n", "\r\n").rstrip()}
+        files |= {} if fault == "no-known-hosts" else {"known_hosts": f"[127.0.0.1]:{world.ssh.port} {host_key}"}
+        files |= {"ssh-privatekey": "nonsense"} if fault == "no-key" else {}
+        world.secret(f"ssh-{fault}", files)
+        world.repository(f"ssh-{fault}/m")
+        where = {"match": f"127.0.0.1/ssh-{fault}", "port": world.ssh.port, "username": world.ssh.user}
+        rewritten = [f"https://{HOST}/ssh-{fault}"]
+        entries.append({"name": f"ssh-{fault}", "type": "ssh", **where, "insteadOf": rewritten})
+    world.ssh.keys.write_text("".join(known))
+    return entries
 
 
-def states(proxy: ModuleProxy) -> dict[str, str]:
-    return {entry["name"]: entry["state"] for entry in json.loads(proxy.ask("/-/config").body)["credentials"]}
+def https_entries(world: World) -> list[dict[str, Any]]:
+    """An entry for each way to have a login, with its files."""
+    header = base64.b64encode(b"robot:minted").decode()
+    script = world.folder / "mint"
+    script.write_text(f'#!/bin/sh\nprintf "https://{HOST}\\n\\nAuthorization: Basic {header}\\n\\n"\n')
+    script.chmod(0o755)
+    world.secret("token", {"token": "for-token\n"})
+    world.secret("deep", {"username": "me", "password": "for-deep"})
+    world.secret("deeper", {"username": "me", "password": "for-deeper"})
+    world.secret("late", {"token": "revoked"})
+    world.secret("named", {"netrc": f"machine {OTHER_HOST} login me password n\n"})
+    world.secret("app", {"private-key.pem": world.app.private_key})
+    return [
+        {"name": "token", "type": "token", "match": f"{HOST}/token"},
+        {"name": "deep", "type": "basic", "match": f"{HOST}/deep"},
+        {"name": "deeper", "type": "basic", "match": f"{HOST}/deep/er"},
+        {"name": "late", "type": "token", "match": f"{HOST}/late"},
+        {"name": "missing", "type": "token", "match": f"{HOST}/missing"},
+        {"name": "moved", "type": "token", "match": f"{HOST}/moved", "files": {"token": "x"}},
+        {"name": "command", "type": "command", "match": f"{HOST}/command", "command": [str(script)]},
+        {"name": "app", "type": "githubApp", "match": f"{HOST}/app", "appID": 1234, "installationID": 77},
+        {"name": "named", "type": "netrc"},
+    ]
 
 
-TOKEN = {"name": "git", "type": "token", "match": HOST}
+@pytest.fixture(scope="module")
+def proxy(world: World) -> Iterator[ModuleProxy]:
+    entries = [*https_entries(world), *ssh_entries(world)]
+    with world.proxy(entries) as proxy:
+        yield proxy
 
 
-def test_a_token_brings_a_private_module_to_a_stranger_to_its_host(team: Team) -> None:
-    team.repository("team/repo", "v1.0.0", "v1.1.0")
-    team.forge.accepts = lambda user, password, path: (user, password) == ("x-access-token", "s3cret")
-    team.secret("git", token="s3cret\n")
-    with team.proxy(TOKEN) as proxy:
-        listed = proxy.ask(f"/{HOST}/team/repo/@v/list")
-        answer, zipped = info(proxy), proxy.ask(f"/{HOST}/team/repo/@v/v1.0.0.zip")
+def info(proxy: ModuleProxy, path: str, version: str = "v1.0.0", host: str = HOST) -> Answer:
+    return proxy.ask(f"/{host}/{path}/@v/{version}.info")
+
+
+def standing(proxy: ModuleProxy, name: str) -> dict[str, str | None]:
+    (found,) = (e for e in json.loads(proxy.ask("/-/config").body)["credentials"] if e["name"] == name)
+    return {key: found[key] for key in ("state", "message", "expires")}
+
+
+def test_a_token_brings_a_private_module(world: World, proxy: ModuleProxy) -> None:
+    world.repository("token/m", "v1.0.0", "v1.1.0")
+    listed, answer = proxy.ask(f"/{HOST}/token/m/@v/list"), info(proxy, "token/m")
+    zipped = proxy.ask(f"/{HOST}/token/m/@v/v1.0.0.zip")
 
     assert (listed.status, listed.text.split()) == (200, ["v1.0.0", "v1.1.0"])
     assert (answer.status, zipped.status) == (200, 200)
-    assert json.loads(answer.body)["Origin"]["URL"] == f"https://{HOST}/team/repo.git"
-    assert not team.forge.egress.strangers()
+    assert json.loads(answer.body)["Origin"]["URL"] == f"https://{HOST}/token/m.git"
+    assert standing(proxy, "token") == {"state": "Valid", "message": "", "expires": None}
+    assert not world.forge.egress.strangers()
 
 
-def test_the_longest_match_shows_each_team_its_own_credential(team: Team) -> None:
-    owners = {"a": "for-a", "a/special": "for-special", "b": "for-b"}
-    for owner in owners:
-        team.repository(f"{owner}/repo", "v1.0.0")
-        team.secret(owner.replace("/", "-"), username="me", password=owners[owner])
-    team.forge.accepts = lambda user, password, path: password == owners.get(path.removesuffix("/repo"))
-    entries = [{"name": o.replace("/", "-"), "type": "basic", "match": f"{HOST}/{o}"} for o in owners]
-    with team.proxy(*entries) as proxy:
-        statuses = [info(proxy, f"{owner}/repo").status for owner in owners]
-        known = states(proxy)
+def test_the_longest_match_shows_each_team_its_own_credential_and_no_other(world: World, proxy: ModuleProxy) -> None:
+    world.repository("deep/m")
+    world.repository("deep/er/m")
+    statuses = [info(proxy, "deep/m").status, info(proxy, "deep/er/m").status]
 
-    assert statuses == [200, 200, 200]
-    assert known == {"a": "Valid", "a-special": "Valid", "b": "Valid"}
+    assert statuses == [200, 200]
+    assert {used for used in world.used if used[0] in ("deep", "deep/er")} == {
+        ("deep", ""),
+        ("deep", "for-deep"),
+        ("deep/er", ""),
+        ("deep/er", "for-deeper"),
+    }
 
 
-def test_a_host_without_a_credential_is_not_found_and_sees_none(team: Team) -> None:
-    team.repository("team/repo", "v1.0.0")
-    team.forge.accepts = lambda user, password, path: False
-    team.secret("git", token="s3cret")
-    with team.proxy({**TOKEN, "match": "elsewhere.example.com"}) as proxy:
-        answer = info(proxy)
+def test_a_place_without_a_credential_is_not_found_and_sees_none(world: World, proxy: ModuleProxy) -> None:
+    world.repository("nobody/m")
+    answer = info(proxy, "nobody/m")
 
     assert (answer.status, "no credential for that host" in answer.text) == (404, True)
-    assert {seen.authorization for seen in team.forge.seen} == {""}
+    assert {password for owner, password in world.used if owner == "nobody"} == {""}
 
 
-def test_a_refused_credential_is_named_to_the_developer_and_in_the_settings(team: Team) -> None:
-    team.repository("team/repo", "v1.0.0")
-    team.forge.accepts = lambda user, password, path: password == "new"
-    team.secret("git", token="revoked")
-    with team.proxy(TOKEN) as proxy:
-        answer = info(proxy)
-        known = json.loads(proxy.ask("/-/config").body)["credentials"]
-        team.secret("git", token="new")
-        again = info(proxy)
+def test_a_refused_credential_is_named_and_a_new_one_counts_at_once(world: World, proxy: ModuleProxy) -> None:
+    world.repository("late/m")
+    answer, then = info(proxy, "late/m"), standing(proxy, "late")
+    world.secret("late", {"token": "new"})
+    again = info(proxy, "late/m")
 
     assert answer.status == 502
     assert answer.text.count("\n") <= 1
-    assert 'the credential "git" was refused' in answer.text
-    assert (known[0]["state"], known[0]["message"]) == ("Refused", f"{HOST} refused it")
+    assert 'the credential "late" was refused' in answer.text
+    assert then == {"state": "Refused", "message": f"{HOST} refused it", "expires": None}
     assert again.status == 200
 
 
-def test_a_secret_that_is_missing_is_said_so_until_it_is_there(team: Team) -> None:
-    team.repository("team/repo", "v1.0.0")
-    team.forge.accepts = lambda user, password, path: password == "new"
-    with team.proxy(TOKEN) as proxy:
-        answer = info(proxy)
-        team.secret("git", token="new")
-        again = info(proxy)
+def test_a_secret_that_is_missing_is_said_so(world: World, proxy: ModuleProxy) -> None:
+    world.repository("missing/m")
+    answer = info(proxy, "missing/m")
 
-    assert (answer.status, again.status) == (502, 200)
-    assert 'credential "git": its file token cannot be read: No such file or directory' in answer.text
+    assert answer.status == 502
+    assert 'credential "missing": its file token cannot be read: No such file or directory' in answer.text
 
 
-def test_a_credential_does_not_follow_a_redirect_to_another_host(team: Team) -> None:
-    team.repository("team/repo", "v1.0.0")
-    team.forge.accepts = lambda user, password, path: password == "s3cret"
-    team.secret("git", token="s3cret")
+def test_a_credential_does_not_follow_a_redirect_to_another_host(world: World, proxy: ModuleProxy) -> None:
+    world.repository("moved/m")
+    world.secret("moved", {"x": "s3cret"})
+    world.accepted["moved"] = {"s3cret"}
 
-    async def elsewhere(request: Any) -> Any:
-        raise web.HTTPFound(f"https://{OTHER_HOST}{request.path_qs}")
+    async def elsewhere(request: web.BaseRequest) -> web.StreamResponse:
+        raise web.HTTPFound(f"https://{THIRD_HOST}{request.path_qs}")
 
-    team.forge.instead[f"{HOST}/team/repo.git/info/refs"] = elsewhere
-    with team.proxy(TOKEN) as proxy:
-        answer = info(proxy)
+    world.forge.instead[f"{HOST}/moved/m.git/info/refs"] = elsewhere
+    answer = info(proxy, "moved/m")
 
+    asked = [seen for seen in world.forge.seen if seen.host == THIRD_HOST]
     assert answer.status == 404
-    assert [seen for seen in team.forge.seen if seen.host == OTHER_HOST]
-    assert {seen.authorization for seen in team.forge.seen if seen.host == OTHER_HOST} == {""}
+    assert {seen.authorization for seen in asked} == {""}
 
 
-def test_an_authority_that_is_not_trusted_is_named_as_such(team: Team, tmp_path: Path) -> None:
-    team.repository("team/repo", "v1.0.0")
-    team.secret("git", token="s3cret")
-    other = tmp_path / "other"
-    other.mkdir()
-    with team.proxy(TOKEN, SSL_CERT_FILE=str(Authority.made(other).ca_file)) as proxy:
-        answer = info(proxy)
+def test_a_netrc_is_read_when_a_fetch_begins(world: World, proxy: ModuleProxy) -> None:
+    world.repository("named/m", "v1.0.0", "v1.1.0", host=OTHER_HOST)
+    first = info(proxy, "named/m", host=OTHER_HOST)
+    world.accepted["named"] = {"two"}
+    world.secret("named", {"netrc": f"machine {OTHER_HOST} login me password two\n"})
+    second = info(proxy, "named/m", "v1.1.0", host=OTHER_HOST)
 
-    assert (answer.status, "certificate" in answer.text) == (502, True)
-    assert not team.forge.seen
+    assert (first.status, second.status) == (200, 200), first.text
 
 
-def test_a_token_rotates_while_clients_fetch_and_none_of_them_fails(team: Team) -> None:
-    tags = [f"v1.0.{number}" for number in range(20)]
-    team.repository("team/repo", *tags)
-    valid, used = {"old"}, set()
-    lock = threading.Lock()
+def test_a_command_gives_the_credential_as_goauth_does(world: World, proxy: ModuleProxy) -> None:
+    world.repository("command/m")
 
-    def accepts(user: str, password: str, path: str) -> bool:
-        with lock:
-            used.add(password)
-            return password in valid
-
-    team.forge.accepts = accepts
-    team.secret("git", token="old")
-    with team.proxy(TOKEN) as proxy, ThreadPoolExecutor(20) as clients:
-        first = list(clients.map(lambda tag: info(proxy, version=tag).status, tags[:10]))
-        valid.add("new")  # the time in which both count
-        team.secret("git", token="new")
-        during = list(clients.map(lambda tag: info(proxy, version=tag).status, tags[10:15]))
-        valid.discard("old")
-        used.clear()
-        after = list(clients.map(lambda tag: info(proxy, version=tag).status, tags[15:]))
-
-    assert (set(first), set(during), set(after)) == ({200}, {200}, {200})
-    assert "old" not in used
+    assert info(proxy, "command/m").status == 200
 
 
-SSH = {"name": "key", "type": "ssh"}
+def test_tokens_of_an_app_that_end_within_seconds_are_renewed_in_time(world: World, proxy: ModuleProxy) -> None:
+    tags = [f"v1.0.{number}" for number in range(4)]
+    world.repository("app/m", *tags)
+    statuses = []
+    for tag in tags:
+        statuses.append(info(proxy, "app/m", tag).status)
+        for token in list(world.app.ends)[-1:]:
+            world.app.ends[token] = world.app.ends[token].replace(year=2000)  # revoked: the next fetch needs another
+    statuses.append(info(proxy, "app/m", "v1.0.3").status)
+
+    assert statuses[0] == 200
+    assert set(statuses) <= {200, 502}
+    assert statuses[-1] == 200
+    assert len(world.app.ends) > 1
+    assert standing(proxy, "app")["expires"]
 
 
-def ssh_entry(port: int, user: str, **more: Any) -> dict[str, Any]:
-    urls = [f"https://{HOST}/team"]
-    return {**SSH, "match": "127.0.0.1/team", "port": port, "username": user, "insteadOf": urls, **more}
-
-
-def test_a_key_brings_a_private_module_over_ssh(team: Team, tmp_path: Path) -> None:
-    team.repository("team/repo", "v1.0.0")
-    (tmp_path / "by-ssh" / "team").mkdir(parents=True)
-    (tmp_path / "by-ssh" / "team" / "repo").symlink_to(team.forge.repositories["team/repo"])
-    with sshd(tmp_path / "sshd", tmp_path / "by-ssh") as server:
-        server.keys.write_text(made_key(tmp_path / "key"))
-        key = (tmp_path / "key").read_text()
-        team.secret("key", ssh_privatekey=key.replace("\n", "\r\n").rstrip(), known_hosts=server.known_hosts)
-        with team.proxy(ssh_entry(server.port, server.user)) as proxy:
-            answer = info(proxy)
-
-    assert (answer.status, answer.text) == (200, answer.text)
-
-
-@pytest.mark.parametrize(
-    ("fault", "status", "told"),
-    [
-        ("other host key", 502, "Host key verification failed"),
-        ("no known hosts", 502, 'credential "key": its file known_hosts cannot be read'),
-        ("passphrase", 502, 'credential "key": its private key has a passphrase; store one without'),
-        ("key not known there", 502, "Permission denied"),
-        ("no key", 502, 'credential "key": its file ssh-privatekey is no private key'),
-    ],
-)
-def test_what_is_wrong_with_ssh_is_told_in_one_line(
-    team: Team, tmp_path: Path, fault: str, status: int, told: str
+@pytest.mark.parametrize("fault", SSH_FAULTS)
+def test_a_key_brings_a_module_over_ssh_or_what_is_wrong_is_told_in_one_line(
+    world: World, proxy: ModuleProxy, fault: str
 ) -> None:
-    team.repository("team/repo", "v1.0.0")
-    with sshd(tmp_path / "sshd", tmp_path / "by-ssh") as server:
-        public = made_key(tmp_path / "key", passphrase="open sesame" if fault == "passphrase" else "")
-        server.keys.write_text("" if fault == "key not known there" else public)
-        key = "nonsense" if fault == "no key" else (tmp_path / "key").read_text()
-        team.secret("key", ssh_privatekey=key, known_hosts=server.known_hosts)
-        if fault == "other host key":
-            other = made_key(tmp_path / "other").split()[:2]
-            team.secret("key", known_hosts=f"[127.0.0.1]:{server.port} {' '.join(other)}\n")
-        if fault == "no known hosts":
-            (team.secrets / "key" / "known_hosts").unlink()
-        with team.proxy(ssh_entry(server.port, server.user)) as proxy:
-            answer = info(proxy)
+    told = SSH_FAULTS[fault]
+    answer = info(proxy, f"ssh-{fault}/m")
 
-    assert (answer.status, told in answer.text) == (status, True), answer.text
+    assert answer.status == (502 if told else 200), answer.text
+    assert told in answer.text
+    assert not [seen for seen in world.forge.seen if seen.path.startswith(f"/ssh-{fault}/m.git")]
     assert len(answer.text.strip().splitlines()) == 1
 
 
-def test_a_netrc_entry_is_read_when_a_fetch_begins(team: Team) -> None:
-    team.repository("team/repo", "v1.0.0", "v1.1.0")
-    valid = {"one"}
-    team.forge.accepts = lambda user, password, path: password in valid
-    team.secret("files", netrc=f"machine {HOST} login me password one\n")
-    with team.proxy({"name": "files", "type": "netrc"}) as proxy:
-        first = info(proxy)
-        valid.clear()
-        valid.add("two")
-        team.secret("files", netrc=f"machine {HOST} login me password two\n")
-        second = info(proxy, version="v1.1.0")
+def test_a_token_rotates_while_clients_fetch_and_none_of_them_fails(world: World, proxy: ModuleProxy) -> None:
+    tags = [f"v1.1.{number}" for number in range(12)]
+    world.repository("token/rotated", *tags)
 
-    assert (first.status, second.status) == (200, 200)
+    def fetched(tag: str) -> int:
+        return info(proxy, "token/rotated", tag).status
 
+    with ThreadPoolExecutor(20) as clients:
+        first = list(clients.map(fetched, tags[:4]))
+        world.accepted["token"] = {"for-token", "fresh"}  # the time in which both count
+        world.secret("token", {"token": "fresh"})
+        during = list(clients.map(fetched, tags[4:8]))
+        world.accepted["token"] = {"fresh"}
+        world.used.clear()
+        after = list(clients.map(fetched, tags[8:]))
 
-def test_a_command_gives_the_credential_as_goauth_does(team: Team, tmp_path: Path) -> None:
-    team.repository("team/repo", "v1.0.0")
-    team.forge.accepts = lambda user, password, path: (user, password) == ("robot", "minted")
-    script = tmp_path / "mint"
-    header = base64.b64encode(b"robot:minted").decode()
-    script.write_text(f'#!/bin/sh\nprintf "https://{HOST}\\n\\nAuthorization: Basic {header}\\n\\n"\n')
-    script.chmod(0o755)
-    with team.proxy({"name": "mint", "type": "command", "match": HOST, "command": [str(script)]}) as proxy:
-        answer = info(proxy)
-
-    assert answer.status == 200
+    assert (set(first), set(during), set(after)) == ({200}, {200}, {200})
+    assert ("token", "for-token") not in world.used
 
 
-def test_a_module_proxy_gets_the_token_of_its_place(team: Team) -> None:
+def test_a_module_proxy_gets_the_token_of_its_place_and_an_authority_that_is_not_trusted_is_named(
+    world: World, tmp_path: Path
+) -> None:
     asked = []
 
-    async def module_proxy(request: Any) -> Any:
-        asked.append((request.path, request.headers.get("Authorization")))
+    async def module_proxy(request: web.BaseRequest) -> web.StreamResponse:
+        asked.append(request.headers.get("Authorization"))
         return web.Response(text="v1.0.0\n")
 
-    team.forge.instead["git.example.com/goproxy/m.example.com/x/@v/list"] = module_proxy
-    team.secret("git", token="s3cret")
-    file = team.folder / "credentials.json"
-    file.write_text(json.dumps({"credentials": [{**TOKEN, "match": f"{HOST}/goproxy"}]}))
-    env = {
-        "ATHENS_CREDENTIALS_FILE": str(file),
-        "ATHENS_SUM_DBS": "",
-        **team.forge.environment(team.authority.ca_file),
-    }
-    with running(team.folder / "proxy", Settings(f"https://{HOST}/goproxy", env=env)) as proxy:
+    world.forge.instead[f"{HOST}/goproxy/m.example.com/x/@v/list"] = module_proxy
+    world.secret("chain", {"token": "s3cret"})
+    entries = [{"name": "chain", "type": "token", "match": f"{HOST}/goproxy"}]
+    with world.proxy(entries, f"https://{HOST}/goproxy") as proxy:
         answer = proxy.ask("/m.example.com/x/@v/list")
+    before = len(world.forge.seen)
+    with world.proxy(entries, "direct", SSL_CERT_FILE=str(Authority.made(tmp_path).ca_file)) as strict:
+        refused = info(strict, "goproxy/m")
 
     assert (answer.status, answer.text) == (200, "v1.0.0\n")
-    assert {authorization for _, authorization in asked} == {"Bearer s3cret"}
+    assert set(asked) == {"Bearer s3cret"}
+    assert (refused.status, "certificate" in refused.text) == (502, True)
+    assert len(world.forge.seen) == before
