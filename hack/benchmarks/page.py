@@ -1,6 +1,6 @@
 """The page for people over a store of 100,000 modules, in a real browser: when something is seen, and when it answers.
 
-The store is filled past the proxy by links to one version, as for the catalogue. The browser runs on the other core.
+The store is filled past the proxy by links to one commit mark. The browser runs on the other core.
 """
 
 from __future__ import annotations
@@ -125,16 +125,13 @@ def _ask(peer: Peer, words: str) -> float:
 
 
 def _fill(root: Path, modules: int) -> None:
-    originals = {"go.mod": _SAMPLE.mod, "source.zip": _SAMPLE.zip, "v1.0.0.info": _SAMPLE.info}
-    kept = {name: root.parent / f"original-{name}" for name in originals}
-    for name, data in originals.items():
-        kept[name].write_bytes(data)
+    """Lay down commit marks alone, which is what a catalogue is made from."""
+    kept = root.parent / "original.info"
+    kept.write_bytes(_SAMPLE.info)
     for number in range(modules):
-        folder = root / "bench.example.com" / f"team{number % 40}" / f"module{number}" / "v1.0.0"
+        folder = root / "bench.example.com" / f"team{number % 40}" / f"module{number}" / _SAMPLE.version
         folder.mkdir(parents=True)
-        for name in originals:
-            try:
-                os.link(kept[name], folder / name)
-            except OSError:  # a file system allows only so many links of one file
-                shutil.copyfile(kept[name], folder / name)
-                kept[name] = folder / name
+        try:
+            os.link(kept, folder / f"{_SAMPLE.version}.info")
+        except OSError:  # a file system allows only so many links of one file
+            kept = Path(shutil.copyfile(kept, folder / f"{_SAMPLE.version}.info"))

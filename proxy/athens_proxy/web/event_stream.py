@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from aiohttp import web
 from athens_proxy.events.events import Events, Subscription
 from athens_proxy.events.filters import EventFilter, InvalidFilter
 from athens_proxy.events.kinds import MAX_ID, Event
-from athens_proxy.web.responses import Responses, signature
+from athens_proxy.web.responses import STREAMING_SINCE, Responses, signature
 
 HEARTBEAT_S: Final = 15.0
 LOOK_S: Final = 1.0  # after so long a place is free again whose client has left
@@ -76,6 +77,7 @@ class EventStream:
             response = web.StreamResponse(headers={**_HEADERS, **signature(request)})
             response.force_close()  # what comes after the stream is a new position
             await response.prepare(request)
+            request[STREAMING_SINCE] = time.monotonic()
             await response.write(_greeting(since, subscription.oldest))
             await self._pour(subscription, response, request)
         return response

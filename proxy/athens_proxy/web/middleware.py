@@ -17,7 +17,7 @@ from aiohttp import web
 from athens_proxy.errors import ModuleNotFound, ProxyError, RedirectTo
 from athens_proxy.request_id import request_id as current_request
 from athens_proxy.web.access import Access
-from athens_proxy.web.responses import REQUEST_ID, REQUEST_ID_KEY, Responses, signature
+from athens_proxy.web.responses import REQUEST_ID, REQUEST_ID_KEY, STREAMING_SINCE, Responses, signature
 from athens_proxy.web.routes import Routes
 from athens_proxy.web.targets import FixedTarget, StoreTarget, Target, target
 
@@ -115,7 +115,7 @@ class Gate:
             status, size_bytes = response.status, _size_bytes(response)
         finally:
             duration_s = time.monotonic() - begin
-            self._on_request(request.method, status, duration_s)
+            self._on_request(request.method, status, request.get(STREAMING_SINCE, begin + duration_s) - begin)
             if is_access_logged():
                 line = AccessLine(
                     method=request.method,

@@ -51,6 +51,7 @@ _LENIENT: Final = (UpstreamDenied, UpstreamError, UpstreamThrottled, UpstreamTim
 
 REQUEST_ID: Final = "Athens-Request-ID"
 REQUEST_ID_KEY: Final = web.RequestKey("request_id", str)
+STREAMING_SINCE: Final = web.RequestKey("streaming_since", float)  # set by answers that have no end of their own
 JSON: Final = "application/json; charset=utf-8"
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"

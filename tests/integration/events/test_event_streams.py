@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import socket
 import time
@@ -105,6 +106,26 @@ def test_a_private_name_is_told_only_where_followers_show_credentials(tmp_path: 
                 assert proxy.ask(f"/{path}/@v/v1.0.0.info", headers=headers).status == 403
             with reading(proxy.url, headers=headers) as events:
                 assert events.versions(len(told)) == told
+
+
+def test_no_stream_outlives_the_credential_that_opened_it(tmp_path: Path, settings: Settings) -> None:
+    clients = tmp_path / "clients"
+    clients.mkdir()
+    salt = "0011223344556677"
+    digest = hashlib.sha256(bytes.fromhex(salt) + b"token").hexdigest()
+    (clients / "team").write_text(f"bot:$sha256${salt}${digest}\n")
+    headers = {"Authorization": "Bearer token"}
+    closed = replace(settings, env={**settings.env, "ATHENS_AUTH_CLIENTS_DIR": str(clients)})
+    with running(tmp_path / "proxy", closed) as proxy, reading(proxy.url, headers=headers) as events:
+        fetch(proxy, M[0], headers=headers)
+        events.versions(1)
+        (clients / "team").write_text("# nobody\n")
+
+        while events.read():  # signs of life, until the stream ends
+            pass
+        assert proxy.ask("/-/events", headers=headers).status == 401
+        durations = [line for line in proxy.process.logged().splitlines() if "/-/events" in line]
+        assert "http-status=200" in durations[0]
 
 
 def test_a_stream_goes_on_behind_the_last_id_after_a_restart(tmp_path: Path, settings: Settings) -> None:
