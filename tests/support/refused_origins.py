@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.refused_specs import Refusal
+from support.refused_specs import Refusal, mounted
 
 HOSTS = {"inline": "git.example.com ssh-ed25519 AAAA"}
 
@@ -64,6 +64,19 @@ ORIGIN_RULES: list[Refusal] = [
     ),
     (credential("githubApp", appID=1, **HOST), f"{FIRST}.appID", APP),
     (credential("token", installationID=1, **HOST), f"{FIRST}.appID", APP),
+    *(
+        (
+            {"extraEnv": [{"name": name, "value": "x"}]},
+            "spec.extraEnv[0].name",
+            "this variable is set by the operator; use the field of that setting instead",
+        )
+        for name in ("XDG_RUNTIME_DIR", "EGRESS_NO_PROXY", "ATHENS_CREDENTIALS_FILE", "ATHENS_ATHENS_FOLLOW")
+    ),
+    (
+        mounted("/run/athens"),
+        "spec.extraVolumeMounts[0].mountPath",
+        "the proxy uses this folder itself; mount the volume elsewhere",
+    ),
     (egress(), "spec.egressProxy", EGRESS),
     (egress(httpProxy="http://a:1", secretRef={"name": "a"}), "spec.egressProxy", EGRESS),
     (

@@ -21,7 +21,7 @@ from support.processes import RunningProcess, accepts_connections, free_port, in
 
 READY_DEADLINE_S = 60.0
 POLICY = 'mode = "sync"\ndownloadURL = ""\n'
-ROOTS = ("/etc/athens", "/home/athens", "/scratch", "/run/ca", "/var/lib/athens")
+ROOTS = ("/etc/athens", "/home/athens", "/scratch", "/run/ca", "/run/athens", "/var/lib/athens")
 Sources = Mapping[str, Mapping[str, str]]
 """Secrets and ConfigMaps by name; texts by key."""
 

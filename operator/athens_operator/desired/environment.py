@@ -12,6 +12,8 @@ from athens_operator.spec.references import SecretVariable, secret_variables
 from athens_operator.spec.workload import EnvVar
 
 HOME_FOLDER = "/home/athens"
+RUNTIME_FOLDER = "/run/athens"
+"""Where the proxy writes what git and the go command need of its credentials: memory, never a disk."""
 IMAGE_PATH = "/opt/app/bin:/opt/venv/bin:/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin"
 PROGRAM_PINS = {
     "PATH": IMAGE_PATH,
@@ -30,6 +32,7 @@ def environment(proxy: AthensProxy, inputs: Inputs) -> list[Manifest]:
         {"name": "HOME", "value": HOME_FOLDER},
         {"name": "TMPDIR", "value": SCRATCH_FOLDER},
         *([{"name": "SSL_CERT_FILE", "value": BUNDLE_FILE}] if proxy.spec.trusted_ca else []),
+        *([{"name": "XDG_RUNTIME_DIR", "value": RUNTIME_FOLDER}] if proxy.spec.credentials else []),
         *storage_variables(proxy.spec.storage),
         *map(_from_secret, secret_variables(proxy.spec)),
         *egress_variables(proxy, inputs),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from athens_operator.desired.configuration import BUNDLE_FILE, CONFIG_FOLDER, POLICY_FOLDER, SCRATCH_FOLDER
 from athens_operator.desired.credentials import known_hosts_key
-from athens_operator.desired.environment import HOME_FOLDER
+from athens_operator.desired.environment import HOME_FOLDER, RUNTIME_FOLDER
 from athens_operator.desired.names import claim_name, policy_name
 from athens_operator.manifests import Manifest
 from athens_operator.spec.proxy import AthensProxy
@@ -24,6 +24,8 @@ from athens_operator.spec.references import (
 READ_BY_GROUP = 0o440
 READ_BY_ALL = 0o444  # production mode refuses files that group or others may write
 DEFAULT_SCRATCH_SIZE = "4Gi"
+RUNTIME_VOLUME = "runtime"
+RUNTIME_SIZE = "32Mi"
 BUNDLE_VOLUME = "ca-bundle"
 BUNDLE_FOLDER = BUNDLE_FILE.rpartition("/")[0]
 
@@ -38,6 +40,8 @@ def mounts(proxy: AthensProxy) -> list[Manifest]:
         {"name": "home", "mountPath": HOME_FOLDER},
         *_mounts(mounted_files(proxy.spec)),
     ]
+    if proxy.spec.credentials:
+        found.append({"name": RUNTIME_VOLUME, "mountPath": RUNTIME_FOLDER})
     if proxy.spec.trusted_ca:
         found.append({"name": BUNDLE_VOLUME, "mountPath": BUNDLE_FOLDER, "readOnly": True})
     disk = proxy.spec.storage.disk
@@ -68,6 +72,8 @@ def volumes(proxy: AthensProxy, config: Manifest) -> list[Manifest]:
         {"name": "home", "emptyDir": {}},
         *_volumes(mounted_files(proxy.spec), _written_out(proxy, config)),
     ]
+    if proxy.spec.credentials:
+        found.append({"name": RUNTIME_VOLUME, "emptyDir": _empty_dir(RUNTIME_SIZE, "Memory")})
     if proxy.spec.trusted_ca:
         found += bundle_volumes(proxy)
     return found + _data(proxy) + [dict(volume) for volume in proxy.spec.extra_volumes]
