@@ -63,12 +63,13 @@ class _Source:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What became of an import."""
+    """What became of an import; a bundle whose records were not all kept is not served without network."""
 
     imported: Imported
     kept: Kept
     unverified: int
     notes: Sequence[str]
+    lacks_records: bool
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -> int:
@@ -102,7 +103,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
     publish(_summary(asked.source, result, elapsed_s=time.monotonic() - begun), as_line=asked.json)
     if result.imported.stopped:
         tell(f"stopped: {result.imported.stopped}; then run the same command again to go on")
-    return 1 if result.imported.stopped or result.imported.failures else 0
+    return 1 if result.imported.stopped or result.imported.failures or result.lacks_records else 0
 
 
 def _summary(source: Path, result: _Result, *, elapsed_s: float) -> dict[str, Any]:
@@ -174,7 +175,8 @@ async def _imported(asked: argparse.Namespace, environ: Mapping[str, str], read_
             kept = await keep(storage, trust.key, source.part)
             source.notes += _left_out(kept, trust.key.name)
         imported = await _taken(asked, source, storage, _known(sums, vouched, trust))
-        return _Result(imported, kept, len(unverified), source.notes)
+        lacks_records = bool(kept.left_out) and asked.source.is_file()
+        return _Result(imported, kept, len(unverified), source.notes, lacks_records)
 
 
 def _left_out(kept: Kept, database: str) -> list[str]:

@@ -54,7 +54,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
     except KeyboardInterrupt:
         tell("interrupted; run the same command again to go on")
         return 130
-    except (UnusableInput, InvalidChain) as error:
+    except UnusableInput as error:
         return _failed(asked, str(error), 2)
     except (ConfigError, CannotStart, ProxyError) as error:
         return _failed(asked, str(error), 1)
@@ -148,11 +148,14 @@ def _address(text: str, environ: Mapping[str, str]) -> tuple[URL, dict[str, str]
     a user in the address and `.netrc` are only used over https, as by the go command.
 
     Raises:
-        InvalidChain: the text is no address of a proxy.
+        UnusableInput: the text is no address of a proxy.
     """
-    hop = parse_chain(text)[0].hop
+    try:
+        hop = parse_chain(text)[0].hop
+    except InvalidChain as error:
+        raise UnusableInput(f"--url: {error}") from error
     if not isinstance(hop, HttpHop):
-        raise InvalidChain(f"--url {text}: write the address of a proxy, as in https://modules.example.com")
+        raise UnusableInput(f"--url {text}: write the address of a proxy, as in https://modules.example.com")
     for user_name, password_name in _USERS:
         user, password = _variable(environ, user_name), _variable(environ, password_name)
         if user:

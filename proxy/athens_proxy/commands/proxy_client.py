@@ -26,6 +26,7 @@ FIRST_DELAY_S: Final = 0.25
 LONGEST_DELAY_S: Final = 5.0
 _SHOWN_BYTES: Final = 2048
 _PASSING: Final = (429, 503)
+_PLAIN: Final[Mapping[str, str]] = {}
 _T = TypeVar("_T")
 
 
@@ -67,7 +68,11 @@ class ProxyClient:
         return await self._patiently(lambda: self._read(path, at_most_bytes))
 
     async def size_of(self, path: str) -> int:
-        """How many bytes the answer would have, without its body; raises as `read`."""
+        """How many bytes the answer would have; raises as `read`.
+
+        Asks for the first byte, since the refusal of a HEAD has no reason in it. A proxy without ranges begins to send
+        everything, which is not read.
+        """
         return await self._patiently(lambda: self._size(path))
 
     async def download(self, path: str, into: Path) -> int:
@@ -75,7 +80,7 @@ class ProxyClient:
         return await self._patiently(lambda: self._download(path, into))
 
     async def _read(self, path: str, at_most_bytes: int) -> bytes:
-        async with self._answer("GET", path) as answer:
+        async with self._answer(path) as answer:
             body = bytearray()
             async for chunk in answer.content.iter_any():
                 body += chunk
@@ -84,12 +89,13 @@ class ProxyClient:
             return bytes(body)
 
     async def _size(self, path: str) -> int:
-        async with self._answer("HEAD", path) as answer:
-            return int(answer.headers.get("Content-Length", "0"))
+        async with self._answer(path, {"Range": "bytes=0-0"}) as answer:
+            whole = answer.headers.get("Content-Range", "").rpartition("/")[2] or str(answer.content_length or 0)
+            return int(whole) if whole.isdecimal() else 0
 
     async def _download(self, path: str, into: Path) -> int:
         size_bytes = 0
-        async with self._answer("GET", path) as answer:
+        async with self._answer(path) as answer:
             try:
                 with into.open("wb", buffering=0) as file:
                     async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
@@ -102,14 +108,14 @@ class ProxyClient:
         return size_bytes
 
     @asynccontextmanager
-    async def _answer(self, method: str, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _answer(self, path: str, headers: Mapping[str, str] = _PLAIN) -> AsyncIterator[aiohttp.ClientResponse]:
         attempt = self._attempt(path)
         url = URL(f"{str(self._base).rstrip('/')}/{quote(path, safe='/$&+=:@~!')}", encoded=True)
         try:
-            async with self._session.request(method, url, allow_redirects=False) as answer:
+            async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
                 if 300 <= answer.status < 400:
                     raise BadUpstreamAnswer(f"{attempt}: it sends clients elsewhere and does not keep this module")
-                if answer.status != 200:
+                if answer.status not in (200, 206 if headers else 200):
                     failure = failure_of_status(answer, await answer.content.read(_SHOWN_BYTES), attempt)
                     raise _MayPass(failure) if answer.status in _PASSING else failure
                 yield answer
