@@ -4,8 +4,11 @@
     ask.py go FOLDER RUN [URL]                a command of Go's GOAUTH
     ask.py ssh FOLDER RUN OTHERS ARGUMENTS... in the place of ssh; OTHERS is the command for other hosts
 
-FOLDER has the proxy's socket. The program imports nothing of this distribution and few modules, because git waits for
-it. What it prints to its error output is shown to the developer and has no secret.
+FOLDER has the proxy's socket. The program imports nothing of this distribution and next to nothing else, because git
+waits for it several times in a fetch: `socket` and `json` alone would triple its cost. What it prints to its error
+output is shown to the developer and has no secret.
+
+Questions and answers are lines `name=value`, as git's own are.
 
 Source: https://git-scm.com/docs/gitcredentials (custom helpers), https://git-scm.com/docs/git (GIT_SSH_COMMAND),
 `go help goauth`
@@ -13,10 +16,8 @@ Source: https://git-scm.com/docs/gitcredentials (custom helpers), https://git-sc
 
 from __future__ import annotations
 
-import json
+import _socket
 import os
-import shlex
-import socket
 import sys
 
 SOCKET = "ask"
@@ -25,6 +26,8 @@ SOCKET = "ask"
 _TAKES_VALUE = frozenset("BbcDEeFIiJLlmOopQRSWw")
 _TIMEOUT_S = 90.0
 _CHUNK_BYTES = 65536
+
+Lines = list[tuple[str, str]]
 
 
 def main(argv: list[str]) -> int:
@@ -37,39 +40,45 @@ def main(argv: list[str]) -> int:
     return _ssh(folder, run, rest)
 
 
-def _answer(folder: str, question: dict[str, str]) -> dict[str, object]:
-    """The proxy's answer; what went wrong is told to the developer, and is no answer."""
+def parsed(text: str) -> Lines:
+    """Names and values of lines; what is no such line does not count."""
+    pairs = (line.partition("=") for line in text.split("\n"))
+    return [(name, value) for name, equals, value in pairs if equals]
+
+
+def _answer(folder: str, question: dict[str, str]) -> Lines:
+    """The proxy's answer; what went wrong is told to the developer."""
+    text = "".join(f"{name}={value}\n" for name, value in question.items() if "\n" not in value)
+    data = b""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_TIMEOUT_S)
-            # By the folder's number, because the address of a socket may have no more than 107 characters.
-            connection.connect(f"/proc/self/fd/{os.open(folder, os.O_PATH)}/{SOCKET}")
-            connection.sendall(json.dumps(question).encode() + b"\n")
-            data = b""
-            while chunk := connection.recv(_CHUNK_BYTES):
-                data += chunk
-        answer = json.loads(data)
-    except (OSError, ValueError):
-        answer = {"error": "the proxy that knows the credentials does not answer"}
-    if answer.get("error"):
-        print(f"athens-proxy: {answer['error']}", file=sys.stderr)  # noqa: T201 - the way to whoever ran git
-    return answer  # type: ignore[no-any-return]
+        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        connection.settimeout(_TIMEOUT_S)
+        # By the folder's number, because the address of a socket may have no more than 107 characters.
+        connection.connect(f"/proc/self/fd/{os.open(folder, os.O_PATH)}/{SOCKET}")
+        connection.sendall(f"{text}\n".encode("utf-8", "surrogateescape"))
+        while chunk := connection.recv(_CHUNK_BYTES):
+            data += chunk
+    except OSError:
+        data = b"error=the proxy that knows the credentials does not answer\n"
+    answer = parsed(data.decode("utf-8", "surrogateescape"))
+    for name, value in answer:
+        if name == "error":
+            sys.stderr.write(f"athens-proxy: {value}\n")
+    return answer
 
 
 def _git(folder: str, run: str, rest: list[str]) -> int:
-    fields = dict(line.split("=", 1) for line in sys.stdin.read().splitlines() if "=" in line)
+    fields = dict(parsed(sys.stdin.read()))
     known = {name: fields.get(name, "") for name in ("protocol", "host", "path")}
     answer = _answer(folder, {"ask": "git", "run": run, "operation": (rest or [""])[0], **known})
-    for name in ("username", "password", "quit"):
-        if answer.get(name):
-            sys.stdout.write(f"{name}={answer[name]}\n")
+    sys.stdout.write("".join(f"{name}={value}\n" for name, value in answer if name != "error"))
     return 0
 
 
 def _go(folder: str, run: str, rest: list[str]) -> int:
     status = sys.stdin.readline().split(" ")[1:2] if rest else []  # of the answer to the first attempt
     answer = _answer(folder, {"ask": "go", "run": run, "url": (rest or [""])[0], "status": (status or [""])[0]})
-    sys.stdout.write(str(answer.get("text", "")))
+    sys.stdout.write("".join(f"{value}\n" for name, value in answer if name == "line"))
     return 0
 
 
@@ -77,13 +86,14 @@ def _ssh(folder: str, run: str, rest: list[str]) -> int:
     others, *rest = rest
     options, target, command = _parted(rest)
     user, _, host = target.rpartition("@")
-    answer = _answer(folder, {"ask": "ssh", "run": run, "host": host, "path": _path(command)})
-    if answer.get("error"):
+    answer = _answer(folder, {"ask": "ssh", "run": run, "host": host, "command": " ".join(command)})
+    names = dict(answer)
+    if "error" in names:
         return 255
-    if not answer.get("entry"):
+    if "username" not in names:
         os.execvp("sh", ["sh", "-c", f'exec {others} "$@"', "ssh", *rest])  # noqa: S606 - as git itself does
-    arguments = [str(argument) for argument in answer["arguments"]]  # type: ignore[attr-defined]
-    login = [] if user else ["-l", str(answer["username"])]
+    arguments = [value for name, value in answer if name == "argument"]
+    login = [] if user else ["-l", names["username"]]
     os.execvp("ssh", ["ssh", *options, *arguments, *login, target, *command])  # noqa: S606
 
 
@@ -96,17 +106,6 @@ def _parted(rest: list[str]) -> tuple[list[str], str, list[str]]:
     if after[:1] == ["--"]:
         after = after[1:]
     return rest[:index], (after or [""])[0], after[1:]
-
-
-def _path(command: list[str]) -> str:
-    """The repository in git's or hg's remote command."""
-    try:
-        words = shlex.split(" ".join(command))
-    except ValueError:
-        return ""
-    if "-R" in words[:-1]:
-        return words[words.index("-R") + 1]
-    return words[-1] if len(words) > 1 else ""
 
 
 if __name__ == "__main__":

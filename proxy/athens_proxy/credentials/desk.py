@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
+import shlex
 import socket
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-from athens_proxy.credentials.ask import SOCKET
+from athens_proxy.credentials.ask import SOCKET, Lines, parsed
 from athens_proxy.credentials.entries import Entry
 from athens_proxy.credentials.keyring import Keyring
 from athens_proxy.credentials.logins import Login
@@ -73,8 +74,10 @@ class Desk:
         """Answer one connection."""
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                answer = await self._answer(await reader.readuntil(b"\n"))
-                writer.write(json.dumps(answer).encode())
+                question = (await reader.readuntil(b"\n\n")).decode("utf-8", "surrogateescape")
+                answer = await self._answer(defaultdict(str, parsed(question)))
+                text = "".join(f"{name}={value}\n" for name, value in answer)
+                writer.write(text.encode("utf-8", "surrogateescape"))
                 await writer.drain()
         except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             _LOG.warning("a question for a credential was not answered: %s", type(error).__name__)
@@ -83,11 +86,10 @@ class Desk:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def _answer(self, data: bytes) -> Mapping[str, Any]:
-        question = json.loads(data)
-        run = self._runs.get(question.get("run", ""))
+    async def _answer(self, question: Mapping[str, str]) -> Lines:
+        run = self._runs.get(question["run"])
         if run is None:
-            return {"error": "this fetch has ended"}
+            return [("error", "this fetch has ended")]
         try:
             match question["ask"]:
                 case "git":
@@ -98,52 +100,53 @@ class Desk:
                     return await self._ssh(run, question)
         except Unusable as problem:
             run.problems.append(str(problem))
-            return {"error": str(problem), "quit": "1"}
+            return [("error", str(problem)), ("quit", "1")]
 
-    async def _git(self, run: Run, question: Mapping[str, str]) -> Mapping[str, Any]:
+    async def _git(self, run: Run, question: Mapping[str, str]) -> Lines:
         """Git asks for a login, or says what became of one."""
         if question["protocol"] != "https":
-            return {}
+            return []
         place = Place.of_authority(question["host"], question["path"])
         entry = self._keyring.for_https(place)
         if entry is None:
-            return {}
+            return []
         operation = question["operation"]
         if operation == "get":
             login = await self._shown(run, entry)
             self._keyring.standings.of(entry.name).used_at = question["path"]
-            return {"username": login.user, "password": login.password}
+            return [("username", login.user), ("password", login.password)]
         if operation == "store":
             self._keyring.standings.is_good(entry.name)
         elif operation == "erase":
             self._refused(run, entry, place)
-        return {}
+        return []
 
-    async def _go(self, run: Run, url: str, *, was_refused: bool) -> Mapping[str, Any]:
+    async def _go(self, run: Run, url: str, *, was_refused: bool) -> Lines:
         """The go command asks for headers: at first for all it may need, then for an address that answered 4xx.
 
         It looks for the longest known prefix of the address, query included, so that the pages of a module's path have
         to be listed one by one.
         """
-        text = []
+        lines = []
         for address, place in _addresses(url) if url else _pages(run.module):
             entry = self._keyring.for_https(place)
             if entry is not None:
                 if was_refused and entry.name in run.shown:
                     self._refused(run, entry, place)
                 login = await self._shown(run, entry)
-                text.append(f"{address}\n\nAuthorization: {login.basic}\n\n")
-        return {"text": "".join(text)}
+                lines += [address, "", f"Authorization: {login.basic}", ""]
+        return [("line", line) for line in lines]
 
-    async def _ssh(self, run: Run, question: Mapping[str, str]) -> Mapping[str, Any]:
-        place = Place.of(question["host"].strip("[]"), None, question["path"])
+    async def _ssh(self, run: Run, question: Mapping[str, str]) -> Lines:
+        path = _repository(question["command"])
+        place = Place.of(question["host"].strip("[]"), None, path)
         entry = self._keyring.for_ssh(place)
         if entry is None:
-            return {}
+            return []
         arguments = await asyncio.to_thread(ssh_arguments, entry, run.home)
         run.shown.append(entry.name)
-        self._keyring.standings.of(entry.name).used_at = question["path"]
-        return {"entry": entry.name, "username": entry.username or "git", "arguments": arguments}
+        self._keyring.standings.of(entry.name).used_at = path
+        return [("username", entry.username or "git"), *(("argument", argument) for argument in arguments)]
 
     def _refused(self, run: Run, entry: Entry, place: Place) -> None:
         run.refused.append(entry.name)
@@ -154,6 +157,17 @@ class Desk:
         if entry.name not in run.shown:
             run.shown.append(entry.name)
         return login
+
+
+def _repository(command: str) -> str:
+    """The repository in git's or hg's remote command."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return ""
+    if "-R" in words[:-1]:
+        return words[words.index("-R") + 1]
+    return words[-1] if len(words) > 1 else ""
 
 
 def desk_socket(folder: Path) -> socket.socket:
