@@ -152,7 +152,8 @@ async def _services(
         sources = await closing.enter_async_context(_sources(config, storage, outside, stasher, policy, on.traces))
         guarded, admitted = partial(_guarded, sources, policy, metrics), admission(config, environ, session)
         modules = on.kept.unpurged(admitted(guarded(NetworkMode(config.upstream.network_mode))))
-        follow = following(config, environ, session, storage, modules, on.tell, on_drop=on.answers.forget)
+        show, on_drop = outside.credentials.authorize, on.answers.forget
+        follow = following(config, environ, session, storage, modules, on.tell, authorize=show, on_drop=on_drop)
         state = PageState(metrics.lookups, await closing.enter_async_context(follow), on.kept.last_used)
         facts = await closing.enter_async_context(page_facts(config, storage, on.tell, sources.rules, policy, state))
         services = Services(

@@ -31,9 +31,9 @@ from athens_proxy.outside import go_variables
 from athens_proxy.page.origins import Origins
 from athens_proxy.stash.fetch_and_save import OnSaved
 from athens_proxy.storage.storage import FetchedModule, Storage
+from athens_proxy.upstream.authorize import Authorize
 from athens_proxy.upstream.go_environment import patterns_of, private_globs
 from athens_proxy.upstream.hops import HttpHop, InvalidChain, parse_chain
-from athens_proxy.upstream.netrc import Netrc
 from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.web.event_stream import EventStream
 from athens_proxy.web.responses import Responses
@@ -117,6 +117,7 @@ async def following(
     modules: DownloadProtocol,
     tell: Telling,
     *,
+    authorize: Authorize,
     on_drop: Callable[[], None],
 ) -> AsyncIterator[Callable[[], dict[str, Any]]]:
     """The proxy of the settings is followed while the context is open; yields what is known about that.
@@ -131,6 +132,7 @@ async def following(
     follower = Follower(
         session,
         followed,
+        authorize,
         storage,
         record=f"follow/{hashlib.sha256(str(followed.url).encode()).hexdigest()[:16]}",
         drop=_drop(storage, tell.events, str(followed.url.host), on_drop) if action in ("drop", "both") else None,
@@ -165,13 +167,9 @@ def _followed(config: Config, environ: Mapping[str, str]) -> Followed:
         raise CannotStart(str(error)) from error
     if not isinstance(link.hop, HttpHop):
         raise CannotStart(f"{key}: must be an http:// or https:// address")
-    hop, authorization = link.hop, link.hop.authorization
-    if not authorization and hop.url.scheme == "https":
-        known = Netrc.of(environ, go_variables(config.upstream.go_env_vars)).authorizations
-        authorization = known.get(hop.url.raw_authority) or known.get(hop.url.host or "", "")
+    hop = link.hop
     url = hop.url.with_path(f"{hop.url.raw_path.rstrip('/')}/-/events", encoded=True)
-    headers = {"Authorization": authorization} if authorization else {}
-    return Followed(url, headers, str(outbound.for_url(url) or ""))
+    return Followed(url, hop.authorization, str(outbound.for_url(url) or ""))
 
 
 def _drop(storage: Storage, events: Events, host: str, on_drop: Callable[[], None]) -> Drop:

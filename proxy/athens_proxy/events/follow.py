@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,11 +20,12 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from athens_proxy.errors import ModuleNotFound, StorageError
+from athens_proxy.errors import CredentialUnusable, ModuleNotFound, StorageError
 from athens_proxy.events.kinds import EventKind
 from athens_proxy.events.messages import Message, MessageReader
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.owner import Records
+from athens_proxy.upstream.authorize import Authorize
 
 CONNECT_S: Final = 30.0
 SILENT_S: Final = 60.0  # four heartbeats
@@ -48,12 +49,12 @@ class Followed:
 
     Attributes:
         url: of its `/-/events`.
-        headers: of every request, credentials included; never shown.
+        authorization: from its address, "" for none; never shown.
         forward_proxy: on the way to it, "" for none.
     """
 
     url: URL
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    authorization: str = field(default="", repr=False)
     forward_proxy: str = field(default="", repr=False)
 
 
@@ -67,6 +68,7 @@ class Follower:
     Args:
         session: for the requests.
         followed: whom.
+        authorize: what it is shown when its address brings no credential; asked for each connection.
         records: of the store, where the position is kept.
         record: the name of that record.
         drop: what to do with a purged version, None for nothing.
@@ -77,6 +79,7 @@ class Follower:
         self,
         session: aiohttp.ClientSession,
         followed: Followed,
+        authorize: Authorize,
         records: Records,
         *,
         record: str,
@@ -85,6 +88,7 @@ class Follower:
     ) -> None:
         self._session = session
         self._followed = followed
+        self._authorize = authorize
         self._records = records
         self._record = record
         self._drop = drop
@@ -129,7 +133,7 @@ class Follower:
         self._done.forget()  # what was not done comes again
         try:
             await self._follow()
-        except (CannotFollow, StorageError) as error:
+        except (CannotFollow, CredentialUnusable, StorageError) as error:
             return str(error)
         except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError) as error:
             return " ".join(str(error).split())[:_SHOWN_CHARS] or type(error).__name__
@@ -142,11 +146,13 @@ class Follower:
         """Read one stream to its end."""
         async with self._session.get(
             self._followed.url.update_query(kind=",".join(self._kinds)),
-            headers=self._headers(),
+            headers=await self._headers(),
             allow_redirects=False,  # credentials are for this host alone
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENT_S),
             proxy=self._followed.forward_proxy or None,
         ) as answer:
+            if answer.status == 401:
+                self._authorize.refused(self._followed.url)
             if answer.status != 200 or answer.content_type != "text/event-stream":
                 said = " ".join((await answer.content.read(300)).decode(errors="replace").split())
                 raise CannotFollow(f"status {answer.status}, {answer.content_type}: {said}")
@@ -157,10 +163,12 @@ class Follower:
                 if message is not None:
                     await self._act(message)
 
-    def _headers(self) -> dict[str, str]:
-        position = self._done.position
-        resumed = {} if position is None else {"Last-Event-ID": str(position)}
-        return {**self._followed.headers, "Accept": "text/event-stream", **resumed}
+    async def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "text/event-stream"}
+        if self._done.position is not None:
+            headers["Last-Event-ID"] = str(self._done.position)
+        authorization = self._followed.authorization or await self._authorize(self._followed.url)
+        return {**headers, "Authorization": authorization} if authorization else headers
 
     async def _act(self, message: Message) -> None:
         if message.kind == "missed":

@@ -100,6 +100,19 @@ class Acts:
                 await self.changed.wait()
 
 
+class Shown:
+    """An `Authorize` with one credential."""
+
+    def __init__(self) -> None:
+        self.refusals = 0
+
+    async def __call__(self, url: URL) -> str:
+        return "Basic c2VjcmV0"
+
+    def refused(self, url: URL) -> None:
+        self.refusals += 1
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short pauses."""
@@ -109,11 +122,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def followed(
-    url: URL, acts: Acts, records: MemoryRecords, headers: dict[str, str] | None = None
+    url: URL, acts: Acts, records: MemoryRecords, *, shown: Shown | None = None
 ) -> AsyncIterator[Follower]:
     async with aiohttp.ClientSession() as session:
         follower = Follower(
-            session, Followed(url, headers or {}), records, record="follow/x", drop=acts.drop, prefetch=acts.prefetch
+            session,
+            Followed(url),
+            shown or Shown(),
+            records,
+            record="follow/x",
+            drop=acts.drop,
+            prefetch=acts.prefetch,
         )
         running = asyncio.create_task(follower.run())
         try:
@@ -174,8 +193,8 @@ async def test_answers_that_are_no_stream_are_asked_for_again(answer: Callable[[
     publisher, acts = Publisher(), Acts()
     publisher.events = [event(1, "stored", "v1.0.0")]
     publisher.answer = answer
-    authorization = {"Authorization": "Basic c2VjcmV0"}
-    async with publisher.serving(free_port()) as url, followed(url, acts, MemoryRecords(), authorization) as follower:
+    shown = Shown()
+    async with publisher.serving(free_port()) as url, followed(url, acts, MemoryRecords(), shown=shown) as follower:
         async with asyncio.timeout(DEADLINE_S):
             await publisher.was_asked_thrice.wait()
         problem = follower.describe()["problem"]
@@ -185,6 +204,7 @@ async def test_answers_that_are_no_stream_are_asked_for_again(answer: Callable[[
     assert problem.isprintable()
     assert "c2VjcmV0" not in problem
     assert set(publisher.authorizations) == {"Basic c2VjcmV0"}
+    assert (shown.refusals >= 3) == ("401" in problem)
 
 
 async def test_events_about_nothing_move_the_position_and_do_nothing() -> None:
