@@ -23,7 +23,7 @@ from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage import layout
 from athens_proxy.storage.storage import LEFTOVER_AGE_S, FetchedModule
 from athens_proxy.storage.sums import Sums
-from athens_proxy.storage.zip_damage import recorded_sums
+from athens_proxy.storage.zip_damage import digest_line, recorded_sums
 
 COPY_BYTES = 1024 * 1024
 _NEXT_STEPS: Final = {
@@ -127,7 +127,8 @@ class DiskSaver:
             self._refuse_other_bytes(fetched, mod, zip_file)
             if mod.exists() and zip_file.exists():
                 return
-        self.write_record(layout.h1_record(fetched.wanted), f"{fetched.zip_h1}\n{fetched.mod_h1}\n".encode())
+        record = f"{fetched.zip_h1}\n{fetched.mod_h1}\n{digest_line(fetched.zip_path)}\n"
+        self.write_record(layout.h1_record(fetched.wanted), record.encode())
         with self._staged(fetched.mod) as staged_mod, self._staged_zip(fetched.zip_path) as staged_zip:
             staged_zip.rename(zip_file)
             staged_mod.rename(mod)

@@ -20,7 +20,7 @@ from athens_proxy.storage import layout
 from athens_proxy.storage.disk_save import storage_errors
 from athens_proxy.storage.disk_zip import is_whole
 from athens_proxy.storage.sums import Sums
-from athens_proxy.storage.zip_damage import recorded_sums, zip_damage
+from athens_proxy.storage.zip_damage import is_the_recorded_file, recorded_sums, zip_damage
 
 _MAX_KNOWN: Final = 100_000
 _AT_ONCE: Final = 4
@@ -66,7 +66,7 @@ class SoundFiles:
         found = self._sums.of_mod(data)
         if self._mods.get(wanted) == found:
             return
-        recorded = self._recorded(wanted)[1]
+        recorded = recorded_sums(self._record(wanted))[1]
         if recorded not in ("", found):
             self._set_aside(wanted, path, f"it has {found} where {recorded} was saved")
             raise _damaged(wanted, path)
@@ -91,18 +91,21 @@ class SoundFiles:
         if not is_whole(descriptor, size_bytes):
             return "it is cut off"
         opened = Path(f"/proc/self/fd/{descriptor}")  # the very file that will be served, whatever its name holds now
-        return zip_damage(opened, wanted, recorded_h1=self._recorded(wanted)[0], sums=self._sums)
+        record = self._record(wanted)
+        if is_the_recorded_file(opened, record):
+            return ""
+        return zip_damage(opened, wanted, recorded_h1=recorded_sums(record)[0], sums=self._sums)
 
     def _know(self, wanted: ModuleVersion, status: os.stat_result) -> None:
         if len(self._zips) >= _MAX_KNOWN:
             del self._zips[next(iter(self._zips))]
         self._zips[wanted] = _identity(status)
 
-    def _recorded(self, wanted: ModuleVersion) -> tuple[str, str]:
+    def _record(self, wanted: ModuleVersion) -> bytes:
         try:
-            return recorded_sums((self._root / layout.RECORDS_DIR / layout.h1_record(wanted)).read_bytes())
+            return (self._root / layout.RECORDS_DIR / layout.h1_record(wanted)).read_bytes()
         except OSError:
-            return "", ""
+            return b""
 
     def _set_aside(self, wanted: ModuleVersion, path: Path, reason: str) -> None:
         """Take a damaged file out of the version, but not off the disk: it counts as evicted and is fetched again."""

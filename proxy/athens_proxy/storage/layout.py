@@ -62,7 +62,10 @@ def record_parts(name: str) -> Sequence[str]:
 
 
 def h1_record(wanted: ModuleVersion) -> str:
-    """The name of the record that keeps a version's `h1:` sums: zip and go.mod, one a line."""
+    """The name of the record that keeps a version's `h1:` sums: zip and go.mod, one a line.
+
+    A disk store adds the SHA-256 of the zip's file in a third line.
+    """
     return f"h1/{wanted.path.escaped}/@v/{wanted.escaped_version}"
 
 

