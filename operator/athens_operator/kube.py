@@ -189,9 +189,10 @@ class KubeCluster:
         code = "none"
         try:
             request = await self._client.param_serialize(
-                verb, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
+                verb, path, query_params=query, header_params=headers, auth_settings=["BearerToken"]
             )
-            response = await self._client.call_api(*request, _request_timeout=REQUEST_TIMEOUT_S)
+            method, url, described, *_ = request  # our bodies are plain already, the client need not copy them
+            response = await self._client.call_api(method, url, described, body, _request_timeout=REQUEST_TIMEOUT_S)
             code = str(response.status)
             return response.status, await response.read(), response.headers  # type: ignore[no-untyped-call]
         except (TimeoutError, aiohttp.ClientError, OSError) as error:

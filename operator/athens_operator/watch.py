@@ -27,7 +27,9 @@ from athens_operator.resources import Resource
 logger = logging.getLogger(__name__)
 
 BACKOFF_LAST_S = 30.0
-END_WITHIN_S = 10.0  # a thread that takes longer is left behind; what it still delivers is only compared
+END_WITHIN_S = 10.0
+"""A thread that takes longer is left behind; what it still delivers is only compared. Never longer than a stream may
+say nothing."""
 LOOK_EVERY_S = 1.0
 ROOT_TASK = "multidimensional multitasker"  # as the pinned kopf calls it
 STEADY_S = 60.0  # watches that lived this long count as a fresh start
@@ -72,6 +74,7 @@ class Watch:
         self._namespaces = namespaces
         self._login = login
         self._silence_s = silence_s
+        self._end_within_s = min(END_WITHIN_S, silence_s)
         self._deliver = deliver
         self._restarted = restarted
         self._given_up = asyncio.Event()
@@ -107,13 +110,13 @@ class Watch:
             while not (ended.done() or self._given_up.is_set()):
                 await asyncio.wait([ended], timeout=LOOK_EVERY_S)
                 lost_at = None if self._watches() else lost_at or loop.time()
-                if lost_at is not None and loop.time() - lost_at > END_WITHIN_S:
+                if lost_at is not None and loop.time() - lost_at > self._end_within_s:
                     return "they hang in their end"
             return ended.result() if ended.done() else "they miss changes"
         finally:
             if not stop.done():
                 stop.set_result(None)
-            await asyncio.wait([ended], timeout=END_WITHIN_S)
+            await asyncio.wait([ended], timeout=self._end_within_s)
 
     def _watches(self) -> bool:
         """Whether kopf still has the task above all streams; after a failure it may hang without it, for ever."""

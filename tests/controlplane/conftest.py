@@ -48,13 +48,19 @@ def shipped_role(plane: ControlPlane, api: KubeApi, tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="module")
 def operator(shipped_role: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    """One operator for all namespaces, leading, with no more rights than it is shipped with."""
+    """One operator for all namespaces, leading, with no more rights than it is shipped with, none of which it lacks."""
     log: Path = tmp_path_factory.mktemp("operator") / "operator.log"
     process = OperatorProcess(shipped_role, log, NAMESPACE=OPERATOR_NAMESPACE, POD_NAME="first")
     try:
         yield process.start().until_leading()
     finally:
         process.stop()
+    assert lacked_rights(log) == []
+
+
+def lacked_rights(log: Path) -> list[str]:
+    """The lines of an operator's log in which the API server says that its account may not do something."""
+    return [line for line in log.read_text().splitlines() if "system:serviceaccount:" in line and " cannot " in line]
 
 
 @pytest.fixture

@@ -127,6 +127,8 @@ async def to_the_end(teams: Sequence[Lives]) -> list[int]:
 async def killed_after_each(make: Make, changed: Callable[[Lives], None], *, at_least: int) -> None:
     """One team is left undisturbed, of the others each is killed after another number of writes."""
     undisturbed = make()
+    if changed is not nothing:
+        await to_the_end([undisturbed])
     changed(undisturbed)
     (writes,) = await to_the_end([undisturbed])
     assert writes >= at_least
@@ -161,5 +163,5 @@ def test_a_first_pass_that_is_cut_off_after_any_write_is_finished_by_the_next_li
 
 
 def test_a_policy_change_that_is_cut_off_after_any_write_is_finished_by_the_next_life(make: Make) -> None:
-    """The file and two statuses; a new life also confirms the children that it does not know."""
+    """The file and two statuses; a new life recognises the children that an earlier one wrote."""
     asyncio.run(killed_after_each(make, Lives.change, at_least=3))

@@ -142,9 +142,9 @@ def test_a_policy_that_was_deleted_unseen_leaves_no_ghost_when_streams_end(
 FAULTS: dict[str, tuple[Callable[[Asked], Fault | None], float]] = {
     "down": (everything(Answer(503, reason="ServiceUnavailable")), OUTAGE_S),
     "torn": (everything(Torn()), OUTAGE_S),
+    "watch-gone": (watches(Answer(410, reason="Expired")), 0.0),
 }
 VARIATIONS: dict[str, tuple[Callable[[Asked], Fault | None], float]] = {
-    "watch-gone": (watches(Answer(410, reason="Expired")), 0.0),
     "watch-not-found": (watches(Answer(404, reason="NotFound")), 0.0),
     "forbidden": (everything(Answer(403, reason="Forbidden")), OUTAGE_S),
 }
