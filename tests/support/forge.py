@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from support.egress import Egress, leading
 from support.processes import inherited
@@ -41,6 +43,7 @@ class Forge:
     Attributes:
         repositories: working trees by their path on the forge, such as `team/repo`.
         accepts: whether a user with a password may read a repository's path; asked for each request.
+        behind: ports of plain http servers of hg by the paths of their repositories on the forge.
         hosts: names that lead to it.
         seen: its requests.
         instead: answers of the test's own, by host and path.
@@ -49,6 +52,7 @@ class Forge:
 
     repositories: dict[str, Path] = field(default_factory=dict)
     accepts: Callable[[str, str, str], bool] = lambda user, password, path: True
+    behind: dict[str, int] = field(default_factory=dict)
     hosts: Sequence[str] = (HOST, OTHER_HOST)
     seen: list[Seen] = field(default_factory=list)
     instead: dict[str, Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = field(default_factory=dict)
@@ -72,12 +76,15 @@ class Forge:
             return web.Response(status=404, text="not found\n")
         if "go-get" in request.query:
             root = f"{request.host}/{path}"
-            tag = f'<meta name="go-import" content="{root} git https://{root}.git">'
+            kind = f"hg https://{root}" if path in self.behind else f"git https://{root}.git"
+            tag = f'<meta name="go-import" content="{root} {kind}">'
             return web.Response(text=f"<html><head>{tag}</head></html>", content_type="text/html")
+        if path in self.behind:
+            return await _led_on(request, self.behind[path], path)
         return await _http_backend(request, self.repositories[path] / ".git", rest)
 
     def _repository(self, path: str) -> tuple[str | None, str]:
-        for name in sorted(self.repositories, key=len, reverse=True):
+        for name in sorted([*self.repositories, *self.behind], key=len, reverse=True):
             for prefix in (f"/{name}.git", f"/{name}"):
                 if path == prefix or path.startswith(f"{prefix}/"):
                     return name, path.removeprefix(prefix)
@@ -107,6 +114,17 @@ async def _started(forge: Forge, context: ssl.SSLContext) -> tuple[web.ServerRun
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await site.start()
     return runner, runner.addresses[0][1]
+
+
+async def _led_on(request: web.BaseRequest, port: int, path: str) -> web.Response:
+    """The answer of the server behind, which has the repository under the last element of its path."""
+    target = request.path_qs.removeprefix(f"/{path.rpartition('/')[0]}")
+    headers = {name: value for name, value in request.headers.items() if name.lower().startswith(("accept", "x-hg"))}
+    async with aiohttp.ClientSession() as session:
+        url = URL(f"http://127.0.0.1:{port}{target}", encoded=True)
+        async with session.request(request.method, url, headers=headers, data=await request.read()) as answer:
+            kept = {"Content-Type": answer.headers.get("Content-Type", "")}
+            return web.Response(status=answer.status, headers=kept, body=await answer.read())
 
 
 async def _http_backend(request: web.BaseRequest, repository: Path, rest: str) -> web.Response:

@@ -113,7 +113,7 @@ class PrivateHomes:
         try:
             await asyncio.to_thread(self._furnish, run, user_home)
             if self._has_hg:
-                await self._write_hgrc(run, user_home, name)
+                await self._write_hgrc(run, name, environment)
         except OSError as error:
             raise scratch_failure(error, run.home) from error
         self._desk.begin(name, run)
@@ -134,7 +134,7 @@ class PrivateHomes:
             if entry.name.startswith(".") and not (run.home / entry.name).exists():
                 (run.home / entry.name).symlink_to(entry)
 
-    async def _write_hgrc(self, run: Run, user_home: Path | None, name: str) -> None:
+    async def _write_hgrc(self, run: Run, name: str, environment: Mapping[str, str]) -> None:
         """Mercurial has no credential helper, so that its settings have the login for the module's place."""
         entry = self._keyring.for_https(run.module)
         login = None
@@ -145,12 +145,12 @@ class PrivateHomes:
                 run.problems.append(str(problem))
         own = run.home / _HGRC
         ssh = [*self._asking("ssh", name), _ORDINARY_SSH] if self._has_ssh else []
-        text = hgrc(entry.match if entry else None, login, ssh=ssh)
+        text = hgrc(entry.match if entry else None, login, ssh=ssh, environment=environment)
         if not text:
             return
         if own.is_symlink():
+            text = f"%include {own.readlink()}\n{text}"
             own.unlink()
-            text = f"%include {user_home}/{_HGRC}\n{text}"
         before = own.read_bytes() + b"\n" if own.exists() else b""
         own.unlink(missing_ok=True)
         write_private(own, before + text.encode())

@@ -18,6 +18,7 @@ from support.exchange import Answer
 from support.forge import HOST, OTHER_HOST, Forge, serving
 from support.git_origin import GitOrigin
 from support.github_app import GitHubApp
+from support.other_repositories import hg_module, hg_serving
 from support.proxy_process import ModuleProxy, Settings, running
 from support.ssh_server import SshServer, made_key
 from support.ssh_server import running as sshd
@@ -31,6 +32,7 @@ RIGHT = {
     "late": "new",
     "named": "n",
     "command": "minted",
+    "mercurial": "for-hg",
 }
 """The password that may read what lies below each path of the forge."""
 
@@ -142,6 +144,7 @@ def https_entries(world: World) -> list[dict[str, Any]]:
     world.secret("deep", {"username": "me", "password": "for-deep"})
     world.secret("deeper", {"username": "me", "password": "for-deeper"})
     world.secret("late", {"token": "revoked"})
+    world.secret("mercurial", {"username": "me", "password": "for-hg"})
     world.secret("named", {"netrc": f"machine {OTHER_HOST} login me password n\n"})
     world.secret("app", {"private-key.pem": world.app.private_key})
     return [
@@ -149,6 +152,7 @@ def https_entries(world: World) -> list[dict[str, Any]]:
         {"name": "deep", "type": "basic", "match": f"{HOST}/deep"},
         {"name": "deeper", "type": "basic", "match": f"{HOST}/deep/er"},
         {"name": "late", "type": "token", "match": f"{HOST}/late"},
+        {"name": "mercurial", "type": "basic", "match": f"{HOST}/mercurial"},
         {"name": "missing", "type": "token", "match": f"{HOST}/missing"},
         {"name": "moved", "type": "token", "match": f"{HOST}/moved", "files": {"token": "x"}},
         {"name": "command", "type": "command", "match": f"{HOST}/command", "command": [str(script)]},
@@ -258,6 +262,15 @@ def test_a_command_gives_the_credential_as_goauth_does(world: World, proxy: Modu
     world.repository("command/m")
 
     assert info(proxy, "command/m").status == 200
+
+
+def test_hg_is_shown_the_login_of_its_place(world: World, proxy: ModuleProxy) -> None:
+    hg_module(world.folder / "hg" / "m", f"{HOST}/mercurial/m", "v1.0.0")
+    with hg_serving(world.folder / "hg") as world.forge.behind["mercurial/m"]:
+        answer = info(proxy, "mercurial/m")
+
+    assert answer.status == 200, answer.text
+    assert json.loads(answer.body)["Origin"]["VCS"] == "hg"
 
 
 def test_tokens_of_an_app_that_end_within_seconds_are_renewed_in_time(world: World, proxy: ModuleProxy) -> None:
