@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ from athens_proxy.upstream.zipcheck import checked_zip_h1
 from athens_proxy.web.targets import FileTarget, target
 
 _EXCHANGES_PER_STORE: Final = 100  # replicas tell each other whenever one has stored such a part of what may be stored
+_START_S: Final = 5.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -109,7 +110,10 @@ async def upkeep(config: Config, storage: Storage, around: Surroundings) -> Asyn
             on_count=counts.purged,
             on_reload=counts.purge_file,
         )
-        await purges.look()
+        await purges.look(at_store=False)
+        with suppress(TimeoutError):  # a store that does not answer is told of elsewhere, and asked again
+            async with asyncio.timeout(_START_S):
+                await purges.look()
         await closing.enter_async_context(_running(purges.run(), "purges"))
         yield PurgedStorage(storage, purges), Upkeep(purges, ledger, None if ledger is None else read.targets)
 

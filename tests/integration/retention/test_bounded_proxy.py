@@ -34,7 +34,8 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 def stored_bytes(store: Path) -> int:
-    return sum(path.stat().st_size for path in store.rglob("*") if path.is_file() and "tmp" not in path.parts)
+    files = [path for path in store.rglob("*") if path.is_file() and "tmp" not in path.relative_to(store).parts]
+    return sum(path.stat().st_size for path in files)
 
 
 def zips(store: Path) -> set[str]:
@@ -56,7 +57,7 @@ async def test_a_store_never_grows_beyond_its_bound_and_no_request_fails(
             chosen = order.choices(modules, k=16)
             answers = await asyncio.gather(*(ask(proxy, sample) for sample in chosen))
             assert answers == [(200, sample.zip) for sample in chosen]
-            assert stored_bytes(proxy.store) <= 1.05 * limit
+            assert 0.5 * limit < stored_bytes(proxy.store) <= 1.05 * limit
 
         assert await proxy.metric("athens_store_bytes") <= limit
         assert await proxy.metric("athens_store_objects") == len(zips(proxy.store))
@@ -75,6 +76,7 @@ async def test_two_replicas_keep_one_store_within_its_bound(
             assert await ask(proxy, sample) == (200, sample.zip)
             assert stored_bytes(one.store) <= 1.05 * limit + ROOM_BYTES  # what the other one saves right now
 
+        assert stored_bytes(one.store) > 0.5 * limit
         assert abs(await one.metric("athens_store_bytes") - await other.metric("athens_store_bytes")) <= 2 * ROOM_BYTES
 
 
@@ -174,14 +176,14 @@ async def test_a_zip_that_athens_stored_gets_its_sum_on_record_before_it_goes(
     async with serving(tmp_path, upstream.url) as proxy:
         await fetch(proxy, modules[:3])
     record = tmp_path / "store" / layout.RECORDS_DIR / layout.h1_record(modules[0].wanted)
-    sums = record.read_bytes()
+    sums = record.read_text().splitlines()[:2]
     record.unlink()  # Athens keeps none
 
     async with serving(tmp_path, upstream.url, ATHENS_RETENTION_MAX_BYTES=2 * ROOM_BYTES) as proxy:
         await until(lambda: _has_zips(proxy, 2))
 
         assert "m0" not in zips(proxy.store)
-        assert record.read_bytes() == sums
+        assert record.read_text().splitlines()[:2] == sums
 
 
 async def test_a_dry_run_evicts_nothing_and_says_how_much_would_go(
