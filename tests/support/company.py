@@ -97,6 +97,7 @@ def pages(svn: Path) -> dict[str, Page]:
         f"{VANITY}/locked": everybody(f"{VANITY}/locked git https://{SSH}/team/locked"),
         f"{VANITY}/hgmod": everybody(f"{VANITY}/hgmod hg https://{HG}/hg/hgmod"),
         f"{VANITY}/svnmod": everybody(f"{VANITY}/svnmod svn svn+ssh://{SSH}{svn}/repository"),
+        f"{GIT}/team-a/library": everybody(f"{GIT}/team-a/library git https://{GIT}/team-a/library.git"),
         f"{GIT}/team/plain": everybody(f"{GIT}/team/plain git https://{GIT}/team/plain.git"),
     }
 

@@ -29,6 +29,7 @@ from athens_proxy.errors import (
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo, grammar
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import Show, show_nobody
+from athens_proxy.upstream.git_words import hides_git, with_words_of_git
 from athens_proxy.upstream.go_environment import VCS_FOLDER, go_environment
 from athens_proxy.upstream.go_errors import classified
 from athens_proxy.upstream.goproxy import listable_versions
@@ -152,6 +153,10 @@ class GoCommand:
             raise scratch_failure(error, go.work) from error
         async with self._homes.open(go.path, environment) as home:
             done = await self._finished(go, home.environment)
+            if done.exit_code < 0:
+                raise UpstreamError(
+                    f"{go.attempt}: the go command was killed (signal {-done.exit_code}); ask again later"
+                )
             return done, await asyncio.to_thread(with_netrc, home) if done.exit_code else home
 
     async def _finished(self, go: _GoRun, environment: Mapping[str, str]) -> Finished:
@@ -159,7 +164,12 @@ class GoCommand:
         running = run(argv, environment=environment, directory=go.directory, timeout_s=go.timeout_s)
         folders = [go.work, *([go.clones] if go.clones else [])]
         try:
-            return await within_quota(running, folders, max_bytes=self._settings.max_bytes)
+            done = await within_quota(running, folders, max_bytes=self._settings.max_bytes)
+            if not hides_git(done):
+                return done
+            return await with_words_of_git(
+                done, go.path, environment=environment, directory=go.directory, timeout_s=go.timeout_s
+            )
         except TimeoutError as error:
             raise UpstreamTimeout(f"{go.attempt}: not done within {go.timeout_s:g} s; ask again later") from error
         except QuotaExceeded as error:

@@ -14,6 +14,7 @@ from typing import Final
 from athens_proxy.errors import (
     ChecksumMismatch,
     CredentialRefused,
+    InvalidModuleZip,
     ModuleNotFound,
     ProxyError,
     StorageFull,
@@ -47,6 +48,8 @@ def _row(pattern: str, kind: type[ProxyError], advice: str = "") -> _Row:
 _ROWS: Final = (
     _row(r"no space left on device|disk quota exceeded", StorageFull, "free space in the directory for fetches"),
     _row(r"checksum mismatch|security error", ChecksumMismatch),
+    # The version exists, and somebody has to repair it.
+    _row(r"create zip: [\s\S]*(?:malformed file path|case-insensitive file name collision)", InvalidModuleZip),
     _row(
         r"verifying [^\n]*(404 not found|410 gone)|checksum database[^\n]*not found",
         ModuleNotFound,
@@ -70,6 +73,11 @@ _ROWS: Final = (
         r"no secure protocol found for repository",
         ModuleNotFound,
         "no such repository, or no credential for that host that it takes",
+    ),
+    _row(
+        r"transport 'http' not allowed",
+        UpstreamError,
+        "it leads to plain http; list its host in GOINSECURE of GoBinaryEnvVars to allow that",
     ),
     _row(r"\b401 unauthorized\b", ModuleNotFound, "no credential for that host"),
     _row(

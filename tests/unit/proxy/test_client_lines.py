@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
+import time
 from pathlib import Path
 
 import bcrypt
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from athens_proxy.clients.authorization import BearerToken, NamedSecret, shown
 from athens_proxy.clients.folder import MAX_FILE_BYTES, MAX_PROBLEMS, marks, read
+from athens_proxy.clients.known import MAX_WAITING, Comparisons, KnownClients
 from athens_proxy.clients.lines import (
     Password,
     Token,
@@ -24,6 +27,8 @@ from athens_proxy.clients.lines import (
     token_line,
 )
 from athens_proxy.commands import hash_password
+from athens_proxy.errors import Overloaded
+from support.exchange import basic_auth
 
 CHEAP = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(4)).decode()
 TOKEN = "0123456789abcdefghij"
@@ -238,3 +243,50 @@ def test_the_command_refuses_in_one_line(
     told = capsys.readouterr()
 
     assert (code, told.out, told.err.count("\n")) == (1, "", 1)
+
+
+async def test_a_name_that_nobody_has_costs_a_comparison_as_well() -> None:
+    """Else the time of a refusal would tell which names exist; what is shown often is compared once."""
+    comparisons = CountedComparisons()
+    dear = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(8)).decode()
+    clients = KnownClients([parse(f"ann:{dear}"), parse(token_line("ci", TOKEN))], comparisons)
+
+    def cpu_s(name: str) -> float:
+        before = time.thread_time()
+        assert not clients.compare(basic_auth(name, "guess")["Authorization"])
+        return time.thread_time() - before
+
+    known, unknown = (min(cpu_s(name) for _ in range(3)) for name in ("ann", "bob"))
+    shown_often = [clients.admits(basic_auth("ann", "open sesame")["Authorization"]) for _ in range(50)]
+
+    assert unknown > known / 2
+    assert await asyncio.gather(*shown_often) == [True] * 50
+    assert comparisons.count == 1
+    comparisons.close()
+
+
+async def test_too_many_new_credentials_at_once_are_put_off_and_known_ones_are_not() -> None:
+    comparisons = Comparisons()
+    clients = KnownClients([parse(f"ann:{CHEAP}")], comparisons)
+    good = basic_auth("ann", "open sesame")["Authorization"]
+    assert await clients.admits(good)
+
+    guesses = [clients.admits(basic_auth("ann", str(n))["Authorization"]) for n in range(MAX_WAITING + 50)]
+    done = await asyncio.gather(*guesses, clients.admits(good), return_exceptions=True)
+
+    assert done[-1] is True
+    assert sum(isinstance(result, Overloaded) for result in done) == 50
+    assert True not in done[:-1]
+    comparisons.close()
+
+
+class CountedComparisons(Comparisons):
+    """Comparisons, and how many there were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    async def found(self, clients: KnownClients, authorization: str) -> bool:
+        self.count += 1
+        return await super().found(clients, authorization)

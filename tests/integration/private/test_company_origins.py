@@ -28,7 +28,7 @@ MODULES = {
     "a folder in a subgroup of GitLab": (f"{DEEP}/sub", "v1.1.0"),
     "git over ssh": (f"{SSH}/team/locked.git", "v1.0.0"),
 }
-OVER_SSH, BY_SUFFIX = "git over ssh", "the suffix of git"
+OVER_SSH = "git over ssh"
 WITH_LOGIN = [name for name in MODULES if name != OVER_SSH]
 IS_FULL = bool(os.environ.get("ATHENS_TEST_FULL"))  # hg and svn start dozens of processes for one version
 
@@ -101,7 +101,7 @@ def test_without_a_login_it_is_not_found_and_the_line_says_that_a_login_lacks(
     assert answer.text.count("\n") == 1
 
 
-@pytest.mark.parametrize("kind", [name for name in WITH_LOGIN if name != BY_SUFFIX])
+@pytest.mark.parametrize("kind", WITH_LOGIN)
 def test_a_login_that_is_refused_is_a_bad_gateway_and_no_absence(mistaken: ModuleProxy, kind: str) -> None:
     """Else `go` would go on to the next proxy, with the private name."""
     path, version = MODULES[kind]
