@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -37,11 +37,13 @@ class GoClient:
         folder: Holds the client's copy of the module, its caches and its home.
         goproxy: The one GOPROXY it may use.
         environ: The caller's environment, of which only PATH is kept.
+        settings: Further variables of this client.
     """
 
     folder: Path
     goproxy: str
     environ: Mapping[str, str]
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str) -> GoResult:
         """Run `go ARGUMENTS` in the module's folder.
@@ -91,6 +93,7 @@ class GoClient:
             "GOMODCACHE": str(self.folder / "cache"),
             **client_settings(self.goproxy),
             "NO_PROXY": "127.0.0.1,localhost",
+            **self.settings,
         }
 
 
@@ -110,7 +113,7 @@ def client_settings(goproxy: str) -> dict[str, str]:
 
 
 @contextmanager
-def go_client(goproxy: str, environ: Mapping[str, str]) -> Iterator[GoClient]:
-    """A client with an empty cache in a temporary folder."""
+def go_client(goproxy: str, environ: Mapping[str, str], **settings: str) -> Iterator[GoClient]:
+    """A client with an empty cache in a temporary folder; `settings` are further variables of its own."""
     with tempfile.TemporaryDirectory(prefix="go-client-") as folder:
-        yield GoClient(Path(folder), goproxy, environ)
+        yield GoClient(Path(folder), goproxy, environ, settings)
