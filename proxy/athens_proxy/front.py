@@ -69,5 +69,6 @@ def home_page(config: Config, policy: EnforcedPolicy, metrics: Metrics) -> HomeP
         no_sum_patterns=config.upstream.no_sum_patterns,
         policy=lambda: policy.loaded,
         lookups=metrics.lookups,
+        has_page=config.events.page,
     )
     return HomePage(Path(config.server.home_template), facts)

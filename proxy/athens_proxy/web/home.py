@@ -43,7 +43,7 @@ dt {{ font-weight: bold }} dd {{ margin: 0 0 .5rem; overflow-wrap: anywhere }}
 <dl>
 <dt>Files served from the store since the start</dt><dd>{hits}</dd>
 <dt>Files that were not stored yet</dt><dd>{misses}</dd>
-<dt>Stored modules</dt><dd><a href="{prefix}/catalog">catalogue, as JSON</a></dd>
+<dt>Stored modules</dt><dd>{page}<a href="{prefix}/catalog">catalogue, as JSON</a></dd>
 </dl>
 </main>
 </body>
@@ -52,6 +52,9 @@ dt {{ font-weight: bold }} dd {{ margin: 0 0 .5rem; overflow-wrap: anywhere }}
 _NO_SUM: Final = """<h2>Modules outside the checksum database</h2>
 <pre tabindex="0">go env -w GONOSUMDB={patterns}</pre>
 """
+
+
+_LINK: Final = '<a href="{prefix}/-/ui">page with search</a>, '
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,14 @@ class HomeFacts:
         no_sum_patterns: modules that clients must not look up in the checksum database.
         policy: what is enforced now.
         lookups: stored and not stored files that were asked for.
+        has_page: whether stored modules can be looked at in a browser.
     """
 
     prefix: str
     no_sum_patterns: Sequence[str]
     policy: Callable[[], LoadedPolicy]
     lookups: Callable[[], tuple[int, int]]
+    has_page: bool = False
 
 
 class HomePage:
@@ -112,9 +117,11 @@ class HomePage:
     def _built_in(self, address: str) -> str:
         policy, (hits, misses) = self._facts.policy(), self._facts.lookups()
         patterns = ",".join(self._facts.no_sum_patterns)
+        prefix = escape(self._facts.prefix)
         return _PAGE.format(
             url=escape(address + self._facts.prefix),
-            prefix=escape(self._facts.prefix),
+            prefix=prefix,
+            page=_LINK.format(prefix=prefix) if self._facts.has_page else "",
             no_sum=_NO_SUM.format(patterns=escape(patterns)) if patterns else "",
             mode=escape(str(policy.file.mode)),
             rules=len(policy.file.blocks),

@@ -176,6 +176,12 @@ async def test_markup_that_got_in_all_the_same_would_not_run(tab: Tab) -> None:
     assert refused == "TypeError", "trusted types are required for markup"
 
 
+def test_the_home_page_leads_to_it(proxy: ModuleProxy) -> None:
+    home = proxy.ask("/", headers=AUTHORIZATION).text
+
+    assert '<a href="/go/-/ui">' in home
+
+
 def test_the_page_stands_behind_the_password(proxy: ModuleProxy) -> None:
     for target in ("/-/ui", "/-/modules", "/-/versions?module=example.com/team/late", "/-/summary", "/-/events"):
         assert proxy.ask(target).status == 401
