@@ -30,6 +30,7 @@ from athens_operator.manifests import Manifest, Ref, is_config, is_owned_by, mou
 from athens_operator.metrics import Metrics
 from athens_operator.propagation import Propagation, pods_of
 from athens_operator.publish import Publisher
+from athens_operator.purge_nudges import PurgeNudges
 from athens_operator.resources import (
     CHILDREN,
     CLAIMS,
@@ -76,6 +77,7 @@ class Steps:
     credentials: CredentialStates
     publisher: Publisher
     fanout: Fanout
+    purges: PurgeNudges
 
 
 class ProxyReconciler:
@@ -137,6 +139,7 @@ class ProxyReconciler:
     async def _pass(self, key: Key, proxy: AthensProxy, body: Manifest) -> float:
         gathered = await self._steps.gatherer.gather(proxy)
         applied = await self._write(key, proxy, gathered)
+        await self._tell_of_purges(key, proxy)
         heard = await self._hear(key, proxy, gathered)
         observed = replace(self._observe(key, proxy, gathered, applied), **heard)
         status = status_of(proxy, observed, datetime.now(UTC))
@@ -189,6 +192,10 @@ class ProxyReconciler:
         if gathered.policy.text is None:
             kept.add(CONFIG_MAPS.ref(proxy.namespace, policy_name(proxy)))
         return [ref for ref in surplus(owned, wanted, mounted_config_maps(users)) if ref not in kept]
+
+    async def _tell_of_purges(self, key: Key, proxy: AthensProxy) -> None:
+        if proxy.suspension is None:
+            await self._steps.purges.nudge(proxy, pods_of(list(self._cache.owned_by(key).values())))
 
     async def _hear(self, key: Key, proxy: AthensProxy, gathered: Gathered) -> dict[str, Any]:
         """What the pods themselves say: fields of `Observed`."""

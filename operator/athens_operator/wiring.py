@@ -17,6 +17,7 @@ from athens_operator.metrics import Metrics
 from athens_operator.policy_reconcile import PolicyReconciler
 from athens_operator.propagation import Propagation
 from athens_operator.publish import Publisher
+from athens_operator.purge_nudges import PurgeNudges
 from athens_operator.queue import WorkQueue
 from athens_operator.readback import Listener
 from athens_operator.reconcile import ProxyReconciler, Steps
@@ -65,6 +66,7 @@ def crew(around: Surroundings, listener: Listener, credentials: CredentialStates
         credentials=credentials,
         publisher=publisher,
         fanout=around.fanout,
+        purges=PurgeNudges(cluster),
     )
     later = around.queue.add_after
     proxies = ProxyReconciler(

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from athens_operator.manifests import Manifest
-from athens_operator.resources import JOBS, PROXIES, SECRETS
+from athens_operator.purge_nudges import PURGE_ANNOTATION
+from athens_operator.resources import JOBS, PODS, PROXIES, SECRETS
 from support.installation import OPERATOR_NAMESPACE
 from support.kube_api import RBAC, KubeApi, condition, until
 from support.operator_process import OperatorProcess
@@ -70,6 +71,7 @@ def test_purged_versions_reach_the_pods_without_replacing_them(
         "the list is there",
         context=strict.tail,
     )
+    digests = until(lambda: purge_digests(api, namespace), "the pod is nudged", context=strict.tail)
     edit(api, namespace, purge=None)
     until(
         lambda: "purge.json" not in (api.get(policy_file_ref(namespace)) or {})["data"],
@@ -77,8 +79,16 @@ def test_purged_versions_reach_the_pods_without_replacing_them(
         context=strict.tail,
     )
 
+    until(lambda: purge_digests(api, namespace) == {"none"}, "the pod is nudged again", context=strict.tail)
     after = api.get(deployment_ref(namespace)) or {}
+    assert [digest.partition(":")[0] for digest in digests] == ["sha256"]
     assert after["metadata"]["generation"] == before["metadata"]["generation"]
+
+
+def purge_digests(api: KubeApi, namespace: str) -> set[str]:
+    """What the pods were told of purged versions."""
+    pods = api.list(PODS, namespace)
+    return {digest for pod in pods if (digest := (pod["metadata"].get("annotations") or {}).get(PURGE_ANNOTATION))}
 
 
 def let_make_secrets(api: KubeApi, namespace: str) -> None:
