@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from prometheus_client import Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 UPSTREAM_BUCKETS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -38,12 +39,7 @@ class LayerMetrics(Collector):
             buckets=WAIT_BUCKETS_S,
             registry=None,
         )
-        self._spans = Counter(
-            "athens_trace_spans",
-            "Spans by what became of them: exported, dropped (no room), refused (by the collector).",
-            ["result"],
-            registry=None,
-        )
+        self._spans: Counts[str] = Counts()
 
     def queue(self, name: str, count: Count) -> None:
         """A queue tells how much it holds whenever somebody looks."""
@@ -60,13 +56,18 @@ class LayerMetrics(Collector):
 
     def spans(self, result: str, count: int) -> None:
         """So many spans were exported, dropped or refused."""
-        self._spans.labels(result).inc(count)
+        self._spans[result] += count
 
     def collect(self) -> Iterator[Metric]:
         """The metrics now."""
-        for metric in (self._asked, self._took, self._waited, self._spans):
+        for metric in (self._asked, self._took, self._waited):
             yield from metric.collect()
+        text = "Spans by what became of them: exported, dropped (no room), refused (by the collector)."
+        spans = CounterMetricFamily("athens_trace_spans", text, labels=["result"])
+        for result, count in self._spans.items():
+            spans.add_metric([result], count)
+        yield spans
         family = GaugeMetricFamily("athens_queue_depth", "Work that is under way or waits.", labels=["queue"])
-        for name, count in self._queues.items():
-            family.add_metric([name], count())
+        for name, held in self._queues.items():
+            family.add_metric([name], held())
         yield family

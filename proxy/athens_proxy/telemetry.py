@@ -21,7 +21,6 @@ import aiohttp
 from athens_proxy.config.sections import Config
 from athens_proxy.download.rules import Rules
 from athens_proxy.errors import CannotStart
-from athens_proxy.hit_lines import Hit
 from athens_proxy.layer_metrics import LayerMetrics
 from athens_proxy.metrics import Metrics
 from athens_proxy.observability import correlate
@@ -29,6 +28,7 @@ from athens_proxy.stash.stasher import Stasher
 from athens_proxy.storage.storage import Storage
 from athens_proxy.upstream.fetcher import Fetcher
 from athens_proxy.volume_metrics import VolumeMetrics
+from athens_proxy.web.hot_path import OnTrace
 from athens_proxy.web.top import Gate, Top
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Telemetry:
     """
 
     clients: Sequence[aiohttp.TraceConfig] = ()
-    kept_answer: Callable[[Hit], str] | None = None
+    kept_answer: OnTrace | None = None
 
     def __init__(self, metrics: LayerMetrics, top: Top) -> None:
         self.metrics = metrics
@@ -110,6 +110,7 @@ async def telemetry(
     exporter_key = config.origins["TraceExporter"].name
     _require_packages(exporter_key)
     from athens_proxy.tracing.exporter import Exporter
+    from athens_proxy.tracing.kept_answers import KeptAnswers
     from athens_proxy.tracing.tracer import Sampler, Tracer, current
     from athens_proxy.tracing.wrapping import Traced
 
@@ -124,7 +125,7 @@ async def telemetry(
 
     correlate(trace_id)
     try:
-        yield Traced(layers, top, tracer)
+        yield Traced(layers, top, tracer, KeptAnswers(sampler, exporter))
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -15,7 +15,7 @@ from athens_proxy.tracing import cloud_trace
 from athens_proxy.tracing.endpoints import CloudEndpoint
 from athens_proxy.tracing.exporter import NotSent
 from athens_proxy.tracing.grpc_calls import OPTIONS, GrpcCall
-from athens_proxy.tracing.spans import FinishedSpan
+from athens_proxy.tracing.spans import FinishedSpan, KeptAnswer
 
 _WRITE: Final = "/google.devtools.cloudtrace.v2.TraceService/BatchWriteSpans"
 _SCOPES: Final = ("https://www.googleapis.com/auth/trace.append",)
@@ -37,6 +37,10 @@ class CloudTrace:
     def encoded(self, span: FinishedSpan) -> bytes:
         """See `Sender.encoded`."""
         return cloud_trace.span_bytes(span)
+
+    def encoded_kept(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> bytes:
+        """See `Sender.encoded_kept`."""
+        return cloud_trace.span_bytes(kept.finished(ids, start_ns, end_ns))
 
     async def send(self, spans: list[bytes]) -> None:
         """See `Sender.send`."""

@@ -6,8 +6,7 @@ Source: https://www.w3.org/TR/trace-context/
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
@@ -16,9 +15,8 @@ _STATE: Final = re.compile(r"[\x20-\x7e\t]{1,512}", re.ASCII)
 _IS_SAMPLED: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class TraceContext:
-    """One span as others see it.
+class TraceContext(NamedTuple):
+    """One span as others see it; a tuple, since one is made for every request.
 
     Attributes:
         trace_id: of the whole trace, 16 bytes.

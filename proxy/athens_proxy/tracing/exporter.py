@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-from athens_proxy.tracing.spans import FinishedSpan
+from athens_proxy.tracing.spans import FinishedSpan, KeptAnswer
 
 MAX_WAITING_BYTES: Final = 4 << 20
 MAX_BATCH_BYTES: Final = 512 << 10  # far below the 4 MiB that gRPC receivers take
@@ -48,6 +48,9 @@ class Sender(Protocol):
     def encoded(self, span: FinishedSpan) -> bytes:
         """One span as `send` takes it."""
 
+    def encoded_kept(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> bytes:
+        """The same of a request that memory answered, as quickly as can be; `ids` are those of trace and span."""
+
     async def send(self, spans: list[bytes]) -> None:
         """Deliver; may hang, for the caller has a deadline.
 
@@ -73,7 +76,7 @@ class Exporter:
     def __init__(self, sender: Sender, *, on_spans: OnSpans) -> None:
         self._sender = sender
         self._on_spans = on_spans
-        self._encoded = sender.encoded
+        self._encoded, self._encoded_kept = sender.encoded, sender.encoded_kept
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._enough = asyncio.Event()
@@ -81,7 +84,13 @@ class Exporter:
 
     def add(self, span: FinishedSpan) -> None:
         """Queue a span; never blocks and never fails. On the event loop only."""
-        data = self._encoded(span)
+        self._append(self._encoded(span))
+
+    def add_kept(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> None:
+        """The same for a request that memory answered."""
+        self._append(self._encoded_kept(ids, kept, start_ns, end_ns))
+
+    def _append(self, data: bytes) -> None:
         self._waiting.append(data)
         self._waiting_bytes += len(data)
         if self._waiting_bytes >= MAX_BATCH_BYTES:

@@ -19,8 +19,8 @@ from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.stash.stasher import Stasher
 from athens_proxy.storage.storage import FetchedModule, Storage, StoredZip
 from athens_proxy.tracing.context import TRACEPARENT, TRACESTATE, context_of
-from athens_proxy.tracing.spans import Kind
-from athens_proxy.tracing.tracer import REQUEST_SPAN, Tracer
+from athens_proxy.tracing.spans import REQUEST_SPAN, Kind
+from athens_proxy.tracing.tracer import Tracer
 from athens_proxy.upstream.fetcher import Fetcher
 from athens_proxy.web.middleware import noted_lookup
 from athens_proxy.web.responses import REQUEST_ID_KEY

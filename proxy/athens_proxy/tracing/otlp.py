@@ -14,14 +14,27 @@ from functools import lru_cache
 from typing import Final
 
 from athens_proxy.tracing import protobuf
-from athens_proxy.tracing.spans import Attribute, FinishedSpan, Kind, SharedAttribute
+from athens_proxy.tracing.spans import (
+    REQUEST_ID,
+    REQUEST_SPAN,
+    Attribute,
+    FinishedSpan,
+    KeptAnswer,
+    Kind,
+    SharedAttribute,
+)
 
 _ERROR: Final = 2
 _IS_SAMPLED: Final = 1
 _IDS: Final = protobuf.tag(1, 2) + b"\x10"
 _SPAN_ID: Final = protobuf.tag(2, 2) + b"\x08"
 _TIMES: Final = struct.Struct("<cQcQ").pack
+_TIMES_BYTES: Final = 18
+_MOST_KEPT: Final = 4096
 _START, _END = protobuf.tag(7, 1), protobuf.tag(8, 1)
+_ATTRIBUTES: Final = 9
+_ATTRIBUTE_TAG: Final = _ATTRIBUTES << 3 | 2
+_SHORT: Final = 96  # characters
 _SPAN: Final = protobuf.tag(2, 2)  # of ScopeSpans
 
 
@@ -37,7 +50,7 @@ def span_bytes(span: FinishedSpan) -> bytes:
         _of_many(span.name, span.kind, span.attributes),
     ]
     if span.own:
-        parts.append(b"".join([_attribute(9, *pair) for pair in span.own]))
+        parts.append(b"".join([_attribute(_ATTRIBUTES, *pair) for pair in span.own]))
     if span.parent_id:
         parts.append(protobuf.message(4, span.parent_id))
     if context.state:
@@ -62,12 +75,23 @@ def resource_bytes(attributes: Iterable[tuple[str, Attribute]]) -> bytes:
 @lru_cache(maxsize=4096)
 def _of_many(name: str, kind: Kind, attributes: tuple[tuple[str, SharedAttribute], ...]) -> bytes:
     flags = protobuf.fixed32(16, _IS_SAMPLED)
-    fields = b"".join(_attribute(9, *pair) for pair in attributes)
+    fields = b"".join(_attribute(_ATTRIBUTES, *pair) for pair in attributes)
     return protobuf.text(5, name) + protobuf.number(6, int(kind)) + flags + fields
 
 
 def _attribute(field: int, name: str, value: Attribute) -> bytes:
+    if isinstance(value, str) and len(value) < _SHORT and field == _ATTRIBUTES:
+        data = value.encode("utf-8", "replace")
+        head, size = _key(name), len(data)
+        whole = len(head) + size + 4
+        if whole < 0x80:  # every length is one byte
+            return b"".join((bytes((_ATTRIBUTE_TAG, whole)), head, bytes((0x12, size + 2, 0x0A, size)), data))
     return protobuf.message(field, protobuf.text(1, name) + protobuf.message(2, _value(value)))
+
+
+@lru_cache(maxsize=256)
+def _key(name: str) -> bytes:
+    return protobuf.text(1, name)
 
 
 def _value(value: Attribute) -> bytes:
@@ -80,3 +104,31 @@ def _value(value: Attribute) -> bytes:
             return protobuf.number(3, value)
         case float():
             return protobuf.double(4, value)
+
+
+class KeptSpans:
+    """The spans of requests that memory answered: what does not differ between two of them is made once."""
+
+    def __init__(self) -> None:
+        self._around: dict[tuple[str, str, bool, int], tuple[bytes, bytes]] = {}
+
+    def encoded(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> bytes:
+        """One span, as `span_bytes` would make it; `ids` are those of trace and span."""
+        request_id = kept.request_id
+        key = (kept.path, kept.client, kept.is_file, len(request_id))
+        around = self._around.get(key)
+        if around is None:
+            around = self._made(kept)
+            if len(self._around) >= _MOST_KEPT:
+                self._around.clear()
+            self._around[key] = around
+        times = _TIMES(_START, start_ns, _END, end_ns)
+        return b"".join((around[0], ids[:16], _SPAN_ID, ids[16:], times, around[1], request_id))
+
+    def _made(self, kept: KeptAnswer) -> tuple[bytes, bytes]:
+        """What stands before the ids, and between the times and the request id."""
+        fields = _of_many(REQUEST_SPAN, Kind.SERVER, kept.attributes)
+        id_attribute = _attribute(_ATTRIBUTES, REQUEST_ID, kept.request_id.decode("ascii"))
+        end = fields + id_attribute.removesuffix(kept.request_id)
+        size = len(_IDS) + 16 + len(_SPAN_ID) + 8 + _TIMES_BYTES + len(end) + len(kept.request_id)
+        return _SPAN + protobuf.varint(size) + _IDS, end

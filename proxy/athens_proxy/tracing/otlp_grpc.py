@@ -12,7 +12,7 @@ import grpc  # type: ignore[import-untyped]  # it ships no types
 from athens_proxy.tracing import otlp
 from athens_proxy.tracing.endpoints import OtlpEndpoint
 from athens_proxy.tracing.grpc_calls import OPTIONS, GrpcCall
-from athens_proxy.tracing.spans import FinishedSpan
+from athens_proxy.tracing.spans import FinishedSpan, KeptAnswer
 
 _EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -29,6 +29,7 @@ class OtlpOverGrpc:
     def __init__(self, endpoint: OtlpEndpoint, resource: bytes, *, trusted: bytes = b"") -> None:
         self.address = endpoint.url
         self._resource = resource
+        self._kept_spans = otlp.KeptSpans()
         target = f"{endpoint.host}:{endpoint.port}"
         if endpoint.is_secure:
             channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(trusted or None), options=OPTIONS)
@@ -39,6 +40,10 @@ class OtlpOverGrpc:
     def encoded(self, span: FinishedSpan) -> bytes:
         """See `Sender.encoded`."""
         return otlp.span_bytes(span)
+
+    def encoded_kept(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> bytes:
+        """See `Sender.encoded_kept`."""
+        return self._kept_spans.encoded(ids, kept, start_ns, end_ns)
 
     async def send(self, spans: list[bytes]) -> None:
         """See `Sender.send`."""

@@ -13,7 +13,7 @@ import aiohttp
 from athens_proxy.tracing import otlp
 from athens_proxy.tracing.endpoints import OtlpEndpoint
 from athens_proxy.tracing.exporter import NotSent
-from athens_proxy.tracing.spans import FinishedSpan
+from athens_proxy.tracing.spans import FinishedSpan, KeptAnswer
 
 _TRY_AGAIN: Final = frozenset({408, 429, 502, 503, 504})
 _SHOWN_BYTES: Final = 200
@@ -31,6 +31,7 @@ class OtlpOverHttp:
     def __init__(self, endpoint: OtlpEndpoint, resource: bytes, *, tls: ssl.SSLContext | None) -> None:
         self.address = endpoint.url
         self._resource = resource
+        self._kept_spans = otlp.KeptSpans()
         headers = {**dict(endpoint.headers), "Content-Type": "application/x-protobuf", "User-Agent": "athens-proxy"}
         connector = aiohttp.TCPConnector(limit=1, ssl=tls or True)
         self._session = aiohttp.ClientSession(
@@ -40,6 +41,10 @@ class OtlpOverHttp:
     def encoded(self, span: FinishedSpan) -> bytes:
         """See `Sender.encoded`."""
         return otlp.span_bytes(span)
+
+    def encoded_kept(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> bytes:
+        """See `Sender.encoded_kept`."""
+        return self._kept_spans.encoded(ids, kept, start_ns, end_ns)
 
     async def send(self, spans: list[bytes]) -> None:
         """See `Sender.send`; redirects are refusals, for credentials may be sent along."""

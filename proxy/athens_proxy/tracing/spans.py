@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from athens_proxy.tracing.context import TraceContext
 
 Attribute = str | int | float | bool
 SharedAttribute = str | int  # never a bool or float: a cache would take True and 1.0 for 1
 MAX_ATTRIBUTE_CHARS: Final = 1024
+REQUEST_SPAN: Final = "proxy"  # Athens' name for it
+REQUEST_ID: Final = "athens.request_id"
 
 
 class Kind(IntEnum):
@@ -23,9 +24,8 @@ class Kind(IntEnum):
     CLIENT = 3
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedSpan:
-    """A span that ended.
+class FinishedSpan(NamedTuple):
+    """A span that ended; a tuple, since one is made for every request.
 
     Attributes:
         context: its ids.
@@ -48,6 +48,39 @@ class FinishedSpan:
     attributes: tuple[tuple[str, SharedAttribute], ...]
     own: tuple[tuple[str, Attribute], ...] = ()
     error: str = ""
+
+
+class KeptAnswer(NamedTuple):
+    """A request that memory answered.
+
+    Attributes:
+        path: of it.
+        client: address of whoever asked, "" if it has none.
+        is_file: whether a stored file was asked for.
+        request_id: in ASCII.
+    """
+
+    path: str
+    client: str
+    is_file: bool
+    request_id: bytes
+
+    @property
+    def attributes(self) -> tuple[tuple[str, SharedAttribute], ...]:
+        """All attributes but the request id."""
+        return (
+            ("http.request.method", "GET"),
+            ("url.path", self.path),
+            ("http.response.status_code", 200),
+            *((("client.address", self.client),) if self.client else ()),
+            *((("athens.cache", "hit"),) if self.is_file else ()),
+        )
+
+    def finished(self, ids: bytes, start_ns: int, end_ns: int) -> FinishedSpan:
+        """Its span; `ids` are those of trace and span."""
+        context = TraceContext(ids[:16], ids[16:], True)
+        own: tuple[tuple[str, Attribute], ...] = ((REQUEST_ID, self.request_id.decode("ascii")),)
+        return FinishedSpan(context, b"", REQUEST_SPAN, Kind.SERVER, start_ns, end_ns, self.attributes, own)
 
 
 class Span:

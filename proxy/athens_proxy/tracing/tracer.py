@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,9 +16,8 @@ from typing import Final
 
 from athens_proxy.errors import ModuleNotFound, ProxyError, RedirectTo
 from athens_proxy.tracing.context import TraceContext
-from athens_proxy.tracing.spans import Attribute, FinishedSpan, Kind, SharedAttribute, Span
+from athens_proxy.tracing.spans import Attribute, FinishedSpan, Kind, Span
 
-REQUEST_SPAN: Final = "proxy"  # Athens' name for it
 _NO_ATTRIBUTES: Final[Mapping[str, Attribute]] = {}
 _random_bytes = random.randbytes  # ids are no secrets
 _current: ContextVar[TraceContext | None] = ContextVar("span", default=None)
@@ -42,6 +40,11 @@ class Sampler:
     def __init__(self, fraction: float, *, always: bool) -> None:
         self._bound = round(fraction * (1 << 64))
         self._always = always
+
+    @property
+    def samples_all(self) -> bool:
+        """Whether every trace is recorded that no caller has decided about."""
+        return self._always or self._bound >= 1 << 64
 
     def samples(self, trace_id: bytes, parent: TraceContext | None) -> bool:
         """Whether a trace is recorded; `parent` is the caller's span."""
@@ -123,34 +126,6 @@ class Tracer:
             self._on_dropped()
             return
         self._emit(span.finished())
-
-    def kept_answer(
-        self,
-        attributes: tuple[tuple[str, SharedAttribute], ...],
-        own: tuple[tuple[str, Attribute], ...],
-        duration_s: float,
-    ) -> str:
-        """A request without a caller's span was answered just now from memory: its one span, for less.
-
-        Args:
-            attributes: the same for all requests of this answer.
-            own: of this request alone.
-            duration_s: of the request.
-
-        Returns:
-            The id of the trace in hexadecimal digits, "" if it is not recorded.
-        """
-        trace_id = _random_bytes(16)
-        if not self._sampler.samples(trace_id, None):
-            return ""
-        if self._is_full():
-            self._on_dropped()
-            return ""
-        end_ns = time.time_ns()
-        start_ns = end_ns - int(duration_s * 1e9)
-        context = TraceContext(trace_id, _random_bytes(8), True)
-        self._emit(FinishedSpan(context, b"", REQUEST_SPAN, Kind.SERVER, start_ns, end_ns, attributes, own))
-        return trace_id.hex()
 
 
 def _note(span: Span, failure: BaseException) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import lru_cache, partial
+from functools import partial
 
 from athens_proxy.download.rules import Rules
-from athens_proxy.hit_lines import Hit
 from athens_proxy.layer_metrics import LayerMetrics
 from athens_proxy.storage.storage import Storage
 from athens_proxy.telemetry import Layer, Telemetry
+from athens_proxy.tracing.kept_answers import KeptAnswers
 from athens_proxy.tracing.layers import (
     TracedFetcher,
     TracedGate,
@@ -19,7 +19,6 @@ from athens_proxy.tracing.layers import (
     traced_rules,
     traced_storage,
 )
-from athens_proxy.tracing.spans import SharedAttribute
 from athens_proxy.tracing.tracer import Tracer
 from athens_proxy.upstream.fetcher import Fetcher
 from athens_proxy.web.top import Gate, Top
@@ -32,13 +31,14 @@ class Traced(Telemetry):
         metrics: as of `Telemetry`.
         top: the same.
         tracer: see `Tracer`.
+        kept_answer: records requests that memory answered.
     """
 
-    def __init__(self, metrics: LayerMetrics, top: Top, tracer: Tracer) -> None:
+    def __init__(self, metrics: LayerMetrics, top: Top, tracer: Tracer, kept_answer: KeptAnswers) -> None:
         super().__init__(metrics, top)
         self._tracer = tracer
         self.clients = (client_spans(tracer),)
-        self.kept_answer = self._kept_answer
+        self.kept_answer = kept_answer
 
     def gate(self, gate: Gate) -> Gate:
         """See `Telemetry.gate`."""
@@ -69,17 +69,3 @@ class Traced(Telemetry):
         """See `Telemetry.lock`."""
         with super().lock(), self._tracer.span("lock"):
             yield
-
-    def _kept_answer(self, hit: Hit) -> str:
-        own = (("athens.request_id", hit.request_id), ("client.address", hit.client))
-        return self._tracer.kept_answer(_attributes(hit.path, hit.is_file), own, hit.duration_ms / 1000)
-
-
-@lru_cache(maxsize=4096)
-def _attributes(path: str, is_file: bool) -> tuple[tuple[str, SharedAttribute], ...]:
-    common: tuple[tuple[str, SharedAttribute], ...] = (
-        ("http.request.method", "GET"),
-        ("url.path", path),
-        ("http.response.status_code", 200),
-    )
-    return (*common, ("athens.cache", "hit")) if is_file else common

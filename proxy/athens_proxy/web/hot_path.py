@@ -30,7 +30,7 @@ _ID_ENDS: Final = tuple(b"%02x" % number for number in range(256))
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 OnHit = Callable[[str, float], None]
 AccessLog = Callable[[Hit], None]
-OnTrace = Callable[[Hit], str]
+OnTrace = Callable[[str, str, bool, bytes, float], str]
 
 
 class Gate(Protocol):
@@ -50,8 +50,8 @@ class HotPath:
         on_hit: counts a stored file (info, gomod, zip, "" for none) that was asked for, and a GET with status 200 that
             took so long, as the ordinary path does.
         log: writes the access line of such a GET; None for no lines.
-        trace: records the span of such a GET and returns the id of its trace, "" if it is not recorded; None where
-            nobody traces.
+        trace: records the span of such a GET (path, client, whether it asked for a stored file, request id, seconds)
+            and returns the id of its trace, "" if it is not recorded; None where nobody traces.
         asked: counts how often each target was answered, for whoever takes it out again; None where nobody does.
         read: gets the target of each zip that was answered, for whoever takes it out again; None where nobody does.
     """
@@ -104,6 +104,7 @@ class HotConnection(PatientConnection):
         self._dates = shared.dates
         self._read = path.read
         self._asked = path.asked
+        self._log, self._trace = path.log, path.trace
         self._outlet: Outlet | None = None
         self._client = ""
         self._at_boundary = True  # whether the parser has seen whole requests only
@@ -211,18 +212,19 @@ class HotConnection(PatientConnection):
             self._asked[answer.target] = self._asked.get(answer.target, 0) + 1
         if self._read is not None and answer.file == "zip":
             self._read[answer.target] = None
-        if self._path.log is not None or self._path.trace is not None:
-            self._tell(answer, request_id.decode("ascii"), duration_s)
+        if self._log is not None or self._trace is not None:
+            self._tell(answer, request_id, duration_s)
         return True
 
-    def _tell(self, answer: FinishedAnswer, request_id: str, duration_s: float) -> None:
+    def _tell(self, answer: FinishedAnswer, request_id: bytes, duration_s: float) -> None:
         """Trace and log a request that was answered."""
-        size_bytes, duration_ms = answer.body.size_bytes, round(duration_s * 1000, 3)
-        hit = Hit(answer.path, size_bytes, request_id, duration_ms, bool(answer.file), self._client)
-        if self._path.trace is not None and (trace_id := self._path.trace(hit)):
-            hit = hit._replace(trace_id=trace_id)
-        if self._path.log is not None:
-            self._path.log(hit)
+        path, trace_id, is_file = answer.path, "", bool(answer.file)
+        if self._trace is not None:
+            trace_id = self._trace(path, self._client, is_file, request_id, duration_s)
+        if self._log is not None:
+            duration_ms = round(duration_s * 1000, 3)
+            size_bytes = answer.body.size_bytes
+            self._log(Hit(path, size_bytes, request_id.decode("ascii"), duration_ms, is_file, self._client, trace_id))
 
 
 def _address(transport: asyncio.BaseTransport) -> str:

@@ -12,7 +12,9 @@ import pytest
 from athens_proxy.tracing import exporter as exporting
 from athens_proxy.tracing.context import TraceContext
 from athens_proxy.tracing.exporter import Exporter, NotSent
-from athens_proxy.tracing.spans import FinishedSpan, Kind
+from athens_proxy.tracing.kept_answers import KeptAnswers
+from athens_proxy.tracing.spans import FinishedSpan, KeptAnswer, Kind
+from athens_proxy.tracing.tracer import Sampler
 from support.virtual_time import in_virtual_time
 
 SPAN = FinishedSpan(TraceContext(b"t" * 16, b"s" * 8, True), b"", "work", Kind.INTERNAL, 0, 1, ())
@@ -31,6 +33,9 @@ class Collector:
 
     def encoded(self, span: FinishedSpan) -> bytes:
         return b"x" * SPAN_BYTES
+
+    def encoded_kept(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> bytes:
+        return self.encoded(kept.finished(ids, start_ns, end_ns))
 
     async def send(self, spans: list[bytes]) -> None:
         if self.hangs:
@@ -170,3 +175,35 @@ def test_what_waits_at_the_end_is_sent_unless_the_collector_is_away() -> None:
     in_virtual_time(main(Collector(), [1]))
     in_virtual_time(main(Collector(hangs=True), []))
     in_virtual_time(main(Collector([NotSent("away")] * 100), []))
+
+
+@pytest.mark.parametrize(
+    ("fraction", "always", "recorded"), [(1.0, False, 50), (0.0, False, 0), (0.0, True, 50), (0.5, False, None)]
+)
+def test_answers_from_memory_are_sampled_as_others_are(fraction: float, always: bool, recorded: int | None) -> None:
+    async def main() -> None:
+        running = Running(Collector())
+        record = KeptAnswers(Sampler(fraction, always=always), running.exporter)
+
+        ids = [record("/x", "192.0.2.7", True, b"id", 0.001) for _ in range(50)]
+        await running.close()
+
+        sent = sum(running.collector.taken)
+        assert sent == sum(bool(one) for one in ids) == len({*ids} - {""})
+        assert sent in range(5, 46) if recorded is None else sent == recorded
+
+    in_virtual_time(main())
+
+
+def test_answers_from_memory_are_not_traced_while_there_is_no_room() -> None:
+    async def main() -> None:
+        running = Running(Collector(hangs=True))
+        record = KeptAnswers(Sampler(1.0, always=False), running.exporter)
+        while not running.exporter.is_full():
+            running.exporter.add(SPAN)
+
+        assert record("/x", "", True, b"id", 0.001) == ""
+        assert running.told == {"dropped": 1}
+        await running.close()
+
+    in_virtual_time(main())

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from athens_proxy.tracing import cloud_trace, otlp
 from athens_proxy.tracing.context import TraceContext
-from athens_proxy.tracing.spans import Attribute, FinishedSpan, Kind
+from athens_proxy.tracing.spans import Attribute, FinishedSpan, KeptAnswer, Kind
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 VALUES: st.SearchStrategy[Attribute] = (
@@ -118,3 +118,27 @@ def test_cloud_trace_has_its_own_names_for_what_it_shows() -> None:
     assert attributes["is"].bool_value is True
     assert attributes["g.co/agent"].string_value.value == "athens-proxy"
     assert request.spans[0].start_time.isoformat() == "2017-07-14T02:40:00.250000+00:00"
+
+
+KEPT = st.builds(
+    KeptAnswer,
+    path=st.text(st.characters(codec="ascii", min_codepoint=0x21), min_size=1, max_size=200),
+    client=st.sampled_from(["", "192.0.2.7", "2001:db8::1"]),
+    is_file=st.booleans(),
+    request_id=st.text(st.characters(codec="ascii", min_codepoint=0x21), min_size=1, max_size=128).map(str.encode),
+)
+
+
+@given(st.lists(KEPT, min_size=1, max_size=5), st.binary(min_size=24, max_size=24), st.integers(1, 1 << 62))
+def test_spans_of_kept_answers_are_those_that_would_have_been_made_at_length(
+    answers: list[KeptAnswer], ids: bytes, start_ns: int
+) -> None:
+    quick = otlp.KeptSpans()
+
+    for kept in [*answers, *answers]:
+        span = kept.finished(ids, start_ns, start_ns + 5)
+        data = otlp.request_bytes(b"", [quick.encoded(ids, kept, start_ns, start_ns + 5)])
+        (read,) = ExportTraceServiceRequest.FromString(data).resource_spans[0].scope_spans[0].spans
+
+        assert otlp_span(read) == expected(span)
+        assert dict(span.own)["athens.request_id"] == kept.request_id.decode()
