@@ -158,7 +158,10 @@ BAD_FILES = {
     "Port = 3": "Port: 3 is not a text; put it in quotes",
     "Processes = 65": "Processes: 65 is not allowed; use 64 or less",
     'GithubToken = "t"\nNETRCPath = "/n"': "GithubToken: cannot provide both GithubToken and NETRCPath",
-    "[Retention]\nMaxBytes = 5": "Retention.MaxBytes: not available in this build",
+    "[Retention]\nMaxBytes = -1": "Retention.MaxBytes: -1 is not allowed; use 0 or more",
+    '[Retention]\nKeep = ["a.com/x", "b[c"]': (
+        'Retention.Keep: "b[c" is malformed; close its class or remove the ['
+    ),
 }
 
 
