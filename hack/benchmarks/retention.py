@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import re
 import statistics
 import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -125,14 +126,14 @@ async def _asked(peer: Peer, store: Path, requests: Sequence[BenchModule], say: 
 
 
 def _stored_bytes(store: Path) -> int:
-    """All files below the store but those of fetches under way."""
+    """All files below the store but those of fetches under way; files come and go meanwhile."""
     total = 0
-    for path in store.rglob("*"):
-        try:
-            is_stored = path.is_file() and "tmp" not in path.relative_to(store).parts
-            total += path.stat().st_size if is_stored else 0
-        except FileNotFoundError:
-            continue
+    for folder, folders, names in os.walk(store):
+        if "tmp" in folders:
+            folders.remove("tmp")
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += os.stat(f"{folder}/{name}").st_size
     return total
 
 

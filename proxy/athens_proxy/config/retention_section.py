@@ -16,9 +16,8 @@ def _patterns(texts: tuple[str, ...]) -> tuple[str, ...]:
     kept = tuple(text.strip() for text in texts if text.strip())
     for text in kept:
         if Pattern.of_file(text).malformed:
-            raise PydanticCustomError(
-                "athens", '"{text}" is malformed; close its class or remove the [', {"text": text}
-            )
+            problem = f'"{text}" is malformed; close its class or remove the ['
+            raise PydanticCustomError("athens", "{message}", {"message": problem})
     return kept
 
 

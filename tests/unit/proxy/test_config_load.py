@@ -159,9 +159,7 @@ BAD_FILES = {
     "Processes = 65": "Processes: 65 is not allowed; use 64 or less",
     'GithubToken = "t"\nNETRCPath = "/n"': "GithubToken: cannot provide both GithubToken and NETRCPath",
     "[Retention]\nMaxBytes = -1": "Retention.MaxBytes: -1 is not allowed; use 0 or more",
-    '[Retention]\nKeep = ["a.com/x", "b[c"]': (
-        'Retention.Keep: "b[c" is malformed; close its class or remove the ['
-    ),
+    '[Retention]\nKeep = ["a.com/x", "b[c"]': 'Retention.Keep: "b[c" is malformed; close its class or remove the [',
 }
 
 
