@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from athens_operator.desired.configuration import config_map
 from athens_operator.desired.workload import deployment
@@ -32,6 +34,7 @@ from athens_proxy.config.sections import (
 )
 from athens_proxy.config.sources import prefixed_env
 from athens_proxy.config.trace_section import TraceSection
+from athens_proxy.upstream.outbound import OutboundProxies
 from support.crd_schema import nodes, schema
 from support.operator_values import INPUTS, MEMORY, proxy_value
 
@@ -304,6 +307,40 @@ def test_the_proxy_reads_what_keeps_it_going_as_it_was_meant() -> None:
     assert config.warnings == ()
     assert {name: read[name] for name in meant} == meant
     assert (config.server.processes, config.server.home_template) == (2, "/etc/athens/home/home.html")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_proxied"),
+    [
+        ("https://git.example.com", True),
+        ("http://origin.example.com", True),
+        ("https://git.corp.example", False),
+        ("http://minio.infra.svc:9000", False),
+        ("http://collector.monitoring.svc.cluster.local:4317", False),
+        ("https://10.96.0.7", False),
+        ("http://169.254.169.254/latest/meta-data", False),
+        ("http://[fd00:ec2::254]/latest/meta-data", False),
+        ("http://metadata.google.internal", False),
+    ],
+)
+@pytest.mark.parametrize("from_secret", [False, True])
+def test_the_proxy_goes_out_as_the_spec_says_and_never_inside_the_cluster(
+    url: str, is_proxied: bool, from_secret: bool
+) -> None:
+    written = {"httpProxy": "http://proxy:3128", "httpsProxy": "http://proxy:3128", "noProxy": [".corp.example"]}
+    in_secret = {"httpProxy": "http://proxy:3128", "httpsProxy": "http://proxy:3128", "noProxy": ".corp.example"}
+    proxy = proxy_value({"egressProxy": {"secretRef": {"name": "a"}} if from_secret else written})
+    inputs = replace(INPUTS, service_ranges=("10.96.0.0/12",))
+    environ: dict[str, str] = {}
+    for entry in deployment(proxy, config_map(proxy, inputs), inputs)["spec"]["template"]["spec"]["containers"][0][
+        "env"
+    ]:
+        reference = entry.get("valueFrom", {}).get("secretKeyRef")
+        value = in_secret[reference["key"]] if reference else entry["value"]
+        environ[entry["name"]] = re.sub(r"\$\((\w+)\)", lambda name: environ[name[1]], value)
+
+    assert environ["NO_PROXY"] == environ["no_proxy"]
+    assert (OutboundProxies.of(environ).for_url(URL(url)) is not None) is is_proxied
 
 
 def words(path: str) -> list[Any]:
