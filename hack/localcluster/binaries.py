@@ -75,6 +75,7 @@ GROUPS: Final = (
     _single("fake-gcs-server"),
     _single("ferretdb"),
     _single("promtool"),
+    _single("jaeger", "all-in-one"),
 )
 
 

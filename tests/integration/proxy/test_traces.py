@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support import jaeger
 from support.exchange import Answer
 from support.goproxy_server import GoProxyServer
 from support.modules_fixture import SampleModule
@@ -93,6 +94,21 @@ async def test_a_request_is_one_span_for_each_layer_between_the_callers_and_the_
     assert (version, trace_id, flags, sent["tracestate"]) == ("00", TRACE, "01", "vendor=1")
     assert span_id in asked
     assert "baggage" not in {name.lower() for name in sent}
+
+
+async def test_jaeger_shows_the_layers_of_a_request(tmp_path: Path) -> None:
+    with jaeger.running(tmp_path) as server:
+        async with traced(tmp_path / "proxy", "jaeger", server.url) as (proxy, _):
+            await ask(proxy, TARGETS[2], CALLER)
+            spans = await asyncio.to_thread(server.trace, TRACE, at_least=len(LAYERS) + 2)
+
+    names = {span["spanID"]: span["operationName"] for span in spans}
+    parents = {
+        (span["operationName"], names.get(reference["spanID"], ""))
+        for span in spans
+        for reference in span["references"]
+    }
+    assert parents == LAYERS
 
 
 async def test_google_cloud_trace_gets_the_same_in_its_own_words(tmp_path: Path) -> None:
