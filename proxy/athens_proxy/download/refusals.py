@@ -37,7 +37,7 @@ class Refusals:
         self._told_s: OrderedDict[ModulePath | ModuleVersion, float] = OrderedDict()
         self._allowance = float(A_MINUTE)
         self._counted_s = 0.0
-        self.left_out = 0
+        self._left_out = 0
 
     def refused(self, wanted: ModulePath | ModuleVersion, why: str) -> None:
         """Tell of a refusal, unless that was told a moment ago or too many were."""
@@ -47,8 +47,10 @@ class Refusals:
         if (told_s is not None and now_s - told_s < AGAIN_S) or not self._is_shown(path):
             return
         if not self._has_allowance(now_s):
-            self.left_out += 1
+            self._left_out += 1
             return
+        if self._left_out:
+            why, self._left_out = f"{why} (and {self._left_out} more that were not told)", 0
         self._told_s[wanted] = now_s
         self._told_s.move_to_end(wanted)
         if len(self._told_s) > REMEMBERED:
