@@ -75,7 +75,8 @@ class Gathered:
         Such a pod could not start, and with a volume that only one pod can use the old pod would have ended first. Nor
         while the store belongs to somebody who has not agreed to share it, or while an upstream is the proxy itself.
         """
-        return not (self.secrets.missing or self.claim_missing or self.sharing.blocked_by or self._leads_back)
+        lacking = any(found.reference.holds_pods for found in self.secrets.missing)
+        return not (lacking or self.claim_missing or self.sharing.blocked_by or self._leads_back)
 
     @property
     def _leads_back(self) -> bool:

@@ -95,7 +95,7 @@ class SecretReader:
                 login = _login(data, reference)
             for key in () if reference.hot else reference.keys or sorted(data):
                 seal.update(f"{reference.name}\0{key}\0{data.get(key, '')}\0".encode())
-        known = key_of_hash and not missing
+        known = key_of_hash and not any(found.reference.holds_pods for found in missing)
         return SecretFacts(tuple(missing), hash=seal.hexdigest()[:32] if known else "", login=login)
 
     async def _key(self) -> bytes:

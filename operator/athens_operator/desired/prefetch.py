@@ -20,7 +20,7 @@ from athens_operator.desired.names import COMPONENT_LABEL, metadata, service_acc
 from athens_operator.desired.security import pod_identity, unprivileged
 from athens_operator.manifests import MANAGED_BY, MANAGED_BY_LABEL, PROXY_LABEL, Manifest
 from athens_operator.spec.operation import Prefetch
-from athens_operator.spec.proxy import AthensProxy
+from athens_operator.spec.proxy import GO_SUM, AthensProxy
 from athens_operator.spec.references import BASIC_AUTH_SECRET, secret_variables
 
 COMPONENT: Final = "prefetch"
@@ -108,7 +108,7 @@ def _pod(proxy: AthensProxy, inputs: Inputs, wanted: Prefetch) -> Manifest:
 
 
 def _container(proxy: AthensProxy, inputs: Inputs, wanted: Prefetch) -> Manifest:
-    files = (("--go-sum", "go.sum", wanted.go_sum_config_map_ref), ("--modules", "modules", wanted.modules))
+    files = (("--go-sum", GO_SUM, wanted.go_sum_config_map_ref), ("--modules", "modules", wanted.modules))
     listed = [word for option, name, given in files if given for word in (option, f"{FOLDER}/{name}")]
     trust = [{"name": "SSL_CERT_FILE", "value": BUNDLE_FILE}] if proxy.spec.trusted_ca else []
     folders = [{"name": "ca-bundle", "mountPath": BUNDLE_FILE.rpartition("/")[0], "readOnly": True}] if trust else []
@@ -142,7 +142,7 @@ def _inputs_volume(proxy: AthensProxy, inputs: Inputs, wanted: Prefetch) -> Mani
     sources: list[Manifest] = []
     if wanted.go_sum_config_map_ref is not None:
         given = wanted.go_sum_config_map_ref
-        items = [{"key": given.key or "go.sum", "path": "go.sum"}]
+        items = [{"key": given.key or GO_SUM, "path": GO_SUM}]
         sources.append({"configMap": {"name": given.name, "items": items}})
     if wanted.modules:
         name = _described(proxy, inputs, wanted.modules)["name"]

@@ -14,6 +14,7 @@ from athens_operator.spec.storage import Claim
 from athens_operator.spec.values import parsed
 
 ANNOTATION_PREFIX = "athensproxy.dev/"
+GO_SUM = "go.sum"
 RECONCILE_ANNOTATION = ANNOTATION_PREFIX + "reconcile"
 REQUESTED_AT_ANNOTATION = ANNOTATION_PREFIX + "requestedAt"
 RESTARTED_AT_ANNOTATION = ANNOTATION_PREFIX + "restartedAt"
@@ -66,6 +67,7 @@ class SecretReference:
         keys: the keys that must exist; empty when any content will do.
         kind: Secret or ConfigMap.
         hot: running pods take up a new content by themselves.
+        holds_pods: no pod of the proxy can start without it.
     """
 
     path: str
@@ -73,6 +75,7 @@ class SecretReference:
     keys: tuple[str, ...]
     kind: str = "Secret"
     hot: bool = False
+    holds_pods: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ class AthensProxy:
     @property
     def secret_references(self) -> tuple[SecretReference, ...]:
         """Every Secret and ConfigMap that the pods need, for the operator to look up by name."""
-        return (*self._variable_secrets(), *self._environment_secrets(), *self._mounted())
+        return (*self._variable_secrets(), *self._environment_secrets(), *self._mounted(), *self._prefetched())
 
     @property
     def suspension(self) -> Suspension | None:
@@ -172,6 +175,13 @@ class AthensProxy:
         for mount in (*mounted_files(self.spec), *trusted_certificates(self.spec)):
             keys = tuple(key for key, _ in mount.files)
             yield SecretReference(mount.path, mount.name, keys, kind=mount.kind, hot=mount.hot)
+
+    def _prefetched(self) -> Iterator[SecretReference]:
+        """What only the Job needs."""
+        given = self.spec.prefetch.go_sum_config_map_ref if self.spec.prefetch else None
+        if given is not None:
+            path, keys = "spec.prefetch.goSumConfigMapRef", (given.key or GO_SUM,)
+            yield SecretReference(path, given.name, keys, kind="ConfigMap", hot=True, holds_pods=False)
 
     def _environment_secrets(self) -> Iterator[SecretReference]:
         """Those of `extraEnv` and `extraEnvFrom` without which a pod does not start; optional ones may be missing."""

@@ -100,3 +100,23 @@ async def test_a_new_value_replaces_pods_unless_the_spec_says_to_ignore_it() -> 
     assert first
     assert (restarted.rotates_secrets, restarted.inputs.secrets_hash != first) == (True, True)
     assert (ignored.rotates_secrets, ignored.inputs.secrets_hash) == (False, first)
+
+
+async def test_a_list_to_prefetch_that_is_missing_is_told_and_holds_back_no_pod() -> None:
+    """Nor does it replace any once it is there."""
+    prefetching = proxy_value({**LOGIN, "prefetch": {"goSumConfigMapRef": {"name": "build"}}})
+    cluster = FakeCluster()
+    cluster.put(users("x"))
+    without = await gatherer(cluster, Cache()).gather(prefetching)
+    metadata = {"namespace": "team-a", "name": "build"}
+    cluster.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"go.sum": ""}})
+    there = await gatherer(cluster, running_with(prefetching, without.inputs.secrets_hash)).gather(prefetching)
+
+    assert [found.reference.path for found in without.secrets.missing] == ["spec.prefetch.goSumConfigMapRef"]
+    assert (without.may_start_pods, there.may_start_pods) == (True, True)
+    assert (there.secrets.missing, there.rotates_secrets) == ((), False)
+    assert without.inputs.secrets_hash
+
+
+async def test_a_login_that_is_missing_holds_back_every_pod() -> None:
+    assert not (await gatherer(FakeCluster(), Cache()).gather(proxy_value(LOGIN))).may_start_pods
