@@ -1,7 +1,7 @@
 """Spans as OTLP's bytes; pure.
 
 Written by hand because a span of a kept answer has a few microseconds: the library's objects and its encoder take many
-times that (docs/decisions/0013-own-spans.md).
+times that (docs/decisions/0011-own-spans.md).
 
 Source: https://github.com/open-telemetry/opentelemetry-proto, trace/v1/trace.proto, collector/trace/v1
 """
