@@ -160,14 +160,14 @@ class Desk:
 
 
 def _repository(command: str) -> str:
-    """The repository in git's or hg's remote command."""
+    """The repository in git's or hg's remote command; svn names it later, to the other side alone."""
     try:
         words = shlex.split(command)
     except ValueError:
         return ""
     if "-R" in words[:-1]:
         return words[words.index("-R") + 1]
-    return words[-1] if len(words) > 1 else ""
+    return words[-1] if len(words) > 1 and not words[-1].startswith("-") else ""
 
 
 def desk_socket(folder: Path) -> socket.socket:

@@ -23,15 +23,19 @@ _SSH_PORT: Final = 22
 Setting = tuple[str, str]
 
 
-def git_settings(entries: Sequence[Entry], *, helper: Sequence[str], module: Place) -> list[Setting]:
+def git_settings(
+    entries: Sequence[Entry], *, helper: Sequence[str], module: Place, allows_http: bool = False
+) -> list[Setting]:
     """Names and values of git's settings for one run.
 
     Args:
         entries: of the credentials file.
         helper: program and arguments of the credential helper.
         module: the place that the wanted module's path names.
+        allows_http: whether git may speak plain http, where it would show what a netrc file has.
     """
     return [
+        *([] if allows_http else [("protocol.http.allow", "never")]),
         ("http.lowSpeedLimit", str(_SLOW_BYTES_PER_S)),
         ("http.lowSpeedTime", str(_SLOW_S)),
         ("submodule.recurse", "false"),

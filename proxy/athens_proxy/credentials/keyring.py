@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from athens_proxy.credentials.entries import HTTP_KINDS, Entry, Kind
 from athens_proxy.credentials.github_app import GitHubApps
@@ -13,6 +14,8 @@ from athens_proxy.credentials.logins import TOKEN_USER, Login, basic
 from athens_proxy.credentials.places import Place, longest
 from athens_proxy.credentials.secret_files import expiry_of, read_line
 from athens_proxy.credentials.standings import Standings, State
+
+_TRIES: Final = 4
 
 
 class Keyring:
@@ -67,8 +70,18 @@ class Keyring:
 def _login_of_files(entry: Entry) -> Login:
     """The login of an entry whose secrets are files: `basic` or `token`."""
     if entry.kind is Kind.BASIC:
-        user, password = read_line(entry, "username"), read_line(entry, "password")
+        user, password = _pair(entry)
         return Login(entry.name, user, password, basic(user, password), expiry_of(password))
     token = read_line(entry, "token")
     login = Login(entry.name, entry.username or TOKEN_USER, token, f"Bearer {token}", expiry_of(token))
     return replace(login, authorization=login.basic) if entry.username else login
+
+
+def _pair(entry: Entry) -> tuple[str, str]:
+    """User and password of one moment: a Secret that changes while they are read would give one of each."""
+    pair = ("", "")
+    for _ in range(_TRIES):
+        before, pair = pair, (read_line(entry, "username"), read_line(entry, "password"))
+        if pair == before:
+            break
+    return pair

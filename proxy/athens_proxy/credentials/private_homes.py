@@ -159,15 +159,21 @@ class PrivateHomes:
         variables = {"HOME": str(run.home)}
         if self._files.git_config and "GIT_CONFIG_GLOBAL" not in environment:
             variables["GIT_CONFIG_GLOBAL"] = str(self._files.git_config)
+        settings = git_settings(
+            self._keyring.entries,
+            helper=self._asking("git", name),
+            module=run.module,
+            allows_http=bool(environment.get("GOINSECURE")),
+        )
+        variables |= as_variables(settings, environment)
         if not self._keyring.entries:
             return variables
-        settings = git_settings(self._keyring.entries, helper=self._asking("git", name), module=run.module)
-        variables |= as_variables(settings, environment)
         if environment.get("GOAUTH", "netrc") != "off":
             variables["GOAUTH"] = f"{shlex.join(self._asking('go', name))};{environment.get('GOAUTH') or 'netrc'}"
         if self._has_ssh:
             variables["GIT_SSH_COMMAND"] = shlex.join([*self._asking("ssh", name), _ssh_of(environment)])
             variables["GIT_SSH_VARIANT"] = "ssh"
+            variables["SVN_SSH"] = shlex.join([*self._asking("ssh", name), environment.get("SVN_SSH") or _ORDINARY_SSH])
         return variables
 
     @property

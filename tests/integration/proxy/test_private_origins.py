@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from support.other_repositories import hg_module, hg_serving
 from support.proxy_process import ModuleProxy, Settings, running
 from support.ssh_server import SshServer, made_key
 from support.ssh_server import running as sshd
+
+IS_FULL = bool(os.environ.get("ATHENS_TEST_FULL"))
+"""Whether every kind of credential rotates, with more fetches."""
 
 THIRD_HOST = "third.example.com"
 PRIVATE = ("GOSUMDB=off", f"GOPRIVATE={HOST},{OTHER_HOST}")
@@ -75,6 +79,14 @@ class World:
         for file, text in files.items():
             (folder / f".{file}").write_text(text)
             (folder / f".{file}").replace(folder / file)
+
+    def mint(self, password: str) -> None:
+        """The command of an entry, which prints this password."""
+        header = base64.b64encode(f"robot:{password}".encode()).decode()
+        script = self.folder / ".mint"
+        script.write_text(f'#!/bin/sh\nprintf "https://{HOST}\\n\\nAuthorization: Basic {header}\\n\\n"\n')
+        script.chmod(0o755)
+        script.replace(self.folder / "mint")
 
     @contextmanager
     def proxy(self, entries: list[dict[str, Any]], chain: str = "direct", **env: str) -> Iterator[ModuleProxy]:
@@ -136,10 +148,7 @@ def ssh_entries(world: World) -> list[dict[str, Any]]:
 
 def https_entries(world: World) -> list[dict[str, Any]]:
     """An entry for each way to have a login, with its files."""
-    header = base64.b64encode(b"robot:minted").decode()
-    script = world.folder / "mint"
-    script.write_text(f'#!/bin/sh\nprintf "https://{HOST}\\n\\nAuthorization: Basic {header}\\n\\n"\n')
-    script.chmod(0o755)
+    world.mint("minted")
     world.secret("token", {"token": "for-token\n"})
     world.secret("deep", {"username": "me", "password": "for-deep"})
     world.secret("deeper", {"username": "me", "password": "for-deeper"})
@@ -155,7 +164,7 @@ def https_entries(world: World) -> list[dict[str, Any]]:
         {"name": "mercurial", "type": "basic", "match": f"{HOST}/mercurial"},
         {"name": "missing", "type": "token", "match": f"{HOST}/missing"},
         {"name": "moved", "type": "token", "match": f"{HOST}/moved", "files": {"token": "x"}},
-        {"name": "command", "type": "command", "match": f"{HOST}/command", "command": [str(script)]},
+        {"name": "command", "type": "command", "match": f"{HOST}/command", "command": [str(world.folder / "mint")]},
         {"name": "app", "type": "githubApp", "match": f"{HOST}/app", "appID": 1234, "installationID": 77},
         {"name": "named", "type": "netrc"},
     ]
@@ -303,24 +312,69 @@ def test_a_key_brings_a_module_over_ssh_or_what_is_wrong_is_told_in_one_line(
     assert len(answer.text.strip().splitlines()) == 1
 
 
-def test_a_token_rotates_while_clients_fetch_and_none_of_them_fails(world: World, proxy: ModuleProxy) -> None:
-    tags = [f"v1.1.{number}" for number in range(12)]
-    world.repository("token/rotated", *tags)
+class Rotation:
+    """One entry of the credentials file that gets a new secret: first both count, then the new one alone."""
 
-    def fetched(tag: str) -> int:
-        return info(proxy, "token/rotated", tag).status
+    def __init__(self, world: World, name: str) -> None:
+        self._world = world
+        self._name = name
+        self.path = {"ssh": "ssh-key"}.get(name, name)
+        self.host = OTHER_HOST if name == "named" else HOST
 
-    with ThreadPoolExecutor(20) as clients:
-        first = list(clients.map(fetched, tags[:4]))
-        world.accepted["token"] = {"for-token", "fresh"}  # the time in which both count
-        world.secret("token", {"token": "fresh"})
-        during = list(clients.map(fetched, tags[4:8]))
-        world.accepted["token"] = {"fresh"}
+    def begin(self) -> None:
+        world, name = self._world, self._name
+        if name == "ssh":
+            world.ssh.keys.write_text(world.ssh.keys.read_text() + made_key(world.folder / "fresh"))
+            world.secret("ssh-key", {"ssh-privatekey": (world.folder / "fresh").read_text()})
+        elif name == "app":
+            world.app.key = GitHubApp().key
+            world.secret("app", {"private-key.pem": world.app.private_key})
+        elif name == "command":
+            world.mint("fresh")
+        elif name == "named":
+            world.secret("named", {"netrc": f"machine {OTHER_HOST} login me password fresh\n"})
+        else:
+            world.secret(name, {"password" if name == "deep" else "token": "fresh"})
+        world.accepted[name] = {*world.accepted.get(name, ()), "fresh"}
+
+    def end(self) -> None:
+        world = self._world
+        if self._name == "ssh":
+            world.ssh.keys.write_text((world.folder / "fresh.pub").read_text())
+        if self._name == "app":
+            world.app.ends = dict(list(world.app.ends.items())[-1:])
+        world.accepted[self._name] = {"fresh"}
         world.used.clear()
-        after = list(clients.map(fetched, tags[8:]))
 
-    assert (set(first), set(during), set(after)) == ({200}, {200}, {200})
-    assert ("token", "for-token") not in world.used
+
+ROTATED = ("token", "deep", "named", "app", "command", "ssh") if IS_FULL else ("token",)
+
+
+@pytest.mark.parametrize("name", ROTATED)
+def test_a_credential_rotates_while_clients_fetch_and_none_of_them_fails(
+    world: World, proxy: ModuleProxy, name: str
+) -> None:
+    rotation = Rotation(world, name)
+    tags = [f"v1.1.{number}" for number in range(30 if IS_FULL else 12)]
+    world.repository(f"{rotation.path}/rotated", *tags, host=rotation.host)
+
+    def fetched(tag: str) -> str:
+        answer = info(proxy, f"{rotation.path}/rotated", tag, host=rotation.host)
+        return str(answer.status) if answer.status == 200 else answer.text
+
+    third = len(tags) // 3
+    with ThreadPoolExecutor(20) as clients:
+        first = list(clients.map(fetched, tags[:third]))
+        rotation.begin()
+        during = list(clients.map(fetched, tags[third : 2 * third]))
+        if name == "command":  # what it prints is kept for half a minute
+            world.accepted[name] |= {"fresh"}
+        else:
+            rotation.end()
+        after = list(clients.map(fetched, tags[2 * third :]))
+
+    assert (set(first), set(during), set(after)) == ({"200"}, {"200"}, {"200"})
+    assert {password for owner, password in world.used if owner == "token"} <= {"", "fresh"}
 
 
 def test_a_module_proxy_gets_the_token_of_its_place_and_an_authority_that_is_not_trusted_is_named(

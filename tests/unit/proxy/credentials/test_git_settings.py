@@ -78,6 +78,13 @@ def test_addresses_of_ssh_entries_become_ssh(module: str, items: list[dict[str, 
     assert rewritten(module, *items) == wanted
 
 
+def test_plain_http_is_refused_unless_it_was_allowed() -> None:
+    place = Place("m.example.com", None, ())
+
+    assert ("protocol.http.allow", "never") in git_settings((), helper=HELPER, module=place)
+    assert ("protocol.http.allow", "never") not in git_settings((), helper=HELPER, module=place, allows_http=True)
+
+
 def test_settings_come_after_those_that_are_there() -> None:
     present = {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_1": "a.b"}
 
