@@ -22,7 +22,7 @@ from athens_proxy.errors import CannotStart, ModuleNotFound, NotSupported, Proxy
 from athens_proxy.events.event_metrics import EventMetrics, FollowMetrics
 from athens_proxy.events.events import Events
 from athens_proxy.events.follow import Drop, Followed, Follower
-from athens_proxy.events.journal import Journal
+from athens_proxy.events.journal import FOLLOWED_LOOK_S, PAGE_LOOK_S, Journal
 from athens_proxy.events.kinds import EventKind
 from athens_proxy.events.stored import StoredNews
 from athens_proxy.metrics import Metrics
@@ -83,7 +83,8 @@ class Telling:
 async def telling(config: Config, storage: Storage, events: Events, metrics: Metrics) -> AsyncIterator[Telling]:
     """Events are kept with the store, and those of other processes come in, while the context is open."""
     metrics.register(EventMetrics(events))
-    journal = Journal(events, storage, is_watched=lambda: events.subscribers > 0)
+    page_look_s = PAGE_LOOK_S if config.events.page else None
+    journal = Journal(events, storage, look_s=lambda: FOLLOWED_LOOK_S if events.subscribers else page_look_s)
     await journal.load()
     running = asyncio.create_task(journal.run(), name="event-journal")
     news = StoredNews(storage, events.publish, newest=newest)

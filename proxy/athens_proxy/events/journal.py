@@ -24,7 +24,8 @@ RECORDED: Final = 1_000
 WRITE_S: Final = 1.0  # from the first event of a batch to its writing
 WRITE_REFUSALS_S: Final = 10.0  # clients alone decide how many of these there are
 LOOK_AGAIN_S: Final = 3.0  # after a write, whether it is still there
-LOOK_S: Final = 2.0  # while somebody follows
+FOLLOWED_LOOK_S: Final = 2.0  # while somebody follows
+PAGE_LOOK_S: Final = 30.0  # while there is a page for people
 START_S: Final = 5.0
 LEAVE_S: Final = 2.0
 _MAX_BYTES: Final = 4 * 1024 * 1024
@@ -37,13 +38,13 @@ class Journal:
     Args:
         events: publishes ours, takes those of others.
         records: of the store.
-        is_watched: whether somebody wants to know at once what other processes publish.
+        look_s: after how many seconds to look for what other processes publish, None for no need.
     """
 
-    def __init__(self, events: Events, records: Records, *, is_watched: Callable[[], bool]) -> None:
+    def __init__(self, events: Events, records: Records, *, look_s: Callable[[], float | None]) -> None:
         self._events = events
         self._records = records
-        self._is_watched = is_watched
+        self._look_s = look_s
         self._own: deque[Event] = deque(maxlen=RECORDED)
         self._due_s: float | None = None
         self._stirred = asyncio.Event()
@@ -64,7 +65,8 @@ class Journal:
         looked_s = loop.time()
         while True:
             self._stirred.clear()
-            look_s = looked_s + LOOK_S if self._is_watched() else None
+            pause_s = self._look_s()
+            look_s = None if pause_s is None else looked_s + pause_s
             soonest_s = min((s for s in (self._due_s, look_s) if s is not None), default=None)
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(soonest_s):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from athens_proxy.errors import ModuleNotFound, StorageError
 from athens_proxy.events.events import Events
-from athens_proxy.events.journal import RECORD, RECORDED, Journal
+from athens_proxy.events.journal import FOLLOWED_LOOK_S, RECORD, RECORDED, Journal
 from athens_proxy.events.kinds import decode
 from support.memory_records import MemoryRecords
 from support.virtual_time import in_virtual_time
@@ -41,7 +41,7 @@ class CountedRecords(MemoryRecords):
 async def journaled(records: CountedRecords, *, watched: bool = False) -> AsyncIterator[Events]:
     """The events of one process whose journal runs."""
     events = Events()
-    journal = Journal(events, records, is_watched=lambda: watched)
+    journal = Journal(events, records, look_s=lambda: FOLLOWED_LOOK_S if watched else None)
     await journal.load()
     running = asyncio.create_task(journal.run())
     try:
