@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from support.authority import Authority
 from support.event_reader import reading
+from support.exchange import ask
 from support.modules_fixture import SampleModule, write_file_proxy
 from support.proxy_process import ModuleProxy, Settings, running
 
@@ -24,6 +27,7 @@ RETRACTING = SampleModule(
     "v1.20.0",
     go_mod=b"// Deprecated: use example.com/n\nmodule example.com/m\n\ngo 1.21\n\nretract v1.1.0 // broken\n",
 )
+AUTHORIZATION = {"Authorization": f"Basic {base64.b64encode(b'user:password').decode()}"}
 POLICY = """mode = "sync"
 downloadURL = ""
 download "example.com/refused" {
@@ -90,14 +94,13 @@ def test_what_is_stored_refused_retracted_and_deprecated_is_told_once(tmp_path: 
 
 
 def test_a_private_name_is_told_only_where_followers_show_credentials(tmp_path: Path, settings: Settings) -> None:
-    authorization = {"Authorization": f"Basic {base64.b64encode(b'user:password').decode()}"}
     closed = {**settings.env, "BASIC_AUTH_USER": "user", "BASIC_AUTH_PASS": "password"}
     for folder, used, headers, told in (
         ("open", settings, {}, ["refused example.com/refused@v1.0.0"]),
         (
             "closed",
             replace(settings, env=closed),
-            authorization,
+            AUTHORIZATION,
             ["refused private.example.com/x@v1.0.0", "refused example.com/refused@v1.0.0"],
         ),
     ):
@@ -229,25 +232,49 @@ def test_a_stream_that_is_asked_for_wrongly_gets_one_line(shared: ModuleProxy, q
     assert text in answer.text
 
 
-def test_a_follower_drops_what_was_purged_and_fetches_what_was_stored(tmp_path: Path, settings: Settings) -> None:
+def test_a_follower_drops_what_was_purged_and_fetches_what_was_stored(
+    tmp_path: Path, settings: Settings, authority: Authority
+) -> None:
+    """Over https, below a prefix, with the password of a netrc file."""
     purges = tmp_path / "purge.json"
     purges.write_text("[]")
-    with running(tmp_path / "one", replace(settings, env={**settings.env, "ATHENS_PURGE_FILE": str(purges)})) as one:
-        follow = {**settings.env, "ATHENS_FOLLOW": one.url, "ATHENS_FOLLOW_ACTION": "both", "ATHENS_PAGE": "true"}
-        with running(tmp_path / "other", replace(settings, env=follow)) as other, reading(other.url) as events:
+    closed = {
+        "ATHENS_PURGE_FILE": str(purges),
+        "ATHENS_PATH_PREFIX": "/go",
+        "BASIC_AUTH_USER": "user",
+        "BASIC_AUTH_PASS": "password",
+        "ATHENS_TLSCERT_FILE": str(authority.cert_file),
+        "ATHENS_TLSKEY_FILE": str(authority.key_file),
+    }
+    trusted = ssl.create_default_context(cafile=authority.ca_file)
+    one_settings = replace(settings, env={**settings.env, **closed}, scheme="https")
+    with running(tmp_path / "one", one_settings) as one:
+        home = tmp_path / "other" / "home"
+        home.mkdir(parents=True)
+        (home / ".netrc").write_text("machine 127.0.0.1 login user password password\n")
+        follow = {
+            "ATHENS_FOLLOW": one.url,
+            "ATHENS_FOLLOW_ACTION": "both",
+            "ATHENS_PAGE": "true",
+            "SSL_CERT_FILE": str(authority.ca_file),
+        }
+        with (
+            running(tmp_path / "other", replace(settings, env={**settings.env, **follow})) as other,
+            reading(other.url) as events,
+        ):
             other.process.wait_until(
-                lambda: json.loads(other.ask("/-/summary").body)["following"]["problem"] == "",
-                what="following",
-                deadline_s=30,
+                lambda: "athens_following 1.0" in other.ask("/metrics").text, what="following", deadline_s=30
             )
-            fetch(one, M[0])
+            target = "/example.com/m/@v/v1.0.0.zip"
+            assert ask(one.url, target, headers=AUTHORIZATION, tls=trusted).status == 200
             assert events.versions(1) == ["stored example.com/m@v1.0.0"]
             kept = {"Disable-Module-Fetch": "true"}
-            assert other.ask("/example.com/m/@v/v1.0.0.zip", headers=kept).status == 200
+            assert other.ask(target, headers=kept).status == 200
 
             purges.write_text('[{"module": "example.com/m", "version": "v1.0.0", "reason": "bad"}]')
             assert events.versions(2)[1] == "purged example.com/m@v1.0.0"
-            assert other.ask("/example.com/m/@v/v1.0.0.zip", headers=kept).status == 404
+            assert other.ask(target, headers=kept).status == 404
+            assert json.loads(other.ask("/-/summary").body)["following"]["url"] == f"{one.url}/-/events"
 
 
 @pytest.mark.parametrize(
