@@ -154,7 +154,9 @@ def _limits(config: Config) -> HttpLimits:
 
 
 def _chain(config: Config, sources: Sources, settings: GoSettings, telemetry: Telemetry) -> UpstreamChain:
-    source_of = observed(sources.of, on_answer=telemetry.metrics.asked, around=telemetry.upstream)
+    source_of = observed(
+        sources.of, public_host=_public_host(), on_answer=telemetry.metrics.asked, around=telemetry.upstream
+    )
     private = private_modules(config)
     try:
         return UpstreamChain(
@@ -252,6 +254,12 @@ def _sound(patterns: tuple[Pattern, ...], key: str) -> tuple[Pattern, ...]:
 
 def _goproxy(variables: Mapping[str, str]) -> str:
     return variables.get("GOPROXY") or settings_of(DEFAULT_GO_ENV_VARS)["GOPROXY"]
+
+
+def _public_host() -> str:
+    """Of the module proxy that is asked where nobody chose one."""
+    hop = first_http_hop(parse_chain(settings_of(DEFAULT_GO_ENV_VARS)["GOPROXY"]))
+    return (hop.url.host if hop else None) or ""
 
 
 def _outbound(environ: Mapping[str, str]) -> OutboundProxies:

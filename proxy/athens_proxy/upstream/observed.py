@@ -30,7 +30,6 @@ from athens_proxy.upstream.chain import Source
 from athens_proxy.upstream.fetcher import Show, show_nobody
 from athens_proxy.upstream.hops import DirectHop, FileHop, Hop, HttpHop, OffHop
 
-PUBLIC_PROXIES: Final = frozenset({"proxy.golang.org", "goproxy.io", "goproxy.cn"})
 ORIGINS: Final = {
     "github.com": "github",
     "gitlab.com": "gitlab",
@@ -39,7 +38,6 @@ ORIGINS: Final = {
     "google.golang.org": "golang",
     "gopkg.in": "gopkg",
 }
-CLASSES: Final = frozenset({"public-proxy", "proxy", "file", "off", "other-origin", *ORIGINS.values()})
 OUTCOMES: Final = (
     (ModuleNotFound, "not-found"),
     (UpstreamDenied, "denied"),
@@ -55,11 +53,11 @@ OnAnswer = Callable[[str, str, float], None]
 Around = Callable[[str, str], AbstractContextManager[object]]
 
 
-def class_of(hop: Hop, path: ModulePath) -> str:
-    """Which kind of upstream is asked; that of an origin is told by the module's host."""
+def class_of(hop: Hop, path: ModulePath, *, public_host: str) -> str:
+    """Which kind of upstream is asked; that of an origin is told by the module's host, that of a proxy by its own."""
     match hop:
         case HttpHop():
-            return "public-proxy" if hop.url.host in PUBLIC_PROXIES else "proxy"
+            return "public-proxy" if hop.url.host == public_host else "proxy"
         case FileHop():
             return "file"
         case DirectHop():
@@ -91,13 +89,17 @@ class Observed:
     Args:
         source: answers.
         hop: which one it speaks to.
+        public_host: of the module proxy that everybody may ask.
         on_answer: told of the class of upstream, the outcome and seconds.
         around: entered with the class and what is asked while the source works.
     """
 
-    def __init__(self, source: Source, hop: Hop, *, on_answer: OnAnswer, around: Around = around_nothing) -> None:
+    def __init__(
+        self, source: Source, hop: Hop, *, public_host: str, on_answer: OnAnswer, around: Around = around_nothing
+    ) -> None:
         self._source = source
         self._hop = hop
+        self._public_host = public_host
         self._on_answer = on_answer
         self._around = around
 
@@ -123,7 +125,7 @@ class Observed:
 
     @contextmanager
     def _told(self, path: ModulePath, what: str) -> Iterator[None]:
-        upstream = class_of(self._hop, path)
+        upstream = class_of(self._hop, path, public_host=self._public_host)
         begin = time.monotonic()
         outcome = outcome_of(None)
         try:
@@ -140,11 +142,11 @@ class Observed:
 
 
 def observed(
-    source_of: Callable[[Hop], Source], *, on_answer: OnAnswer, around: Around = around_nothing
+    source_of: Callable[[Hop], Source], *, public_host: str, on_answer: OnAnswer, around: Around = around_nothing
 ) -> Callable[[Hop], Source]:
     """The same sources, observed."""
 
     def of(hop: Hop) -> Source:
-        return Observed(source_of(hop), hop, on_answer=on_answer, around=around)
+        return Observed(source_of(hop), hop, public_host=public_host, on_answer=on_answer, around=around)
 
     return of
