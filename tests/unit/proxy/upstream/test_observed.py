@@ -87,5 +87,5 @@ async def test_each_question_is_told_once_with_its_outcome_and_fails_as_it_would
 
     (result,) = await asyncio.gather(source_of(DirectHop()).fetch(wanted, tmp_path), return_exceptions=True)
 
-    assert result is failure or (failure is None and isinstance(result, FetchedModule))
+    assert type(result) is (FetchedModule if failure is None else type(failure))
     assert told == [("github", outcome)]
