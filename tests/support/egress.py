@@ -31,10 +31,6 @@ class Egress:
         """For HTTPS_PROXY."""
         return f"http://127.0.0.1:{self.port}"
 
-    def strangers(self) -> set[str]:
-        """Whoever was asked for that has no port here."""
-        return {target for target in self.asked if target.partition(":")[0] not in self.ports}
-
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
         with suppress(ConnectionError, asyncio.IncompleteReadError):

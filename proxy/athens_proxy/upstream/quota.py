@@ -40,7 +40,10 @@ async def within_quota(work: Coroutine[Any, Any, _T], folders: Sequence[Path], *
             if await asyncio.to_thread(_held_bytes, folders) - before > max_bytes:
                 raise QuotaExceeded
             pause_s = max(_PAUSE_S, _SHARE * (time.monotonic() - began))
-        return task.result()
+        result = task.result()
+        if await asyncio.to_thread(_held_bytes, folders) - before > max_bytes:  # written between two looks
+            raise QuotaExceeded
+        return result
     finally:
         task.cancel()
         await asyncio.wait((task,))

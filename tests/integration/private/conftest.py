@@ -18,7 +18,7 @@ from support.proxy_process import ModuleProxy, Settings, running
 StartWith = Callable[[Callable[[Path], Settings]], ModuleProxy]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     """Servers of every kind, with one module at least on each."""
     folder = tmp_path_factory.mktemp("company")

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -289,7 +291,8 @@ def test_lines_of_the_page_open_the_door(site: Site, tmp_path: Path) -> None:
     (tmp_path / "clients").symlink_to(site.mount.root)
     (site.mount.root / "team-a").mkdir()
     (tmp_path / "password.txt").write_text("correct horse\n")
-    done = run_commands(commands("clients.md", "lines"), cwd=tmp_path, env=inherited("PATH"))
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = run_commands(commands("clients.md", "lines"), cwd=tmp_path, env=path)
     assert done.returncode == 0, done.stderr
 
     site.wait_until_let_in(basic_auth("ann", "correct horse"))
