@@ -20,8 +20,8 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from athens_proxy.errors import CredentialUnusable, ModuleNotFound, StorageError
-from athens_proxy.events.kinds import EventKind
+from athens_proxy.errors import ProxyError
+from athens_proxy.events.kinds import MAX_ID, EventKind, one_line
 from athens_proxy.events.messages import Message, MessageReader
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.owner import Records
@@ -34,8 +34,9 @@ LONGEST_PAUSE_S: Final = 60.0
 KEEP_POSITION_S: Final = 5.0
 LEAVE_S: Final = 2.0
 PREFETCHES: Final = 4
-_SHOWN_CHARS: Final = 300
 _LOG = logging.getLogger(__name__)
+
+_FAILURES: Final = (ProxyError, aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError)
 
 Drop = Callable[[ModuleVersion, str], Awaitable[None]]
 """Removes a version from here, told what its publisher said; raises `StorageError` to be asked again."""
@@ -58,7 +59,7 @@ class Followed:
     forward_proxy: str = field(default="", repr=False)
 
 
-class CannotFollow(Exception):
+class CannotFollow(ValueError):
     """The other proxy did not give a stream of events; the text is one line."""
 
 
@@ -124,7 +125,7 @@ class Follower:
             for task in (keeping, *self._fetching):
                 task.cancel()
             await asyncio.gather(keeping, *self._fetching, return_exceptions=True)
-            with suppress(TimeoutError, StorageError):
+            with suppress(TimeoutError, ProxyError):
                 async with asyncio.timeout(LEAVE_S):
                     await self._write_position()
 
@@ -133,10 +134,8 @@ class Follower:
         self._done.forget()  # what was not done comes again
         try:
             await self._follow()
-        except (CannotFollow, CredentialUnusable, StorageError) as error:
-            return str(error)
-        except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError) as error:
-            return " ".join(str(error).split())[:_SHOWN_CHARS] or type(error).__name__
+        except _FAILURES as error:
+            return one_line(str(error)) or type(error).__name__
         except Exception as error:  # noqa: BLE001 - an outermost edge: a defect must not end the following
             _LOG.exception("following the events of %s failed in a way that nobody foresaw", self._followed.url)
             return type(error).__name__
@@ -195,7 +194,7 @@ class Follower:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(KEEP_POSITION_S)
-            with suppress(StorageError):  # tried again; what is lost is done twice
+            with suppress(ProxyError):  # tried again; what is lost is done twice
                 await self._write_position()
 
     async def _write_position(self) -> None:
@@ -207,9 +206,9 @@ class Follower:
     async def _load(self) -> None:
         try:
             text = (await self._records.read_record(self._record)).decode("ascii", "replace").strip()
-        except (ModuleNotFound, StorageError):
+        except ProxyError:
             return
-        if text.isdigit() and text.isascii():
+        if text.isdigit() and text.isascii() and len(text) <= 16 and int(text) <= MAX_ID:
             self._kept = int(text)
             self._done.begin(self._kept)()
 

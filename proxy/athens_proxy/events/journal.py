@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from athens_proxy.errors import ModuleNotFound, StorageError
+from athens_proxy.errors import ModuleNotFound, ProxyError
 from athens_proxy.events.events import Events
 from athens_proxy.events.kept import merged
 from athens_proxy.events.kinds import Event, EventKind, decode, encode
@@ -97,7 +97,7 @@ class Journal:
                 self._events.take(event)
             if writes and await self._written(recorded):
                 self._plan(LOOK_AGAIN_S)
-        except StorageError as error:
+        except ProxyError as error:
             if not self._has_failed:
                 _LOG.warning("%s; events are kept in this process alone until that works", error)
             self._has_failed = True

@@ -207,6 +207,17 @@ async def test_answers_that_are_no_stream_are_asked_for_again(answer: Callable[[
     assert (shown.refusals >= 3) == ("401" in problem)
 
 
+@pytest.mark.parametrize("kept", [b"", b"x", b"9" * 5000, b"99999999999999999", "٣".encode()])
+async def test_a_kept_position_that_is_none_is_as_good_as_no_position(kept: bytes) -> None:
+    publisher, acts, records = Publisher(), Acts(), MemoryRecords()
+    records.by_name["follow/x"] = kept
+    publisher.events = [event(1, "purged", "v1.0.0")]
+    async with publisher.serving(free_port()) as url, followed(url, acts, records):
+        await acts.until(lambda: len(acts.dropped) == 1)
+
+    assert publisher.asked[0] == ""
+
+
 async def test_events_about_nothing_move_the_position_and_do_nothing() -> None:
     publisher, acts, records = Publisher(), Acts(), MemoryRecords()
     publisher.events = [
