@@ -19,15 +19,15 @@ from athens_proxy.clients.lines import Line, Password, Token, is_password
 from athens_proxy.errors import Overloaded
 
 REMEMBERED: Final = 4096
-THREADS: Final = 2
-MAX_WAITING: Final = 256
+THREADS: Final = 1  # whoever guesses costs a core at most
+MAX_WAITING: Final = 128
 
 
 class Comparisons:
-    """The threads that compare passwords, and how many requests wait for them; shared by one set and the next."""
+    """The thread that compares passwords, and how many requests wait for it; shared by one set and the next."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="passwords")
+        self._thread = ThreadPoolExecutor(THREADS, thread_name_prefix="passwords")
         self._waiting = 0
 
     async def found(self, clients: KnownClients, authorization: str) -> bool:
@@ -40,13 +40,13 @@ class Comparisons:
             raise Overloaded("too many clients show new credentials at once; try again")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, clients.compare, authorization)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, clients.compare, authorization)
         finally:
             self._waiting -= 1
 
     def close(self) -> None:
-        """End the threads; nobody may ask afterwards."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """End the thread; nobody may ask afterwards."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 class KnownClients:

@@ -80,7 +80,7 @@ class WatchedClients:
         _tell(found)
 
     def close(self) -> None:
-        """End the threads."""
+        """End the thread that compares."""
         self._comparisons.close()
 
 

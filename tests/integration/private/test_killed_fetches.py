@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from support.company import GIT, Company
 from support.proxy_process import ModuleProxy, Settings
 
@@ -77,6 +79,7 @@ def killing(pid: int, *, seed: int) -> Iterator[Counter[str]]:
         thread.join()
 
 
+@pytest.mark.timeout(3600 if IS_FULL else 300)
 def test_fetches_that_are_killed_leave_nothing_behind(company: Company, start: StartWith) -> None:
     """No process, no zombie, no folder; memory stays; every failure has its status, and all is there at the end."""
     many = company.host.repository(PATH)
