@@ -33,15 +33,7 @@ async def run(argv: Sequence[str], *, environment: Mapping[str, str], directory:
         TimeoutError: it ran longer than `timeout_s`.
         OSError: it cannot be started.
     """
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        env=dict(environment),
-        cwd=directory,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = await _started(argv, environment, directory)
     if process.stdout is None or process.stderr is None:
         raise AssertionError("both pipes were asked for")
     outputs = [
@@ -61,6 +53,33 @@ async def run(argv: Sequence[str], *, environment: Mapping[str, str], directory:
         said = await asyncio.gather(*outputs, return_exceptions=True)
     stdout, stderr = (part if isinstance(part, bytes) else b"" for part in said)
     return Finished(exit_code, stdout, stderr)
+
+
+async def _started(argv: Sequence[str], environment: Mapping[str, str], directory: Path) -> asyncio.subprocess.Process:
+    """The running command.
+
+    A start that is cancelled is waited for: asyncio would end the first process alone, and then wait for as long as its
+    children hold the pipes.
+    """
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *argv,
+            env=dict(environment),
+            cwd=directory,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait((starting,))
+        if starting.exception() is None:
+            _kill_group(starting.result().pid)
+            await asyncio.shield(starting.result().wait())
+        raise
 
 
 async def _bounded(stream: asyncio.StreamReader, at_most_bytes: int) -> bytes:
