@@ -1,4 +1,4 @@
-"""`athens-proxy verify --sumdb`: a store that holds other bytes than the checksum database vouches for."""
+"""Bounded stores and the outside world: the real go command, and a checksum database that knows better."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from athens_proxy.__main__ import run
+from support.go_client import GoClient
 from support.go_test_proxy import SUMDB_KEY, SUMDB_NAME, GoTestProxy
 from support.modules_fixture import SampleModule, write_file_proxy
 from support.served_proxy import serving
@@ -29,6 +30,22 @@ async def verified(capsys: pytest.CaptureFixture[str], folder: Path, upstream: s
     }
     status = await asyncio.to_thread(run, ["verify", "--sumdb"], environ)
     return status, json.loads(capsys.readouterr().out)
+
+
+async def test_go_builds_a_module_graph_that_is_larger_than_the_store(
+    go_test_proxy: GoTestProxy, tmp_path: Path
+) -> None:
+    bound = 5_000  # of about twice as much, sums and `.mod` included
+    async with serving(tmp_path / "proxy", go_test_proxy.url, ATHENS_RETENTION_MAX_BYTES=bound) as proxy:
+        for number in range(2):
+            client = GoClient(tmp_path / f"client{number}", proxy.url)
+            done = await asyncio.to_thread(client.run, "mod", "download", "-json", "rsc.io/quote@v1.5.2")
+            done.ok()
+            for module in ("rsc.io/sampler@v1.3.0", "golang.org/x/text@v0.0.0-20170915032832-14c0d48ead0c"):
+                (await asyncio.to_thread(client.run, "mod", "download", module)).ok()
+
+        assert await proxy.metric("athens_evictions_total") >= 1
+        assert await proxy.metric("athens_store_bytes") <= bound
 
 
 async def test_what_the_database_vouches_for_is_clean_and_other_bytes_are_told_with_both_sums(
