@@ -30,7 +30,8 @@ from athens_proxy.commands import hash_password
 from athens_proxy.errors import Overloaded
 from support.exchange import basic_auth
 
-CHEAP = bcrypt.hashpw(b"open sesame", b"$2b$04$abcdefghijklmnopqrstuu").decode()  # ids of tests must be the same each time
+SALT = b"$2b$04$abcdefghijklmnopqrstuu"  # a fixed one, so that the ids of tests are the same each time
+CHEAP = bcrypt.hashpw(b"open sesame", SALT).decode()
 TOKEN = "0123456789abcdefghij"
 
 
