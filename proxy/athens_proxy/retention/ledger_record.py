@@ -48,7 +48,7 @@ def decoded(record: bytes) -> tuple[float, Iterator[Row]]:
         if header["form"] != FORM:
             raise UnreadableLedger(f"its form is {header['form']!r}")
         return _seconds(header["now_s"]), _rows(rest)
-    except (zlib.error, ValueError, KeyError, TypeError) as error:
+    except (zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadableLedger(f"the ledger of last use cannot be read: {error}") from error
 
 
@@ -61,7 +61,7 @@ def _rows(text: bytes) -> Iterator[Row]:
             wanted = ModuleVersion.parse(known, _text(version))
             size = None if zip_bytes is None else _count(zip_bytes)
             yield wanted, Account(size, _count(small_bytes), _seconds(used_s), _seconds(changed_s))
-        except (ValueError, TypeError, InvalidPath, InvalidVersion):
+        except (ValueError, TypeError, RecursionError, InvalidPath, InvalidVersion):
             continue
 
 

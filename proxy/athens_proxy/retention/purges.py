@@ -126,7 +126,7 @@ class Purges:
         self._record = record
         try:
             self._recorded = tombstones.from_record(record)
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             _LOG.error("the store's record of purged versions cannot be read, the last one counts: %s", error)
 
     async def _look_at_file(self) -> None:
@@ -228,7 +228,7 @@ async def buried_in(records: Records) -> dict[ModuleVersion, Tombstone]:
         return {}
     try:
         return tombstones.from_record(record)
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise StorageError(
             f"the store's record of purged versions, .athens/{tombstones.RECORD}, cannot be read: {error}; repair or"
             " delete it"

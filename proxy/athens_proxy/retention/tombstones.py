@@ -108,7 +108,7 @@ def from_file(data: bytes, *, by: str) -> dict[ModuleVersion, Tombstone]:
         raise BadPurgeList(f"it is larger than {MAX_FILE_BYTES} bytes")
     try:
         entries = json.loads(data.decode()) if data.strip() else []
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadPurgeList(f"it is no JSON: {error}") from error
     if not isinstance(entries, list) or len(entries) > MAX_FILE_ENTRIES:
         raise BadPurgeList(f"it must be a list of at most {MAX_FILE_ENTRIES} objects with module and version")
