@@ -280,3 +280,37 @@ def test_a_burst_of_edits_ends_with_the_last_one(operator: OperatorProcess, api:
     until_text(api, namespace, "example.com/x30", operator)
     managers = (api.get(policy_file_ref(namespace)) or {})["metadata"]["managedFields"]
     assert [entry["manager"] for entry in managers] == ["athens-operator"]
+
+
+def test_a_policy_that_leads_back_to_its_proxy_is_refused_on_both_and_the_last_good_file_stays(
+    operator: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    api.create(policy(namespace, "base", deny("example.com/evil")))
+    api.create(proxy(namespace))
+    good = until_text(api, namespace, "example.com/evil", operator)
+    loop = {
+        "name": "big",
+        "patterns": ["example.org/big"],
+        "mode": "redirect",
+        "downloadURL": f"http://go.{namespace}.svc",
+    }
+
+    api.edit(policy(namespace, "base", loop))
+
+    body = until(
+        lambda: (
+            (found := api.get(proxy_ref(namespace)))
+            and condition(found, "ConfigurationValid").get("reason") == "RedirectLoop"
+            and found
+        ),
+        "RedirectLoop",
+        context=operator.tail,
+    )
+    said = condition(body, "ConfigurationValid")["message"]
+    assert f"{namespace}/base#big (Selected): downloadURL http://go.{namespace}.svc leads back to this proxy" in said
+    assert text(api, namespace) == good
+    until(
+        lambda: condition(api.get(POLICIES.ref(namespace, "base")), "Programmed").get("reason") == "Held",
+        "the policy says so, too",
+        context=operator.tail,
+    )
