@@ -10,6 +10,7 @@ from typing import Final
 from rich.console import Console
 
 from benchmarks import (
+    bundle,
     catalog,
     cluster_slice,
     cold,
@@ -37,6 +38,7 @@ from localcluster.errors import ClusterError
 PICTURE: Final = REPORT.with_suffix(".svg")
 Scenario = Callable[[Mapping[str, str], Say], Sequence[Result]]
 SCENARIOS: Final[Mapping[str, Scenario]] = {
+    bundle.NAME: bundle.measure,
     catalog.NAME: catalog.measure,
     cluster_slice.NAME: cluster_slice.measure,
     cold.NAME: cold.measure,

@@ -6,7 +6,6 @@ What is stored stays: the same bytes change nothing, other bytes are refused. No
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shutil
 import uuid
@@ -30,7 +29,7 @@ from athens_proxy.errors import (
 )
 from athens_proxy.modules import ModuleVersion, RevInfo
 from athens_proxy.storage import layout
-from athens_proxy.storage.disk_save import storage_errors
+from athens_proxy.storage.disk_save import COPY_BYTES, storage_errors
 from athens_proxy.storage.storage import FetchedModule, Storage
 from athens_proxy.storage.zip_damage import recorded_sums
 from athens_proxy.upstream.zipcheck import MAX_GO_MOD_BYTES, checked_zip_h1
@@ -198,11 +197,10 @@ def _checked(offer: Offer, scratch: Path, known: list[Known]) -> FetchedModule:
     wanted = offer.wanted
     zip_path = scratch / uuid.uuid4().hex
     try:
-        with storage_errors(f"write a temporary file in {scratch}"):
-            if offer.may_be_moved:
-                os.rename(offer.zip_path, zip_path)
-            else:
-                shutil.copyfile(offer.zip_path, zip_path)
+        if offer.may_be_moved:
+            offer.zip_path.rename(zip_path)
+        else:
+            _copy(offer.zip_path, zip_path)
         try:
             zip_h1 = checked_zip_h1(zip_path, wanted)
         except InvalidModuleZip as error:
@@ -224,6 +222,13 @@ def _checked(offer: Offer, scratch: Path, known: list[Known]) -> FetchedModule:
         zip_h1=zip_h1,
         mod_h1=found.mod_h1,
     )
+
+
+def _copy(source: Path, target: Path) -> None:
+    with storage_errors(f"read {source}"):
+        reader = source.open("rb")
+    with reader, storage_errors(f"write a temporary file in {target.parent}"), target.open("xb") as writer:
+        shutil.copyfileobj(reader, writer, COPY_BYTES)
 
 
 def _info(offer: Offer) -> bytes:

@@ -35,6 +35,7 @@ _INSIDE: Final = {
     ("AuthClientsDir", "ATHENS_AUTH_CLIENTS_DIR"): "",
     ("Processes", "ATHENS_PROCESSES"): "1",
     ("Storage.Serve", "ATHENS_STORAGE_SERVE"): "false",
+    ("Follow", "ATHENS_FOLLOW"): "",
 }
 
 
