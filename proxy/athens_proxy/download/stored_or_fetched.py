@@ -161,6 +161,8 @@ class StoredOrFetched:
                 self._refuse_unaskable(wanted.path, f"{wanted} is not stored")
                 return await self._fetched(wanted, extension, decision.upstream)
             case FetchAsync():
+                if extension == "zip" and await self._is_evicted(wanted):
+                    return await self._fetched(wanted, extension, decision.upstream)
                 is_queued = self._fetch_later(wanted, decision.upstream)
                 what = "being fetched in the background" if is_queued else "not stored, and too many fetches wait"
                 raise NotServed(f"not found: {wanted} is {what}; try again later")
@@ -175,6 +177,14 @@ class StoredOrFetched:
                 raise AccessDenied(denied_text(denied))
             case _ as never:
                 assert_never(never)
+
+    async def _is_evicted(self, wanted: ModuleVersion) -> bool:
+        """Whether a version is stored and only its zip is gone: clients count on it, so they wait for that one."""
+        try:
+            await self._sources.storage.info(wanted)
+        except ModuleNotFound:
+            return False
+        return self._network_mode is not NetworkMode.OFFLINE
 
     async def _fetched(self, wanted: ModuleVersion, extension: str, upstream: str) -> SmallFiles | None:
         early = self._sources.early

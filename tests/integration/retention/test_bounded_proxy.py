@@ -112,6 +112,17 @@ async def test_other_bytes_for_an_evicted_version_are_refused_with_both_sums(
     assert answer.text.count("h1:") == 2
 
 
+async def test_an_evicted_zip_is_waited_for_also_where_others_are_fetched_in_the_background(
+    upstream: GoProxyServer, modules: list[SampleModule], tmp_path: Path
+) -> None:
+    env = {"ATHENS_RETENTION_MAX_BYTES": 2 * ROOM_BYTES}
+    async with serving(tmp_path, upstream.url, **env) as proxy:
+        await fetch(proxy, modules[:4])
+    async with serving(tmp_path, upstream.url, **env, ATHENS_DOWNLOAD_MODE="async") as proxy:
+        assert (await ask(proxy, modules[9]))[0] == 404
+        assert await ask(proxy, modules[0]) == (200, modules[0].zip)
+
+
 async def test_private_and_kept_modules_and_what_is_not_fetched_again_never_go(
     upstream: GoProxyServer, modules: list[SampleModule], tmp_path: Path
 ) -> None:
