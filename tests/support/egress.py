@@ -20,11 +20,13 @@ class Egress:
         ports: loopback ports by host name.
         asked: every host and port that a tunnel was asked for, and every address that was asked for without one.
         port: its own.
+        writers: of all connections that there were.
     """
 
     ports: Mapping[str, int]
     asked: list[str] = field(default_factory=list)
     port: int = 0
+    writers: set[asyncio.StreamWriter] = field(default_factory=set, repr=False)
 
     @property
     def url(self) -> str:
@@ -33,6 +35,7 @@ class Egress:
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        self.writers.add(writer)
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             method, target, _ = head.split(" ", 2)
@@ -43,9 +46,18 @@ class Egress:
                 await writer.drain()
             else:
                 there, back = await asyncio.open_connection("127.0.0.1", port)
+                self.writers.add(back)
                 writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
                 await asyncio.gather(_carried(reader, back), _carried(there, writer))
         writer.close()
+
+    async def end(self, server: asyncio.Server) -> None:
+        """Nothing is carried any more, and no connection is left."""
+        server.close()
+        for writer in self.writers:
+            writer.transport.abort()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextmanager
@@ -60,7 +72,7 @@ def leading(ports: Mapping[str, int]) -> Iterator[Egress]:
     try:
         yield egress
     finally:
-        asyncio.run_coroutine_threadsafe(_ended(server), loop).result()
+        asyncio.run_coroutine_threadsafe(egress.end(server), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
@@ -72,11 +84,3 @@ async def _carried(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
             writer.write(data)
             await writer.drain()
     writer.close()
-
-
-async def _ended(server: asyncio.Server) -> None:
-    server.close()
-    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
