@@ -45,7 +45,6 @@ def test_a_private_module_comes_from_a_git_server_that_wants_a_token_to_a_client
         tls={"secretRef": {"name": "tls"}},
     )
     proxy = team.until_ready()
-    team.kubectl.run("wait", f"pod/{GIT}", "--for=condition=Ready", "--namespace", team.namespace, "--timeout=60s")
 
     with (
         team.kubectl.port_forward(team.namespace, "service/go", 443) as port,

@@ -19,7 +19,7 @@ RESTRICTED = {
 
 
 def run_script(team: Team, name: str, *arguments: str, secrets: tuple[str, ...] = ()) -> None:
-    """Start a script as a pod of that name; each Secret is mounted at `/etc/<its name>`.
+    """Start a script as a pod of that name and wait until it runs; each Secret is mounted at `/etc/<its name>`.
 
     Args:
         team: whose namespace.
@@ -64,6 +64,8 @@ def run_script(team: Team, name: str, *arguments: str, secrets: tuple[str, ...] 
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {script.name: script.read_text()}},
         {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod},
     )
+    ready = ["--for=condition=Ready", "--timeout=90s"]
+    team.kubectl.run("wait", f"pod/{name}", "--namespace", team.namespace, *ready, deadline_s=100)
 
 
 def service_of(team: Team, name: str, *, service: str, port: int, target: int) -> Manifest:
