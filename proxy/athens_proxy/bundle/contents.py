@@ -70,6 +70,8 @@ class Manifest:
                 for name, part in document["databases"].items()
             }
             versions = [version_of(text) for text in document["versions"]]
+        except InvalidBundle:
+            raise
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise InvalidBundle("its manifest cannot be read") from error
         return cls(versions, databases)
