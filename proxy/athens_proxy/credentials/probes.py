@@ -2,7 +2,7 @@
 
 An entry is tried at the repository it was last used for, else at one that does not exist: servers of repositories ask
 strangers for a login there, and tell those they know that there is nothing. Where that shows no difference, nothing is
-claimed.
+claimed; nor where it is refused there, since a token for one project alone is.
 """
 
 from __future__ import annotations
@@ -117,10 +117,13 @@ class Probes:
         login = await self._keyring.login(entry)
         if entry.kind is Kind.GITHUB_APP:
             return State.VALID, ""  # GitHub has just made or checked it
-        path = self._keyring.standings.of(entry.name).used_at or "/".join((*entry.match.path, f"{_NO_SUCH}.git"))
+        used_at = self._keyring.standings.of(entry.name).used_at
+        path = used_at or "/".join((*entry.match.path, f"{_NO_SUCH}.git"))
         url = URL.build(scheme="https", authority=entry.match.authority, path=f"/{path.strip('/')}/info/refs")
         url = url.with_query(service="git-upload-pack")
         known, stranger = await self._status(url, login.basic), await self._status(url, "")
+        if known in _REFUSALS and not used_at:
+            return State.UNKNOWN, f"{entry.match.host} refuses it where no repository is; it has not been used yet"
         if known in _REFUSALS:
             self._keyring.refused(entry.name, by=entry.match.host)
             return State.REFUSED, f"{entry.match.host} refused it"

@@ -81,8 +81,10 @@ def keyring(session: aiohttp.ClientSession, listed: Entry) -> Keyring:
     return Keyring([listed], apps=GitHubApps(session, OutboundProxies()), commands=Commands({}))
 
 
-async def verdict(session: aiohttp.ClientSession, listed: Entry, folder: Path) -> State:
-    probes = Probes(keyring(session, listed), session, outbound=OutboundProxies(), environ={}, folder=folder)
+async def verdict(session: aiohttp.ClientSession, listed: Entry, folder: Path, *, used_at: str = "") -> State:
+    ring = keyring(session, listed)
+    ring.standings.of("e").used_at = used_at
+    probes = Probes(ring, session, outbound=OutboundProxies(), environ={}, folder=folder)
     state, message = await probes.verdict(listed)
     assert (message == "") is (state is State.VALID)
     assert "right" not in message
@@ -100,7 +102,7 @@ async def verdict(session: aiohttp.ClientSession, listed: Entry, folder: Path) -
         (200, 200, "right", State.UNKNOWN),
         (302, 302, "right", State.UNKNOWN),
         (401, 503, "right", State.UNREACHABLE),
-        (401, 404, "bad", State.REFUSED),
+        (401, 404, "bad", State.UNKNOWN),
     ],
 )
 async def test_the_difference_between_a_stranger_and_us_is_the_verdict(
@@ -116,6 +118,18 @@ async def test_the_difference_between_a_stranger_and_us_is_the_verdict(
     listed = entry(tmp_path, server.port, "basic", {"username": "me", "password": password})
 
     assert await verdict(session, listed, tmp_path) is wanted
+
+
+async def test_a_credential_that_a_repository_it_was_used_for_refuses_is_refused(
+    server: Server, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    good = entry(tmp_path, server.port, "basic", {"username": "me", "password": "right"})
+    server.known = 200
+    before = await verdict(session, good, tmp_path, used_at="team/m.git")
+    good.files["password"].write_text("bad")
+
+    assert before is State.VALID
+    assert await verdict(session, good, tmp_path, used_at="team/m.git") is State.REFUSED
 
 
 async def test_nobody_there_and_no_trusted_certificate_are_unreachable(

@@ -56,7 +56,8 @@ class World:
         forge.instead[f"{HOST}/api/v3{self.app.path}"] = self.app.answer
 
     def _accepts(self, user: str, password: str, path: str) -> bool:
-        owner = path.rpartition("/")[0]
+        owners = [known for known in (*self.accepted, "app") if path.startswith(f"{known}/")]
+        owner = max(owners, key=len, default=path.rpartition("/")[0])
         self.used.add((owner, password))
         if owner == "app":
             return self.app.accepts(password)
