@@ -30,7 +30,9 @@ _LEVELS: Final = {
 }
 _SHOWN: Final = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR", "critical": "ERROR"}
 _OF_EVERY_RECORD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
-_OF_EVERY_LINE: Final = frozenset({"time", "level", "msg", "event", "_record", "_from_structlog", "_logger", "_name"})
+_OF_EVERY_LINE: Final = frozenset(
+    {"time", "level", "msg", "event", "_record", "_from_structlog", "_logger", "_name", "go-module"}
+)
 _GCP: Final = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "critical": "ERROR"}
 
 
@@ -58,7 +60,7 @@ def configure_logging(*, level: str, log_format: str, cloud_runtime: str, cloud_
     if renderer is not _plain:
         processors.append(structlog.processors.JSONRenderer(ensure_ascii=False, default=str))
     formatter: logging.Formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.stdlib.ExtraAdder(), structlog.stdlib.add_log_level, _exception],
+        foreign_pre_chain=[structlog.stdlib.ExtraAdder(), _module, structlog.stdlib.add_log_level, _exception],
         processors=processors,
     )
     if renderer is _json:
@@ -151,6 +153,13 @@ def _rendered_by(renderer: Callable[[EventDict], EventDict | str]) -> Processor:
         return renderer(event)
 
     return process
+
+
+def _module(_: Any, __: str, event: EventDict) -> EventDict:
+    """Athens' field `module`, a name that a record of the library has for something else."""
+    if "go-module" in event:
+        event["module"] = event.pop("go-module")
+    return event
 
 
 def _exception(_: Any, __: str, event: EventDict) -> EventDict:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
+from yarl import URL
 
 from athens_proxy.config.sections import Config
 from athens_proxy.download.rules import Rules
@@ -27,6 +28,7 @@ from athens_proxy.observability import correlate
 from athens_proxy.stash.stasher import Stasher
 from athens_proxy.storage.storage import Storage
 from athens_proxy.upstream.fetcher import Fetcher
+from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.volume_metrics import VolumeMetrics
 from athens_proxy.web.hot_path import OnTrace
 from athens_proxy.web.top import Gate, Top
@@ -177,12 +179,20 @@ def _otlp(endpoint: OtlpEndpoint, environ: Mapping[str, str], version: str) -> S
             from athens_proxy.tracing.otlp_http import OtlpOverHttp
 
             tls = ssl.create_default_context(cafile=endpoint.ca_file or None) if endpoint.is_secure else None
-            return OtlpOverHttp(endpoint, sent_by, tls=tls)
+            return OtlpOverHttp(endpoint, sent_by, tls=tls, proxy=_outbound_proxy(endpoint, environ))
         from athens_proxy.tracing.otlp_grpc import OtlpOverGrpc
 
         return OtlpOverGrpc(endpoint, sent_by, trusted=_trusted(endpoint, environ))
     except OSError as error:
         raise CannotStart(f"OTEL_EXPORTER_OTLP_CERTIFICATE: {endpoint.ca_file} cannot be read: {error}") from error
+
+
+def _outbound_proxy(endpoint: OtlpEndpoint, environ: Mapping[str, str]) -> URL | None:
+    """The way to a collector that is not in this network; gRPC finds its own by the same variables."""
+    try:
+        return OutboundProxies.of(environ).for_url(URL(endpoint.url))
+    except ValueError as error:
+        raise CannotStart(str(error)) from error
 
 
 def _trusted(endpoint: OtlpEndpoint, environ: Mapping[str, str]) -> bytes:

@@ -9,6 +9,7 @@ import ssl
 from typing import Final
 
 import aiohttp
+from yarl import URL
 
 from athens_proxy.tracing import otlp
 from athens_proxy.tracing.endpoints import OtlpEndpoint
@@ -26,10 +27,14 @@ class OtlpOverHttp:
         endpoint: the collector.
         resource: who sends, as `otlp.resource_bytes` makes it.
         tls: what to trust; None for plain text.
+        proxy: the forward proxy on the way, None for a direct connection.
     """
 
-    def __init__(self, endpoint: OtlpEndpoint, resource: bytes, *, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, endpoint: OtlpEndpoint, resource: bytes, *, tls: ssl.SSLContext | None, proxy: URL | None
+    ) -> None:
         self.address = endpoint.url
+        self._proxy = proxy
         self._resource = resource
         self._kept_spans = otlp.KeptSpans()
         headers = {**dict(endpoint.headers), "Content-Type": "application/x-protobuf", "User-Agent": "athens-proxy"}
@@ -50,7 +55,7 @@ class OtlpOverHttp:
         """See `Sender.send`; redirects are refusals, for credentials may be sent along."""
         body = otlp.request_bytes(self._resource, spans)
         try:
-            async with self._session.post(self.address, data=body, allow_redirects=False) as answer:
+            async with self._session.post(self.address, data=body, allow_redirects=False, proxy=self._proxy) as answer:
                 said = await answer.content.read(_SHOWN_BYTES)
         except (aiohttp.ClientError, OSError) as error:
             raise NotSent(str(error) or type(error).__name__) from error

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
@@ -19,7 +20,7 @@ from athens_proxy.request_id import request_id as current_request
 from athens_proxy.web.access import Access
 from athens_proxy.web.responses import REQUEST_ID, REQUEST_ID_KEY, STREAMING_SINCE, Responses, signature
 from athens_proxy.web.routes import Routes
-from athens_proxy.web.targets import FixedTarget, StoreTarget, Target, target
+from athens_proxy.web.targets import FileTarget, FixedTarget, LatestTarget, ListTarget, StoreTarget, Target, target
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 _ADDRESSES: Final = re.compile(r"[A-Za-z0-9.:,_\[\] -]{1,256}", re.ASCII)
@@ -143,8 +144,9 @@ class Gate:
         except RedirectTo as redirect:
             return self._responses.line(redirect.status, redirect.url, {"Location": redirect.url})
         except ProxyError as error:
-            _log_failure(error, request)
-            return self._responses.error(error, request_id=request_id)
+            response = self._responses.error(error, request_id=request_id)
+            _log_failure(error, request, response.status, _target_or_error(request, self._access.prefix))
+            return response
         except asyncio.CancelledError:
             raise
         except ConnectionError:  # raised by our own writes only: upstream's failures are ProxyErrors by now
@@ -207,7 +209,19 @@ def _forwarded_for(request: web.BaseRequest) -> str:
     return text if _ADDRESSES.fullmatch(text) else ""
 
 
-def _log_failure(error: ProxyError, request: web.BaseRequest) -> None:
+def _log_failure(error: ProxyError, request: web.BaseRequest, status: int, wanted: Target | ModuleNotFound) -> None:
+    """The line of a request that failed: Athens' fields, and which error it was."""
     level = logging.DEBUG if isinstance(error, ModuleNotFound) else logging.ERROR
-    fields = {"kind": type(error).__name__, "request-id": request[REQUEST_ID_KEY]}
-    _LOG.log(level, "%s", error, extra=fields)
+    fields = {"kind": HTTPStatus(status).phrase, "cause": type(error).__name__, **_subject(wanted)}
+    _LOG.log(level, "%s", error, extra={**fields, "request-id": request[REQUEST_ID_KEY]})
+
+
+def _subject(wanted: Target | ModuleNotFound) -> dict[str, str]:
+    """What a request was about; `observability.py` writes `go-module` as Athens does."""
+    match wanted:
+        case FileTarget(wanted=version):
+            return {"go-module": version.path.text, "version": version.version}
+        case ListTarget(path=path) | LatestTarget(path=path):
+            return {"go-module": path.text}
+        case _:
+            return {}

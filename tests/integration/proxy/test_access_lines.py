@@ -27,3 +27,22 @@ async def test_an_access_line_tells_for_whom_a_proxy_asked_unless_that_is_no_add
 
     assert record.__dict__["client"] == "127.0.0.1"
     assert record.__dict__.get("forwarded-for") == shown
+
+
+async def test_the_line_of_a_failure_names_module_version_and_kind_as_athens_does(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="athens_proxy.web.middleware")
+    async with Proxy(tmp_path / "store", SampleUpstream(tmp_path / "scratch", [])).serving() as address:
+        await asyncio.to_thread(ask, address, "/example.com/none/@v/v1.0.0.info")
+        await asyncio.to_thread(ask, address, "/example.com/none/@v/list")
+
+    of_file, of_list = [record.__dict__ for record in caplog.records if "cause" in record.__dict__]
+
+    assert {name: of_file[name] for name in ("kind", "cause", "go-module", "version")} == {
+        "kind": "Not Found",
+        "cause": "ModuleNotFound",
+        "go-module": "example.com/none",
+        "version": "v1.0.0",
+    }
+    assert of_list["go-module"] == "example.com/none"

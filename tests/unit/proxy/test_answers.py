@@ -100,6 +100,20 @@ def test_json_lines_have_athens_fields_in_order(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.usefixtures("unlogged")
+@pytest.mark.parametrize(("log_format", "runtime"), [("json", "none"), ("plain", "none"), ("plain", "GCP")])
+def test_lines_name_the_module_as_athens_does(
+    capsys: pytest.CaptureFixture[str], log_format: str, runtime: str
+) -> None:
+    configure_logging(level="info", log_format=log_format, cloud_runtime=runtime)
+    logging.getLogger("athens_proxy.test").error("no", extra={"go-module": "example.com/m", "version": "v1.0.0"})
+
+    line = capsys.readouterr().out
+
+    assert ("module=example.com/m " if "\t" in line else '"module": "example.com/m"') in line
+    assert "go-module" not in line
+
+
+@pytest.mark.usefixtures("unlogged")
 def test_plain_lines_have_athens_shape(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(level="info", log_format="plain", cloud_runtime="none")
     log_something()
