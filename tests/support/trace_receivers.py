@@ -18,6 +18,8 @@ import grpc  # type: ignore[import-untyped]
 from google.cloud.trace_v2.types import BatchWriteSpansRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from support.authority import Authority
+
 DEADLINE_S: Final = 20.0
 _OTLP: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 _CLOUD: Final = "google.devtools.cloudtrace.v2.TraceService"
@@ -81,8 +83,8 @@ class Receiver:
 
 
 @contextmanager
-def otlp_over_http(status: int = 200) -> Iterator[Receiver]:
-    """OTLP over HTTP; every batch is answered with this status."""
+def otlp_over_http(status: int = 200, *, authority: Authority | None = None) -> Iterator[Receiver]:
+    """OTLP over HTTP, over TLS with an authority; every batch is answered with this status."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -101,9 +103,11 @@ def otlp_over_http(status: int = 200) -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if authority:
+        server.socket = authority.serving().wrap_socket(server.socket, server_side=True)
     serving = threading.Thread(target=server.serve_forever, daemon=True)
     serving.start()
-    receiver.url = f"http://127.0.0.1:{server.server_port}/v1/traces"
+    receiver.url = f"http{'s' if authority else ''}://127.0.0.1:{server.server_port}/v1/traces"
     try:
         yield receiver
     finally:
@@ -113,10 +117,10 @@ def otlp_over_http(status: int = 200) -> Iterator[Receiver]:
 
 
 @contextmanager
-def otlp_over_grpc() -> Iterator[Receiver]:
-    """OTLP over gRPC."""
-    with _grpc(_OTLP, "Export", _of_otlp) as (receiver, port):
-        receiver.url = f"http://127.0.0.1:{port}"
+def otlp_over_grpc(*, authority: Authority | None = None) -> Iterator[Receiver]:
+    """OTLP over gRPC, over TLS with an authority."""
+    with _grpc(_OTLP, "Export", _of_otlp, authority) as (receiver, port):
+        receiver.url = f"http{'s' if authority else ''}://127.0.0.1:{port}"
         yield receiver
 
 
@@ -138,7 +142,9 @@ def hanging() -> Iterator[Receiver]:
 
 
 @contextmanager
-def _grpc(service: str, method: str, decode: Callable[[bytes], list[Received]]) -> Iterator[tuple[Receiver, int]]:
+def _grpc(
+    service: str, method: str, decode: Callable[[bytes], list[Received]], authority: Authority | None = None
+) -> Iterator[tuple[Receiver, int]]:
     receiver = Receiver()
 
     def call(request: bytes, context: Any) -> bytes:
@@ -148,7 +154,11 @@ def _grpc(service: str, method: str, decode: Callable[[bytes], list[Received]]) 
     handlers = {method: grpc.unary_unary_rpc_method_handler(call)}
     server = grpc.server(ThreadPoolExecutor(4))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    port = server.add_insecure_port("127.0.0.1:0")
+    if authority:
+        pair = (authority.key_file.read_bytes(), authority.cert_file.read_bytes())
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+    else:
+        port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
         yield receiver, port

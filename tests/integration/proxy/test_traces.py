@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support import jaeger
+from support.authority import Authority
 from support.exchange import Answer
 from support.goproxy_server import GoProxyServer
 from support.modules_fixture import SampleModule
@@ -94,6 +95,25 @@ async def test_a_request_is_one_span_for_each_layer_between_the_callers_and_the_
     assert (version, trace_id, flags, sent["tracestate"]) == ("00", TRACE, "01", "vendor=1")
     assert span_id in asked
     assert "baggage" not in {name.lower() for name in sent}
+
+
+@pytest.mark.parametrize("receiver", [otlp_over_http, otlp_over_grpc])
+async def test_a_collector_with_a_certificate_of_ones_own_is_trusted_with_credentials(
+    tmp_path: Path, receiver: Callable[..., AbstractContextManager[Receiver]]
+) -> None:
+    authority = Authority.made(tmp_path)
+    trust = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(authority.ca_file), "OTEL_EXPORTER_OTLP_HEADERS": "x-key=k%201"}
+    with receiver(authority=authority) as collector:
+        url = collector.url.replace("https://", "https://user:pass@")
+        async with traced(tmp_path / "proxy", "otlp", url, **trust) as (proxy, _):
+            await ask(proxy, TARGETS[0], CALLER)
+            await asyncio.to_thread(collector.wait_for, has_whole(TRACE))
+            config = await ask(proxy, "/-/config")
+
+    assert collector.headers["authorization"] == "Basic dXNlcjpwYXNz"
+    assert collector.headers["x-key"] == "k 1"
+    assert "pass" not in proxy.process.logged()
+    assert "user:pass" not in config.text
 
 
 async def test_jaeger_shows_the_layers_of_a_request(tmp_path: Path) -> None:
