@@ -111,13 +111,13 @@ class PrivateHomes:
         run = Run(self._root / name, Place.of(host, None, "/".join(rest)))
         user_home = Path(environment["HOME"]) if environment.get("HOME") else None
         try:
-            await asyncio.to_thread(self._furnish, run, user_home)
-            if self._has_hg:
-                await self._write_hgrc(run, name, environment)
-        except OSError as error:
-            raise scratch_failure(error, run.home) from error
-        self._desk.begin(name, run)
-        try:
+            try:
+                self._furnish(run, user_home)  # a few small files; a thread could go on after a cancellation
+                if self._has_hg:
+                    await self._write_hgrc(run, name, environment)
+            except OSError as error:
+                raise scratch_failure(error, run.home) from error
+            self._desk.begin(name, run)
             yield PrivateHome({**environment, **self._variables(environment, run, name)}, run)
         finally:
             self._desk.end(name)
