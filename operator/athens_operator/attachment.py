@@ -173,7 +173,7 @@ def _source(tier: Tier, policy: Policy) -> PolicySource:
         generation=policy.generation,
         tier=tier,
         priority=policy.reach.priority,
-        rules=(*policy.advisory_rules, *map(policy_rule, policy.content.rules)),
+        rules=(*policy.advisory_rules, *policy.own_rules),
         default_mode=policy.content.default_mode,
         download_url=policy.content.download_url,
         audit=policy.content.audit,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -136,6 +136,7 @@ class Policy:
         problems: why `content` could not be read, in which case it is empty. Such a policy still attaches, so that
             its proxies keep their last good file instead of silently losing its rules.
         advisory_rules: what became of its advisories, once they were read.
+        own_rules: its rules in the words of the policy language; every attached proxy asks for them at every pass.
     """
 
     kind: str
@@ -144,6 +145,10 @@ class Policy:
     content: Content
     problems: tuple[Problem, ...] = ()
     advisory_rules: tuple[PolicyRule, ...] = ()
+    own_rules: tuple[PolicyRule, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "own_rules", tuple(map(policy_rule, self.content.rules)))
 
     @staticmethod
     def parse(body: Mapping[str, Any]) -> Policy:

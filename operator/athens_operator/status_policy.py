@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from athens_operator.conditions import Condition, Verdict, is_true, merged
-from athens_operator.policies import Policy, policy_rule
+from athens_operator.policies import Policy
 from athens_operator.status_observed import FailureReason
 from athens_operator.status_programmed import POLICY_PROGRAMMED, REJECTED, revision_of
 from athens_operator.status_progress import READY, RECONCILING, STALLED
@@ -142,7 +142,7 @@ def _accepted(policy: Policy) -> tuple[Condition, str]:
         generation=policy.generation,
         tier=Tier.SELECTED,
         priority=policy.reach.priority,
-        rules=tuple(map(policy_rule, policy.content.rules)),
+        rules=policy.own_rules,
         default_mode=policy.content.default_mode,
         download_url=policy.content.download_url,
         audit=policy.content.audit,
