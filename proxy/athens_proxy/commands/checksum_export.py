@@ -65,7 +65,13 @@ async def checksum_part(
     base = f"sumdb/{key.name}"
 
     async def looked_up(wanted: ModuleVersion) -> LookupAnswer:
-        data = await client.read(f"{base}/{Lookup(wanted).path}", at_most_bytes=MAX_LOOKUP_BYTES)
+        try:
+            data = await client.read(f"{base}/{Lookup(wanted).path}", at_most_bytes=MAX_LOOKUP_BYTES)
+        except ModuleNotFound as error:
+            raise ModuleNotFound(
+                f"{wanted}: not exported, because {key.name} has no record of it here: {error}; if it is private, list"
+                " it in NoSumPatterns"
+            ) from error
         return _sound(wanted, lambda: LookupAnswer.parse(data, key))
 
     answers = await _all(versions, looked_up)

@@ -88,6 +88,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
     begun = time.monotonic()
     try:
         wishes = wishes_of(asked)
+        _require_folder(asked.output)
         earlier = [size for file in asked.since for size in _trees_of(file)]
         exported = uvloop.run(_exported(asked, wishes, earlier, environ, read_file))
     except KeyboardInterrupt:
@@ -140,6 +141,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print the result as one line")
     return parser
+
+
+def _require_folder(output: Path) -> None:
+    if output.is_dir() or not output.absolute().parent.is_dir():
+        raise UnusableInput(f"-o {output}: name a file in a folder that exists")
 
 
 def _trees_of(file: Path) -> list[int]:

@@ -263,6 +263,24 @@ def test_an_export_that_lacks_a_version_leaves_no_file_and_the_one_before_as_it_
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["bundle.tar.zst"]
 
 
+def test_a_private_module_has_to_be_named_before_it_can_be_exported(tmp_path: Path, go_test_proxy: GoTestProxy) -> None:
+    """It was stored while nothing was verified; the checksum database does not know it."""
+    module = SampleModule("corp.example.com/secret")
+    tree = write_file_proxy(tmp_path / "tree", [module])
+    unverified = Site(tmp_path / "here", Settings(f"file://{tree}", ("GOSUMDB=off",)))
+    unverified.run("prefetch", str(module.wanted)).ok()
+    here = online(tmp_path / "here", go_test_proxy)
+    bundle = tmp_path / "bundle.tar.zst"
+
+    refused = here.run("export", str(module.wanted), "-o", bundle)
+    missing_folder = here.run("export", str(module.wanted), "-o", tmp_path / "none" / "bundle.tar.zst")
+    here.run("export", str(module.wanted), "-o", bundle, env={"ATHENS_GONOSUM_PATTERNS": "corp.example.com"}).ok()
+
+    assert (refused.code, refused.stdout) == (1, "")
+    assert "if it is private, list it in NoSumPatterns" in refused.stderr
+    assert (missing_folder.code, "name a file in a folder that exists" in missing_folder.stderr) == (2, True)
+
+
 def test_a_go_sum_that_differs_from_what_the_proxy_has_ends_the_export(
     go_test_proxy: GoTestProxy, tmp_path: Path
 ) -> None:
