@@ -113,6 +113,11 @@ class Ledger:
         account = self._with_zip.get(wanted)
         return account.zip_bytes if account else None
 
+    def used_s(self, wanted: ModuleVersion) -> float:
+        """When a stored zip was used last, in the time of the store; never ends for what is not stored."""
+        account = self._with_zip.get(wanted)
+        return account.used_s if account else float("inf")
+
     def last_used(self, wanted: ModuleVersion, *, now: datetime | None = None) -> datetime | None:
         """When a stored zip was used last, as far as a proxy was watching; None if there is none."""
         account = self._with_zip.get(wanted)

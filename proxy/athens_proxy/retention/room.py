@@ -20,7 +20,7 @@ from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.errors import InvalidModuleZip, ModuleNotFound, NotSupported, StorageError, StorageFull
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.retention.ledger import RECORD_BYTES, Ledger
-from athens_proxy.retention.plan import Eviction, Limits, Plan, Standing, evictions
+from athens_proxy.retention.plan import Eviction, Limits, Plan, Reason, Standing, evictions
 from athens_proxy.storage import layout
 from athens_proxy.storage.scratch import AUDIT
 from athens_proxy.storage.storage import Storage
@@ -114,19 +114,33 @@ class Room:
                 del self._saving[wanted]
 
     async def sweep(self) -> None:
-        """Let go what nobody used for long, and what is too much by the accounts of all replicas."""
-        async with self._turn:
-            await self._carry_out(self.plan())
+        """Let go what nobody used for long, and what is too much by the accounts of all replicas; saves go first."""
+        plan = self.plan()
+        for wanted in plan.kept:
+            self._ledger.later(wanted)
+        for begin in range(0, len(plan.evictions), _AT_ONCE):
+            async with self._turn:
+                part = plan.evictions[begin : begin + _AT_ONCE]
+                await asyncio.gather(*(self._evicted(one) for one in part if self._is_still_due(one)))
 
     def plan(self, *, need_bytes: int = 0) -> Plan[ModuleVersion]:
         """What would go now if so many more bytes came."""
-        horizon_s = self._ledger.now_s - self._limits.max_idle_s if self._limits.max_idle_s else float("-inf")
         return evictions(
             self._ledger.candidates(),
             excess_bytes=self._excess_bytes(need_bytes),
-            idle_since_s=horizon_s,
+            idle_since_s=self._idle_since_s,
             standing=self._standing,
         )
+
+    def _is_still_due(self, eviction: Eviction[ModuleVersion]) -> bool:
+        """Whether what was planned a while ago has not been used or become unnecessary meanwhile."""
+        if eviction.reason is Reason.BYTES:
+            return self._excess_bytes(0) > 0
+        return self._ledger.used_s(eviction.wanted) < self._idle_since_s
+
+    @property
+    def _idle_since_s(self) -> float:
+        return self._ledger.now_s - self._limits.max_idle_s if self._limits.max_idle_s else float("-inf")
 
     def _excess_bytes(self, need_bytes: int) -> int:
         if not self._limits.max_bytes:

@@ -24,6 +24,7 @@ NOISE = random.Random(1).randbytes(20_000)
 MODULES = [SampleModule(version=f"v1.0.{number}", files={"noise.bin": NOISE}) for number in range(5)]
 ROOM_BYTES = len(MODULES[0].zip) + len(MODULES[0].info) + len(MODULES[0].mod) + RECORD_BYTES
 REST_BYTES = ROOM_BYTES - len(MODULES[0].zip)  # of a version whose zip went
+BOUND_BYTES = 2 * ROOM_BYTES + 4 * REST_BYTES
 
 
 class Clock:
@@ -41,7 +42,12 @@ class Stubborn(ForwardingStorage):
 
     refuses = False
 
+    def __init__(self, inner: MemoryStorage) -> None:
+        super().__init__(inner)
+        self.was_asked = asyncio.Event()
+
     async def delete_zip(self, wanted: ModuleVersion) -> None:
+        self.was_asked.set()
         if self.refuses:
             raise StorageError(f"delete the zip of {wanted}: no right to")
         await super().delete_zip(wanted)
@@ -50,7 +56,9 @@ class Stubborn(ForwardingStorage):
 class Bounded:
     """A store in memory with room for two versions, and what is left of others."""
 
-    def __init__(self, scratch: Path, *, wait_s: float = 60.0, max_idle_s: float = 0.0) -> None:
+    def __init__(
+        self, scratch: Path, *, wait_s: float = 60.0, max_idle_s: float = 0.0, max_bytes: int = BOUND_BYTES
+    ) -> None:
         self.scratch = scratch
         self.clock = Clock()
         self.ledger = Ledger(clock=self.clock)
@@ -60,7 +68,7 @@ class Bounded:
         self.room = Room(
             self.inner,
             self.ledger,
-            Limits(2 * ROOM_BYTES + 4 * REST_BYTES, max_idle_s),
+            Limits(max_bytes, max_idle_s),
             may_go=lambda wanted: wanted not in self.kept,
             sums=SUMS,
             on_eviction=self.gone.append,
@@ -153,7 +161,7 @@ async def test_saves_at_once_stay_within_the_bound(bounded: Callable[..., Bounde
 
     await asyncio.gather(*(save_and_read(module) for module in MODULES))
 
-    assert greatest <= 2 * ROOM_BYTES + 4 * REST_BYTES
+    assert greatest <= BOUND_BYTES
     assert len(store.gone) == 3
 
 
@@ -170,6 +178,25 @@ async def test_what_nobody_used_goes_after_its_time_and_not_before(bounded: Call
     await store.room.sweep()
 
     assert [(eviction.wanted, eviction.reason) for eviction in store.gone] == [(MODULES[1].wanted, Reason.IDLE)]
+
+
+async def test_a_long_sweep_lets_saves_go_first_and_spares_what_is_used_meanwhile(
+    bounded: Callable[..., Bounded],
+) -> None:
+    store = bounded(max_idle_s=100.0, max_bytes=10**9)
+    many = [SampleModule("example.com/many", f"v1.0.{number}") for number in range(40)]
+    await store.save(*many)
+    store.clock.now_s += 1000
+
+    sweeping = asyncio.create_task(store.room.sweep())
+    await store.inner.was_asked.wait()
+    async with await store.storage.open_zip(many[-1].wanted):
+        pass
+    await store.save(MODULES[0])
+
+    assert not sweeping.done()
+    await sweeping
+    assert len(store.gone) == 39
 
 
 async def test_a_failed_save_leaves_its_room_to_others(bounded: Callable[..., Bounded]) -> None:
