@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 from select import PIPE_BUF
 from threading import Lock
@@ -140,9 +141,19 @@ def plain_hit(hit: Hit) -> str:
 
 def _json_fields(hit: Hit) -> str:
     cache = ', "cache": "hit"' if hit.is_file else ""
-    client = f', "client": {quoted(hit.client)}' if hit.client else ""
     return (
-        f'"incoming request", "http-method": "GET", "http-path": {quoted(hit.path)}, "http-status": "200", '
-        f'"request-id": {quoted(hit.request_id)}, "duration_ms": {hit.duration_ms}, "bytes": {hit.size_bytes}'
-        f"{client}{cache}"
+        f"{_before_id(hit.path)}{quoted(hit.request_id)}, "
+        f'"duration_ms": {hit.duration_ms}, "bytes": {hit.size_bytes}{_client(hit.client)}{cache}'
     )
+
+
+@lru_cache(maxsize=4096)
+def _before_id(path: str) -> str:
+    return (
+        f'"incoming request", "http-method": "GET", "http-path": {quoted(path)}, "http-status": "200", "request-id": '
+    )
+
+
+@lru_cache(maxsize=1024)
+def _client(client: str) -> str:
+    return f', "client": {quoted(client)}' if client else ""

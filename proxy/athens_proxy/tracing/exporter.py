@@ -77,8 +77,9 @@ class Exporter:
         self._sender = sender
         self._on_spans = on_spans
         self._encoded, self._encoded_kept = sender.encoded, sender.encoded_kept
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[list[bytes]] = deque([[]])  # batches; the last one grows
         self._waiting_bytes = 0
+        self._last_bytes = 0
         self._enough = asyncio.Event()
         self._is_down = False
 
@@ -91,10 +92,17 @@ class Exporter:
         self._append(self._encoded_kept(ids, kept, start_ns, end_ns))
 
     def _append(self, data: bytes) -> None:
-        self._waiting.append(data)
-        self._waiting_bytes += len(data)
-        if self._waiting_bytes >= MAX_BATCH_BYTES:
+        self._waiting[-1].append(data)
+        size = len(data)
+        self._waiting_bytes += size
+        self._last_bytes += size
+        if self._last_bytes >= MAX_BATCH_BYTES:
+            self._begin_batch()
             self._enough.set()
+
+    def _begin_batch(self) -> None:
+        self._waiting.append([])
+        self._last_bytes = 0
 
     def is_full(self) -> bool:
         """Whether there is no room for one more."""
@@ -121,21 +129,20 @@ class Exporter:
 
     async def _send_batches(self) -> None:
         self._enough.clear()
-        while self._waiting:
-            batch = self._batch()
+        while batch := self._batch():
             try:
                 await self._delivered(batch)
             except asyncio.CancelledError:
-                self._waiting.extendleft(reversed(batch))
+                self._waiting.appendleft(batch)
+                self._waiting_bytes += sum(map(len, batch))
                 raise
 
     def _batch(self) -> list[bytes]:
-        batch: list[bytes] = []
-        size = 0
-        while self._waiting and (not batch or size + len(self._waiting[0]) <= MAX_BATCH_BYTES):
-            batch.append(self._waiting.popleft())
-            size += len(batch[-1])
-        self._waiting_bytes -= size
+        """The spans that have waited longest; none is empty but the last."""
+        if len(self._waiting) == 1:
+            self._begin_batch()
+        batch = self._waiting.popleft()
+        self._waiting_bytes -= sum(map(len, batch))
         return batch
 
     async def _delivered(self, batch: list[bytes]) -> None:
