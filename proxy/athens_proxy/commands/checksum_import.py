@@ -14,7 +14,7 @@ from typing import Final
 
 from athens_proxy.checksums.lookups import LookupAnswer, with_newer_head
 from athens_proxy.checksums.note import InvalidNote, TreeHead, VerifierKey, open_note, tree_head
-from athens_proxy.checksums.tree_slice import TreeSlice, Unproven, needed_tiles
+from athens_proxy.checksums.tree_slice import MissingTile, TreeSlice, Unproven, needed_tiles
 from athens_proxy.errors import BadUpstreamAnswer, ModuleNotFound
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.upstream.kept_answers import Records
@@ -100,42 +100,56 @@ class Kept:
     left_out: tuple[str, ...] = ()
 
 
-async def require_continuation(records: Records, key: VerifierKey, part: ProvenPart, earlier: Collection[int]) -> None:
-    """Succeed when what is known here goes on in the part's tree, or that is the older one.
+async def continuation_problem(
+    records: Records, key: VerifierKey, part: ProvenPart, earlier: Collection[int] = ()
+) -> str:
+    """Why nobody can tell whether the part's tree goes on from the one that is known here; "" when that is shown.
 
     Args:
         records: of the store.
         key: of the database.
-        part: what came.
+        part: what came; an older tree than the known one is no problem yet.
         earlier: sizes of the trees that the part says to continue.
 
     Raises:
-        BadUpstreamAnswer: it does not, or nobody can tell.
+        BadUpstreamAnswer: it does not go on from it: the database showed different trees.
     """
     for size in earlier:
         with suppress(Unproven):  # only what is known here is needed
             part.slice.check_earlier(size)
     known = await _newest(records, key)
     if known is None or known[0].size > part.slice.head.size:
-        return
+        return ""
+    trees = f"the tree of {known[0].size} records of {part.database}"
     try:
         part.slice.check_beginning(known[0])
-    except Unproven as error:
+    except MissingTile as error:
         shown = ", ".join(str(size) for size in earlier) or "none"
+        return (
+            f"clients of this store know {trees}, and nothing shows that the tree of {part.slice.head.size} continues"
+            f" it ({error}; it shows that for: {shown}): export again with --since and the bundle that was imported"
+            " here before"
+        )
+    except Unproven as error:
         raise BadUpstreamAnswer(
-            f"clients of this store know the tree of {known[0].size} records of {part.database}, and nothing shows that"
-            f" the tree of {part.slice.head.size} continues it ({error}; it shows that for: {shown}): export again with"
-            " --since and the bundle that was imported here before"
+            f"clients of this store know {trees}; what came does not continue it: {error}"
         ) from error
+    return ""
 
 
 async def keep(records: Records, key: VerifierKey, part: ProvenPart) -> Kept:
-    """Put the part into a store; raises `StorageError`.
+    """Put the part into a store; nothing of it where `continuation_problem` finds one.
 
     Another import may do the same meanwhile: what was written is looked at again and fitted to the newer tree.
+
+    Raises:
+        BadUpstreamAnswer: as `continuation_problem`.
+        StorageError: the store cannot be written.
     """
     kept = Kept()
     for _ in range(TRIES):
+        if problem := await continuation_problem(records, key, part):
+            return Kept(0, (*part.left_out, *(f"{wanted}: {problem}" for wanted in part.answers)))
         known = await _newest(records, key)
         fitted, reasons = part, tuple[str, ...]()
         if known is not None and known[0].size > part.slice.head.size:

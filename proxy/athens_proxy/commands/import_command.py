@@ -24,7 +24,7 @@ import uvloop
 from athens_proxy.bundle.archive import InvalidBundle, opened_bundle
 from athens_proxy.checksums.tree_slice import Unproven
 from athens_proxy.commands.bundle_offers import BundleContent
-from athens_proxy.commands.checksum_import import Kept, ProvenPart, keep, proven_part, require_continuation
+from athens_proxy.commands.checksum_import import Kept, ProvenPart, continuation_problem, keep, proven_part
 from athens_proxy.commands.download_trees import download_tree
 from athens_proxy.commands.importing import WORKERS, Imported, Importing, Offer
 from athens_proxy.commands.known_sums import Known
@@ -63,7 +63,7 @@ class _Source:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What became of an import; a bundle whose records were not all kept is not served without network."""
+    """What became of an import; an offline proxy lacks what was not kept of a bundle's records."""
 
     imported: Imported
     kept: Kept
@@ -156,6 +156,7 @@ async def _imported(asked: argparse.Namespace, environ: Mapping[str, str], read_
     sums = wishes_of(asked) if asked.go_sum else {}
     config = settings_inside(asked.config_file, environ, read_file)
     trust = trust_of(config)
+    must_serve_records = asked.source.is_file() and config.upstream.network_mode == "offline"
     async with AsyncExitStack() as closing:
         source = await asyncio.to_thread(_source, asked.source, trust, closing)
         vouched = source.part.sums() if source.part else {}
@@ -170,12 +171,13 @@ async def _imported(asked: argparse.Namespace, environ: Mapping[str, str], read_
         closing.push_async_callback(storage.close)
         kept = Kept()
         if source.part is not None and trust.key is not None:
-            if config.upstream.network_mode == "offline":
-                await require_continuation(storage, trust.key, source.part, source.earlier)
+            problem = await continuation_problem(storage, trust.key, source.part, source.earlier)
+            if problem and must_serve_records:
+                raise BadUpstreamAnswer(f"{asked.source}: refused: {problem}")
             kept = await keep(storage, trust.key, source.part)
             source.notes += _left_out(kept, trust.key.name)
         imported = await _taken(asked, source, storage, _known(sums, vouched, trust))
-        lacks_records = bool(kept.left_out) and asked.source.is_file()
+        lacks_records = bool(kept.left_out) and must_serve_records
         return _Result(imported, kept, len(unverified), source.notes, lacks_records)
 
 

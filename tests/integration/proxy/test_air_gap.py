@@ -158,6 +158,8 @@ async def test_a_bundle_that_does_not_continue_what_clients_know_is_refused_unti
 
         refused = await asyncio.to_thread(there.run, "import", second)
         left = there.files()
+        with_network = (await asyncio.to_thread(here.run, "import", second)).ok()
+        known = (here.store / ".athens/sumdb" / log_name / "newest").read_bytes()
         (await asyncio.to_thread(elsewhere.run, "import", second)).ok()
         older = await asyncio.to_thread(elsewhere.run, "import", first)
         (await asyncio.to_thread(other.run, "export", str(TWO.wanted), "--since", first, "-o", second)).ok()
@@ -165,6 +167,8 @@ async def test_a_bundle_that_does_not_continue_what_clients_know_is_refused_unti
 
     assert (refused.code, refused.stdout, refused.stderr.count("\n"), left) == (1, "", 1, before)
     assert "export again with --since" in refused.stderr
+    assert (with_network.document["imported"], with_network.document["checksumRecords"]) == (1, 0)
+    assert known == database.log.note(FIRST_TREE)
     assert (older.code, older.document["imported"], older.document["checksumRecordsLeftOut"]) == (1, 1, 1)
     assert "1 records of sum.example.com are not kept" in older.stderr
 
