@@ -76,7 +76,7 @@ def parsed_timestamp(text: object, default: datetime) -> datetime:
     """The moment in an object's timestamp, or the default where there is none that can be read."""
     try:
         return datetime.fromisoformat(str(text)).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return default
 
 

@@ -7,7 +7,6 @@ while it does not know yet, a little more often.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ import aiohttp
 
 from athens_operator.conditions import one_line
 from athens_operator.manifests import Manifest
-from athens_operator.readback import ANSWER_LIMIT_BYTES, address_of, can_answer
+from athens_operator.readback import address_of, can_answer, told_in
 from athens_operator.spec import AthensProxy
 from athens_operator.status_observed import CredentialReport, CredentialState
 
@@ -88,19 +87,20 @@ class CredentialStates:
             async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
                 if answer.status != 200:
                     return ()
-                told = json.loads(await answer.content.read(ANSWER_LIMIT_BYTES))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+                told = await told_in(answer)
+        except (aiohttp.ClientError, TimeoutError, OSError):
             return ()
         return tuple(reports_in(told, {entry.name for entry in proxy.spec.credentials}))
 
 
-def reports_in(told: Any, names: set[str]) -> Iterable[CredentialReport]:
+def reports_in(told: Mapping[str, Any], names: set[str]) -> Iterable[CredentialReport]:
     """The reports in an answer of `/-/config`, of these entries only; whatever else a pod says is passed over."""
-    entries = told.get("credentials") if isinstance(told, dict) else None
+    entries = told.get("credentials")
     for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict) and entry.get("name") in names:
+        name = str(entry.get("name")) if isinstance(entry, dict) else ""
+        if name in names:
             yield CredentialReport(
-                name=str(entry["name"]),
+                name=name,
                 state=_state(entry.get("state")),
                 expires=str(entry.get("expires") or ""),
                 message=one_line(str(entry.get("message") or ""), MAX_MESSAGE),

@@ -81,12 +81,24 @@ class HttpPodReader:
         async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
             if answer.status != 200:
                 return Readback(digest)
-            text = await answer.content.read(ANSWER_LIMIT_BYTES)
-        try:
-            last = json.loads(text).get("lastError") or {}
-        except (ValueError, AttributeError):
+            last = (await told_in(answer)).get("lastError")
+        if not isinstance(last, dict):
             return Readback(digest)
         return Readback(digest, str(last.get("message", ""))[:500], str(last.get("digest", "")))
+
+
+async def told_in(answer: aiohttp.ClientResponse) -> dict[str, Any]:
+    """The JSON object that an answer is; empty when it is something else, or longer than anything that we ask for."""
+    text = bytearray()
+    async for chunk in answer.content.iter_any():
+        text += chunk
+        if len(text) > ANSWER_LIMIT_BYTES:
+            return {}
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def address_of(pod: Mapping[str, Any]) -> str:

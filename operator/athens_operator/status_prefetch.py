@@ -48,7 +48,7 @@ def _told(pod: Mapping[str, Any]) -> dict[str, int]:
         lines = str(((container.get("state") or {}).get("terminated") or {}).get("message") or "").splitlines()
         try:
             said = json.loads(lines[-1]) if lines else None
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(said, dict) and all(isinstance(said.get(name), int) for name in COUNTS):
             return {name: min(MOST, max(0, said[name])) for name in COUNTS}

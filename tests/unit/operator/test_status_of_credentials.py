@@ -59,6 +59,7 @@ def test_one_pod_that_is_refused_outweighs_one_that_was_not() -> None:
         (told("Valid", expires="2026-11-25T00:00:00Z"), ("False", "CredentialExpiring")),
         (told("Valid", expires="2026-11-20T00:00:00Z"), ("False", "CredentialExpiring")),
         (told("Valid", expires="soon"), ("True", "Accepted")),
+        (told("Valid", expires="0001-01-01T00:00:00+14:00"), ("True", "Accepted")),
         (told("Unknown"), ("Unknown", "NotTried")),
     ],
 )
@@ -92,7 +93,13 @@ def test_entries_stand_in_the_order_of_the_spec_and_those_of_which_no_pod_speaks
 
 
 @pytest.mark.parametrize(
-    "answer", [None, [], {}, {"credentials": "all"}, {"credentials": [1, {"name": "other", "state": "Valid"}]}]
+    "answer",
+    [
+        {},
+        {"credentials": None},
+        {"credentials": "all"},
+        {"credentials": [1, {"name": ["git"]}, {"name": "other", "state": "Valid"}]},
+    ],
 )
 def test_an_answer_without_our_entries_reports_nothing(answer: Any) -> None:
     assert list(reports_in(answer, {"git"})) == []

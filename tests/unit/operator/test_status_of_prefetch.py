@@ -54,7 +54,7 @@ def test_the_last_line_of_the_pod_that_ended_counts() -> None:
 def test_nothing_is_said_before_a_pod_ends_or_when_it_says_something_else() -> None:
     job = job_of(SPEC)
 
-    for message in (None, "", "killed", '{"total": "many"}', "[1]"):
+    for message in (None, "", "killed", '{"total": "many"}', "[1]", "[" * 4000):
         assert "prefetch" not in status(pod_of(job, message))
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from athens_operator.manifests import Manifest
-from athens_operator.readback import LISTEN_EVERY_S, HttpPodReader, Listener, Target, address_of
+from athens_operator.readback import LISTEN_EVERY_S, HttpPodReader, Listener, Target, address_of, told_in
 from athens_operator.status_observed import Readback
 from support.virtual_time import in_virtual_time
 
@@ -153,3 +153,29 @@ async def test_a_proxy_with_a_login_and_a_prefix_is_asked_why_it_refuses_a_file(
 
         assert await reader.read(asked, Target(NEW, prefix, ("ann", "pä:ss"))) == Readback(OLD, "line 4: no", NEW)
         assert await reader.read(asked, Target(NEW, prefix)) == Readback(OLD)
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ([b'{"credentials": [', b"1]", b"}"], {"credentials": [1]}),
+        ([b"[1]"], {}),
+        ([b"["] * 5000, {}),
+        ([b'{"a": "', *[b"x" * 65536] * 17, b'"}'], {}),
+        ([], {}),
+    ],
+    ids=["in parts", "another thing", "deep", "endless", "empty"],
+)
+async def test_an_answer_is_read_as_a_whole_or_not_at_all(parts: list[bytes], told: dict[str, Any]) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for part in parts:
+            await response.write(part)
+            await asyncio.sleep(0)
+        return response
+
+    app = web.Application()
+    app.add_routes([web.get("/", answer)])
+    async with TestServer(app) as server, aiohttp.ClientSession() as session, session.get(server.make_url("/")) as got:
+        assert await told_in(got) == told
