@@ -16,7 +16,7 @@ from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.retention import tombstones
 from athens_proxy.retention.tombstones import BadPurgeList, Tombstone
 from athens_proxy.storage.forwarding import ForwardingStorage
-from athens_proxy.storage.storage import FetchedModule, Storage
+from athens_proxy.storage.storage import FetchedModule, Storage, StoredZip
 
 LOOK_EVERY_S: Final = 1.0
 _RECORD_EVERY: Final = 2  # looks; the store is asked less often than the file
@@ -173,11 +173,29 @@ class Purges:
 
 
 class PurgedStorage(ForwardingStorage):
-    """A `Storage` that takes no version which was purged, also when its fetch began before that."""
+    """A `Storage` that takes no version which was purged, also when its fetch began before that, and shows none.
+
+    Others may put one into the store past this proxy: an import, or a proxy that does not know of the purge yet.
+    """
 
     def __init__(self, inner: Storage, purges: Purges) -> None:
         super().__init__(inner)
         self._purges = purges
+
+    async def info(self, wanted: ModuleVersion) -> bytes:
+        """The `.info` file of a version that was not purged; see `Storage.info`."""
+        self._hide(wanted)
+        return await self._inner.info(wanted)
+
+    async def mod(self, wanted: ModuleVersion) -> bytes:
+        """The `.mod` file of a version that was not purged; see `Storage.mod`."""
+        self._hide(wanted)
+        return await self._inner.mod(wanted)
+
+    async def open_zip(self, wanted: ModuleVersion) -> StoredZip:
+        """The zip of a version that was not purged; see `Storage.open_zip`."""
+        self._hide(wanted)
+        return await self._inner.open_zip(wanted)
 
     async def save(self, fetched: FetchedModule) -> None:
         """Commit a version that may be served; see `Storage.save`.
@@ -187,6 +205,12 @@ class PurgedStorage(ForwardingStorage):
         """
         self._purges.require_allowed(fetched.wanted)
         await self._inner.save(fetched)
+
+    def _hide(self, wanted: ModuleVersion) -> None:
+        try:
+            self._purges.require_allowed(wanted)
+        except AccessDenied as denied:
+            raise ModuleNotFound(f"not found: {denied}") from denied
 
 
 async def bury(records: Records, buried: Mapping[ModuleVersion, Tombstone]) -> None:

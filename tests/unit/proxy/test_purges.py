@@ -100,6 +100,18 @@ async def test_a_fetch_that_ends_after_the_purge_is_not_stored(storage: Silent, 
         await PurgedStorage(storage, process.purges).save(M.fetched(tmp_path))
 
 
+async def test_what_others_put_back_into_the_store_is_not_shown(storage: Silent, tmp_path: Path) -> None:
+    process = Process(storage)
+    await bury(storage, {M.wanted: STONE})
+    await process.purges.look()
+    await storage.save(M.fetched(tmp_path))
+    purged = PurgedStorage(storage, process.purges)
+
+    for read in (purged.info, purged.mod, purged.open_zip):
+        with pytest.raises(ModuleNotFound, match="purged"):
+            await read(M.wanted)
+
+
 async def test_a_store_that_does_not_answer_leaves_what_was_known(storage: Silent) -> None:
     process = Process(storage)
     await bury(storage, {M.wanted: STONE})
