@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.authority import Authority
 from support.private_git import PrivateRepository
-from support.processes import accepts_connections, free_port, inherited, started
+from support.processes import RunningProcess, accepts_connections, free_port, inherited, started
 
 DEADLINE_S = 30.0
 USER, PASSWORD = "reader", "first-Secret-of-the-reader"
@@ -73,11 +74,21 @@ def serving(folder: Path, authority: Authority, pages: Mapping[str, Page], *, hg
     cgi: list[str | Path] = [_tool("fcgiwrap"), "-c", "4", "-s", f"unix:{folder}/git.sock"]
     web: list[str | Path] = [_tool("nginx"), "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"]
     with (
-        started("fcgiwrap", cgi, env=environment, cwd=folder, log=folder / "fcgiwrap.log"),
+        _whole_group(started("fcgiwrap", cgi, env=environment, cwd=folder, log=folder / "fcgiwrap.log")),
         started("nginx", web, env=environment, cwd=folder, log=folder / "nginx.log") as nginx,
     ):
         nginx.wait_until(lambda: accepts_connections(host.port), what="listening", deadline_s=DEADLINE_S)
         yield host
+
+
+@contextmanager
+def _whole_group(running: AbstractContextManager[RunningProcess]) -> Iterator[None]:
+    """A program whose children outlive it, until the context ends."""
+    with running as process:
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _tool(name: str) -> str:
