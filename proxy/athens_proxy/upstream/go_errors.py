@@ -105,7 +105,7 @@ _ROWS: Final = (
         r"could not resolve host|no such host|server misbehaving|connection refused|connection reset"
         r"|network is unreachable|no route to host|unexpected disconnect|early eof|unexpected eof|rpc failed"
         r"|returned error: 5\d\d|500 internal server error|502 bad gateway|503 service unavailable"
-        r"|signal: killed|hung up unexpectedly|failed to connect|empty reply from server",
+        r"|signal: killed|died of signal|hung up unexpectedly|failed to connect|empty reply from server",
         UpstreamError,
         "ask again later",
     ),
