@@ -30,6 +30,7 @@ _CLOCKS_DIFFER_S: Final = 60  # GitHub refuses a token from its future
 _JWT_S: Final = 540  # GitHub's limit is ten minutes
 _LONGEST_MARGIN: Final = timedelta(minutes=10)  # a fetch may last as long
 _TRIES: Final = 2
+_FAILURE_KEPT_S: Final = 5.0  # fetches that wait for a token do not each wait for a GitHub that is away
 _MAX_ANSWER_BYTES: Final = 64 * 1024
 
 
@@ -44,12 +45,16 @@ class _Kept:
     Attributes:
         key_digest: of the private key that it was made with.
         renew_at: when another one is made.
+        failure: why none could be made lately, or None.
+        failed_at_s: when that was; on a clock that only grows.
         making: held while one is made.
     """
 
     login: Login | None = None
     key_digest: str = ""
     renew_at: datetime | None = None
+    failure: Unusable | None = None
+    failed_at_s: float = 0.0
     making: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -80,10 +85,17 @@ class GitHubApps:
             began = datetime.now(UTC)
             if kept.login and kept.key_digest == digest and kept.renew_at and began < kept.renew_at:
                 return kept.login
-            login = await self._made(entry, key)
+            if kept.failure and kept.key_digest == digest and time.monotonic() - kept.failed_at_s < _FAILURE_KEPT_S:
+                raise kept.failure
+            kept.key_digest = digest
+            try:
+                login = await self._made(entry, key)
+            except Unusable as failure:
+                kept.login, kept.failure, kept.failed_at_s = None, failure, time.monotonic()
+                raise
             if login.expires:
                 kept.renew_at = login.expires - min(_LONGEST_MARGIN, (login.expires - began) / 4)
-            kept.login, kept.key_digest = login, digest
+            kept.login, kept.failure = login, None
             return login
 
     def forget(self, entry: Entry) -> None:

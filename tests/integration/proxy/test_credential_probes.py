@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -239,6 +240,23 @@ async def test_what_is_wrong_with_an_app_is_told_with_its_numbers(
 
     assert not isinstance(caught.value, Unreachable)
     assert "PRIVATE" not in str(caught.value)
+
+
+async def test_many_fetches_ask_a_github_that_refuses_once_and_again_with_another_key(
+    server: Server, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    app = GitHubApp()
+    listed = app_entry(tmp_path, server, app)
+    listed.files["private-key.pem"].write_text(GitHubApp().private_key)
+    ring = keyring(session, listed)
+
+    failures = await asyncio.gather(*(ring.login(listed) for _ in range(20)), return_exceptions=True)
+    listed.files["private-key.pem"].write_text(app.private_key)
+    login = await ring.login(listed)
+
+    assert {type(failure) for failure in failures} == {Unusable}
+    assert len(app.refusals) == 1
+    assert app.accepts(login.password)
 
 
 async def test_a_github_that_does_not_answer_is_unreachable(session: aiohttp.ClientSession, tmp_path: Path) -> None:
