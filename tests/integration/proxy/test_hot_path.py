@@ -23,6 +23,7 @@ import uvloop
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from athens_proxy.clients.folder import FoundFolder
 from athens_proxy.clients.lines import token_line
 from athens_proxy.clients.watch import WatchedClients
 from athens_proxy.hit_lines import Hit
@@ -503,7 +504,12 @@ async def test_client_who_was_removed_gets_nothing_that_is_kept(tmp_path: Path) 
     lines = {name: token_line(name, key) + "\n" for name, key in keys.items()}
     (folder / "all").write_text("".join(lines.values()))
     forgotten: list[Callable[[], None]] = []
-    clients = WatchedClients(folder, on_change=lambda found: [forget() for forget in forgotten] and None)
+
+    def on_change(found: FoundFolder) -> None:
+        for forget in forgotten:
+            forget()
+
+    clients = WatchedClients(folder, on_change=on_change)
     await clients.look()
     ann, bob = (f"Authorization: Bearer {key}" for key in keys.values())
     async with serving(tmp_path / "hot", is_hot=True, access=Access(clients=clients)) as hot:
