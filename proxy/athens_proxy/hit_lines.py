@@ -33,6 +33,7 @@ class Hit(NamedTuple):
         is_file: whether a stored file was asked for.
         client: address of whoever asked, "" if it has none.
         trace_id: of the trace that was recorded, "" for none.
+        forwarded_for: for whom the client says it asks, "" for nobody.
     """
 
     path: str
@@ -42,6 +43,7 @@ class Hit(NamedTuple):
     is_file: bool
     client: str = ""
     trace_id: str = ""
+    forwarded_for: str = ""
 
 
 HitLine = Callable[[Hit], str]
@@ -132,18 +134,20 @@ def plain_hit(hit: Hit) -> str:
     """A line for people."""
     cache = "cache=hit " if hit.is_file else ""
     client = f"client={hit.client} " if hit.client else ""
+    asker = f"forwarded-for={hit.forwarded_for} " if hit.forwarded_for else ""
     trace = f"trace-id={hit.trace_id} " if hit.trace_id else ""
     return (
         f"INFO[{_clock()}]: incoming request\tbytes={hit.size_bytes} {cache}{client}duration_ms={hit.duration_ms} "
-        f"http-method=GET http-path={hit.path} http-status=200 request-id={hit.request_id} {trace}\n"
+        f"{asker}http-method=GET http-path={hit.path} http-status=200 request-id={hit.request_id} {trace}\n"
     )
 
 
 def _json_fields(hit: Hit) -> str:
     cache = ', "cache": "hit"' if hit.is_file else ""
+    asker = f', "forwarded-for": {quoted(hit.forwarded_for)}' if hit.forwarded_for else ""
     return (
         f"{_before_id(hit.path)}{quoted(hit.request_id)}, "
-        f'"duration_ms": {hit.duration_ms}, "bytes": {hit.size_bytes}{_client(hit.client)}{cache}'
+        f'"duration_ms": {hit.duration_ms}, "bytes": {hit.size_bytes}{_client(hit.client)}{asker}{cache}'
     )
 
 

@@ -22,7 +22,7 @@ from athens_proxy.hit_lines import Hit
 from athens_proxy.web.direct_sending import Outlet
 from athens_proxy.web.hot_answers import MOMENT, FinishedAnswer, FinishedAnswers
 from athens_proxy.web.hot_requests import PlainGets, is_whole
-from athens_proxy.web.middleware import is_sane_id
+from athens_proxy.web.middleware import is_sane_id, sane_addresses
 
 _TURNS: Final = 3  # of the loop, that the server's task needs to end one request and wait for the next
 _READS: Final = frozenset({"GET", "HEAD"})
@@ -191,12 +191,13 @@ class HotConnection(PatientConnection):
         get = None if answer is None else self._gets.get(data[end:])
         if answer is None or get is None or not self._answers.admits(get.authorization):
             return False
-        if not get.request_id:
+        if not get.request_id and not get.is_passed_on:
             self._answers.recognise(data, answer)
         is_theirs = is_sane_id(get.request_id)
-        return self._sent(answer, get.request_id.encode("ascii") if is_theirs else next(self._ids), begin_s)
+        request_id = get.request_id.encode("ascii") if is_theirs else next(self._ids)
+        return self._sent(answer, request_id, begin_s, get.forwarded_for)
 
-    def _sent(self, answer: FinishedAnswer, request_id: bytes, begin_s: float) -> bool:
+    def _sent(self, answer: FinishedAnswer, request_id: bytes, begin_s: float, forwarded_for: str = "") -> bool:
         outlet = self._outlet
         if outlet is None:
             return False
@@ -213,18 +214,22 @@ class HotConnection(PatientConnection):
         if self._read is not None and answer.file == "zip":
             self._read[answer.target] = None
         if self._log is not None or self._trace is not None:
-            self._tell(answer, request_id, duration_s)
+            self._tell(answer, request_id, duration_s, forwarded_for)
         return True
 
-    def _tell(self, answer: FinishedAnswer, request_id: bytes, duration_s: float) -> None:
+    def _tell(self, answer: FinishedAnswer, request_id: bytes, duration_s: float, forwarded_for: str) -> None:
         """Trace and log a request that was answered."""
         path, trace_id, is_file = answer.path, "", bool(answer.file)
         if self._trace is not None:
             trace_id = self._trace(path, self._client, is_file, request_id, duration_s)
         if self._log is not None:
             duration_ms = round(duration_s * 1000, 3)
-            size_bytes = answer.body.size_bytes
-            self._log(Hit(path, size_bytes, request_id.decode("ascii"), duration_ms, is_file, self._client, trace_id))
+            size_bytes, text_id, asker = (
+                answer.body.size_bytes,
+                request_id.decode("ascii"),
+                sane_addresses(forwarded_for),
+            )
+            self._log(Hit(path, size_bytes, text_id, duration_ms, is_file, self._client, trace_id, asker))
 
 
 def _address(transport: asyncio.BaseTransport) -> str:

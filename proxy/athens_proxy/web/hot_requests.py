@@ -20,7 +20,13 @@ _WHOLE: Final = re.compile(rb"(?:GET|HEAD) /[\x21-\x7e]* HTTP/1\.1\r\n" + _FIELD
 _INERT: Final = frozenset({b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language"})
 _REQUEST_ID: Final = b"athens-request-id"
 _AUTHORIZATION: Final = b"authorization"
+_FORWARDED_FOR: Final = b"x-forwarded-for"
 _KNOWN: Final = _INERT | {_REQUEST_ID, _AUTHORIZATION}
+# What load balancers and ingress controllers add; inert as well, since what redirects to https is never kept.
+_PASSED_ON: Final = re.compile(
+    rb"x-forwarded-(?:for|host|port|prefix|proto|scheme|server)|x-(?:correlation-id|original-forwarded-for|real-ip"
+    rb"|request-id|scheme)|x-envoy-[a-z0-9-]+|forwarded|via"
+)
 # After one of these the parser is not where a request begins, or the connection ends.
 _BODY_OR_END: Final = re.compile(
     rb"\r\n(?:content-length|transfer-encoding|upgrade|connection|expect|trailer|te|http2-settings|sec-[a-z-]+):",
@@ -35,14 +41,18 @@ class PlainGet:
     Attributes:
         request_id: as the client sent it, "" for none.
         authorization: the header as the client sent it, "" for none.
+        forwarded_for: for whom the client says it asks, as it sent it, "" for nobody.
+        is_passed_on: whether something between adds headers, which differ from request to request.
     """
 
     request_id: str
     authorization: str
+    forwarded_for: str = ""
+    is_passed_on: bool = False
 
 
 class PlainGets:
-    """Reads what follows a target; remembers what it read, since clients repeat themselves."""
+    """Reads what follows a target; remembers what it read from clients, since they repeat themselves."""
 
     def __init__(self) -> None:
         self._read: dict[bytes, PlainGet | None] = {}
@@ -53,6 +63,8 @@ class PlainGets:
             return self._read[rest]
         except KeyError:
             meaning = plain_get(rest)
+        if meaning is not None and meaning.is_passed_on:
+            return meaning
         if len(self._read) >= _MAX_REMEMBERED:
             self._read.clear()
         self._read[rest] = meaning
@@ -68,14 +80,19 @@ def plain_get(rest: bytes) -> PlainGet | None:
         name, _, value = line.partition(b": ")
         if fields.setdefault(name.lower(), value) is not value:
             return None
-    if b"host" not in fields or not fields.keys() <= _KNOWN:
+    added = fields.keys() - _KNOWN
+    if b"host" not in fields or not all(map(_PASSED_ON.fullmatch, added)):
         return None
-    return PlainGet(fields.get(_REQUEST_ID, b"").decode("ascii"), fields.get(_AUTHORIZATION, b"").decode("ascii"))
+    request_id, authorization, forwarded_for = (
+        fields.get(name, b"").decode("ascii") for name in (_REQUEST_ID, _AUTHORIZATION, _FORWARDED_FOR)
+    )
+    return PlainGet(request_id, authorization, forwarded_for, is_passed_on=bool(added))
 
 
 def is_plain_header(names: Iterable[str]) -> bool:
     """Whether no header of these names can change an answer."""
-    return all(name.lower().encode("utf-8", "replace") in _KNOWN for name in names)
+    raw_names = (name.lower().encode("utf-8", "replace") for name in names)
+    return all(name in _KNOWN or _PASSED_ON.fullmatch(name) for name in raw_names)
 
 
 def is_whole(data: bytes) -> bool:

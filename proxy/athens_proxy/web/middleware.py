@@ -75,6 +75,11 @@ def is_sane_id(asked_id: str) -> bool:
     return _SANE_ID.fullmatch(asked_id) is not None
 
 
+def sane_addresses(text: str) -> str:
+    """`X-Forwarded-For` if it holds addresses and names, else "": anything else would write the log itself."""
+    return text if _ADDRESSES.fullmatch(text) else ""
+
+
 def is_access_logged() -> bool:
     """Whether anybody reads access lines."""
     return _LOG.isEnabledFor(logging.INFO)
@@ -126,7 +131,7 @@ class Gate:
                     duration_s=duration_s,
                     cache=noted_lookup(),
                     client=request.remote or "",
-                    forwarded_for=_forwarded_for(request),
+                    forwarded_for=sane_addresses(", ".join(request.headers.getall("X-Forwarded-For", []))),
                 )
                 log_access(line, request_id=request[REQUEST_ID_KEY])
         return response
@@ -201,12 +206,6 @@ def _methods(wanted: Target | ModuleNotFound) -> tuple[str, ...]:
 
 def _size_bytes(response: web.StreamResponse) -> int:
     return response.content_length or response.body_length if response.prepared else response.content_length or 0
-
-
-def _forwarded_for(request: web.BaseRequest) -> str:
-    """The header if it holds addresses and names; anything else would write the log itself."""
-    text = ", ".join(request.headers.getall("X-Forwarded-For", []))
-    return text if _ADDRESSES.fullmatch(text) else ""
 
 
 def _log_failure(error: ProxyError, request: web.BaseRequest, status: int, wanted: Target | ModuleNotFound) -> None:

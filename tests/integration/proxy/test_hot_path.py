@@ -187,7 +187,9 @@ def log_hit(hit: Hit) -> None:
     """What the ordinary path writes; that the quick lines are the same is told where lines are tested."""
     if is_access_logged():
         cache = "hit" if hit.is_file else ""
-        line = AccessLine("GET", hit.path, 200, hit.size_bytes, hit.duration_ms / 1000, cache, hit.client)
+        line = AccessLine(
+            "GET", hit.path, 200, hit.size_bytes, hit.duration_ms / 1000, cache, hit.client, hit.forwarded_for
+        )
         log_access(line, request_id=hit.request_id)
 
 
@@ -282,6 +284,14 @@ async def test_ordinary_path_is_taken_once_for_many_plain_requests(tmp_path: Pat
 
         assert hot.gate is not None
         assert hot.gate.taken == len(FILES) + 1  # and the request that closes
+
+
+async def test_requests_that_an_ingress_passes_on_are_answered_from_memory_too(tmp_path: Path) -> None:
+    async with serving(tmp_path, is_hot=True) as hot:
+        await hot.exchange([get(FILES[0], f"X-Request-ID: {number}", *INGRESS) for number in range(20)])
+
+        assert hot.gate is not None
+        assert hot.gate.taken == 2  # the first one, and the one that closes
 
 
 def test_clients_that_are_quicker_than_the_loop_do_not_stay_on_the_ordinary_path(tmp_path: Path) -> None:
@@ -429,6 +439,21 @@ HEADERS: Final = (
     "User-Agent:no-blank",
     "X: 1",
     "TE: a",
+    "X-Forwarded-For: 198.51.100.4, 2001:db8::2",
+    'X-Forwarded-For: 198.51.100.4", "level": "ERROR',
+    "X-Forwarded-Proto: https",
+    "X-Request-ID: 0af76519",
+    "X-Envoy-Expected-Rq-Timeout-Ms: 15000",
+    "Via: 1.1 proxy.example.com",
+)
+INGRESS: Final = (
+    "X-Real-IP: 198.51.100.4",
+    "X-Forwarded-For: 198.51.100.4",
+    "X-Forwarded-Host: proxy.example.com",
+    "X-Forwarded-Port: 443",
+    "X-Forwarded-Proto: https",
+    "X-Forwarded-Scheme: https",
+    "X-Scheme: https",
 )
 
 

@@ -229,6 +229,7 @@ def test_lean_json_lines_are_those_of_the_general_formatter(message: str, fields
     is_file=st.booleans(),
     client=st.sampled_from(["", "192.0.2.7", "2001:db8::1"]),
     trace_id=st.sampled_from(["", "0af7651916cd43dd8448eb211c80319c"]),
+    forwarded_for=st.sampled_from(["", "198.51.100.4", "198.51.100.4, 2001:db8::2"]),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 async def test_lines_of_kept_answers_are_those_of_the_ordinary_path(
@@ -241,14 +242,15 @@ async def test_lines_of_kept_answers_are_those_of_the_ordinary_path(
     is_file: bool,
     client: str,
     trace_id: str,
+    forwarded_for: str,
 ) -> None:
     configure_logging(level="info", log_format=log_format, cloud_runtime=runtime, cloud_project="p-1")
     correlate(lambda: trace_id)
     log = hit_log()
     assert log is not None
 
-    log(Hit(path, size_bytes, "id-1", round(duration_s * 1000, 3), is_file, client, trace_id))
-    line = AccessLine("GET", path, 200, size_bytes, duration_s, "hit" if is_file else "", client)
+    log(Hit(path, size_bytes, "id-1", round(duration_s * 1000, 3), is_file, client, trace_id, forwarded_for))
+    line = AccessLine("GET", path, 200, size_bytes, duration_s, "hit" if is_file else "", client, forwarded_for)
     log_access(line, request_id="id-1")
 
     quick, ordinary = capsys.readouterr().out.splitlines()

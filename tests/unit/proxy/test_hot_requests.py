@@ -16,6 +16,8 @@ HOST = b" HTTP/1.1\r\nHost: a\r\n"
         (HOST + b"User-Agent: Go-http-client/1.1\r\nAccept-Encoding: gzip\r\n\r\n", PlainGet("", "")),
         (HOST + b"Authorization: Basic Z28=\r\n\r\n", PlainGet("", "Basic Z28=")),
         (HOST + b"athens-request-id: one\r\n\r\n", PlainGet("one", "")),
+        (HOST + b"x-request-id: 1\r\nvia: b\r\n\r\n", PlainGet("", "", is_passed_on=True)),
+        (HOST + b"X-Forwarded-For: 10.0.0.1, b\r\n\r\n", PlainGet("", "", "10.0.0.1, b", is_passed_on=True)),
     ],
 )
 def test_plain_requests_are_understood(rest: bytes, meaning: PlainGet) -> None:
@@ -35,6 +37,9 @@ def test_plain_requests_are_understood(rest: bytes, meaning: PlainGet) -> None:
         HOST + b"Connection: close\r\n\r\n",
         HOST + b"Content-Length: 0\r\n\r\n",
         HOST + b"Disable-Module-Fetch: true\r\n\r\n",
+        HOST + b"X-Forwarded-For: a\r\nX-Forwarded-For: b\r\n\r\n",
+        HOST + b"X-Forwarded-For-Me: a\r\n\r\n",
+        HOST + b"Traceparent: a\r\n\r\n",
         HOST + b"Accept : a\r\n\r\n",
         HOST + b"Accept: a\r\n folded\r\n\r\n",
         HOST + b"Accept: a\nRange: b\r\n\r\n",
