@@ -96,6 +96,12 @@ _ROWS: Final = (
         UpstreamTimeout,
         "ask again later",
     ),
+    # A clone that a killed run left half done; whoever meets it has it thrown away.
+    _row(
+        r"cannot lock ref|'origin' does not appear to be a git repository|unknown revision refs/(?:tags|heads)/",
+        UpstreamError,
+        "ask again later",
+    ),
     _row(
         r"repository (?:'[^']*' )?not found|does not appear to be a git repository|does not exist|unknown revision"
         r"|no matching versions|returned error: 4(04|10)|\b4(04 not found|10 gone)\b|project not found",
