@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Mapping
 from itertools import pairwise
@@ -15,6 +14,7 @@ import pytest
 
 from athens_proxy.download.first_seen import FirstSeen, record_name
 from athens_proxy.storage.disk import DiskStorage, open_disk_storage
+from support.living_folder import files_below
 from support.modules_fixture import SampleModule
 from support.mongo_server import MongoServer
 from support.object_servers import ACCESS_KEY, REGION, SECRET_KEY, ObjectServer
@@ -117,18 +117,13 @@ async def test_a_bucket_of_one_service_becomes_a_bucket_of_another(
     await target.close()
 
 
-def infos(folder: Path) -> int:
-    """How many `.info` files there are; `os.walk` passes over folders that vanish meanwhile."""
-    return sum(name.endswith(".info") for _, _, names in os.walk(folder) for name in names)
-
-
 async def test_a_copy_that_was_killed_is_continued_by_the_same_command(tmp_path: Path, scratch: Path) -> None:
     modules = [SampleModule(version=f"v1.{number}.0") for number in range(150)]
     await filled(tmp_path / "one", scratch, *modules)
     (tmp_path / "two").mkdir()
     addresses = (f"disk://{tmp_path}/one", f"disk://{tmp_path}/two")
     killed = await started_copy(tmp_path, *addresses, "--workers", "1")
-    while infos(tmp_path / "two") < 10:
+    while sum(path.suffix == ".info" for path in files_below(tmp_path / "two")) < 10:
         assert killed.returncode is None
         await asyncio.sleep(0.002)
     killed.kill()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from athens_proxy.__main__ import run
+from support.living_folder import files_below
 from support.proxy_process import Settings, environment
 
 
@@ -85,5 +86,5 @@ class Site:
 
     def files(self) -> dict[str, bytes]:
         """What is stored of modules, by path below the store."""
-        found = (path for path in self.store.rglob("*") if path.is_file() and ".athens" not in path.parts)
+        found = (path for path in files_below(self.store) if ".athens" not in path.parts)
         return {str(path.relative_to(self.store)): path.read_bytes() for path in found}

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from support.go_client import GoClient
+from support.living_folder import files_below
 from support.modules_fixture import SampleModule
 
 REPOSITORIES = "athens-vcs-"
@@ -21,8 +22,8 @@ async def downloaded(client: GoClient, module: SampleModule) -> tuple[int, str]:
 
 def held(store: Path, module: SampleModule) -> list[str]:
     """The files in a store whose path names the module, and those of fetches that were left lying about."""
-    unfinished = (store / ".athens" / "tmp").rglob("*")
+    unfinished = files_below(store / ".athens" / "tmp")
     name = module.path.rpartition("/")[2]
-    named = (path for path in store.rglob("*") if name in str(path.relative_to(store)))
-    found = (str(path.relative_to(store)) for path in (*unfinished, *named) if path.is_file())
+    named = (path for path in files_below(store) if name in str(path.relative_to(store)))
+    found = (str(path.relative_to(store)) for path in (*unfinished, *named))
     return [path for path in found if REPOSITORIES not in path]

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from support.living_folder import files_below
 from support.modules_fixture import SampleModule, zip_bytes
 from support.proxy_process import ModuleProxy, Settings, running
 
@@ -205,6 +206,6 @@ def versions(folder: Path) -> list[str]:
 def outside(proxy: ModuleProxy) -> list[str]:
     """Files that are neither in the store nor the log, and entries of the store that nobody asked for."""
     root = proxy.store.parent
-    files = [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
+    files = [str(path.relative_to(root)) for path in files_below(root)]
     known = ("store/.athens/", "store/example.com/", "athens-proxy.log")
     return [name for name in files if not name.startswith(known)]
