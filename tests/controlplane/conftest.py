@@ -55,12 +55,12 @@ def operator(shipped_role: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield process.start().until_leading()
     finally:
         process.stop()
-    assert lacked_rights(log) == []
+    assert lacked_rights(process) == []
 
 
-def lacked_rights(log: Path) -> list[str]:
+def lacked_rights(process: OperatorProcess) -> list[str]:
     """The lines of an operator's log in which the API server says that its account may not do something."""
-    return [line for line in log.read_text().splitlines() if "system:serviceaccount:" in line and " cannot " in line]
+    return [line for line in process.judged_lines() if "system:serviceaccount:" in line and " cannot " in line]
 
 
 @pytest.fixture

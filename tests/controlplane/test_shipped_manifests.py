@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from athens_operator.resources import PROMETHEUS_RULES, SERVICE_MONITORS
 from localcluster.binaries import ensure
 from manifests.check import VARIANTS
 from manifests.derive import INSTALL, rendered
 from support.controlplane import ControlPlane
 from support.installation import OPERATOR_NAMESPACE
 from support.kube_api import KubeApi
+from support.optional_crds import install_kind, is_installed
 from support.tree import ROOT
 
 NAMESPACES = ("team-a", "team-b", "team-c")
@@ -24,6 +26,14 @@ def namespaces(api: KubeApi) -> None:
     """A dry run creates nothing, so what a file creates for itself has to be there before."""
     for name in NAMESPACES:
         api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def monitoring(api: KubeApi) -> None:
+    """Kinds that the chart makes objects of where it is told to; another file may have installed them before."""
+    for resource in (SERVICE_MONITORS, PROMETHEUS_RULES):
+        if not is_installed(api, resource):
+            install_kind(api, resource)
 
 
 def dry_run(plane: ControlPlane, stream: str) -> subprocess.CompletedProcess[str]:

@@ -38,6 +38,12 @@ def definition_of(resource: Resource) -> Path:
     return Path(answer["Dir"], path)
 
 
+def is_installed(api: KubeApi, resource: Resource) -> bool:
+    """Whether the API server has the definition of a kind."""
+    definitions = api.call("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions")["items"]
+    return any(one["spec"]["names"]["plural"] == resource.plural for one in definitions)
+
+
 def install_kind(api: KubeApi, resource: Resource) -> None:
     """Create the definition and wait until the API server serves it."""
     created = api.create(yaml.safe_load(definition_of(resource).read_text()))
