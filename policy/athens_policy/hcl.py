@@ -12,14 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
-
-import hcl2
-from lark import Token, Tree
-from lark.exceptions import LarkError, UnexpectedInput
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from athens_policy import scan
 from athens_policy.errors import PolicySyntaxError
+
+if TYPE_CHECKING:
+    from lark import Token
 
 Node: TypeAlias = Any  # lark's trees are generic over what their leaves are
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]+|\S")
@@ -75,6 +74,9 @@ def read(text: str) -> RawFile:
 
 
 def _tree(text: str) -> Node:
+    import hcl2  # takes a while, and a policy of one word needs no parser
+    from lark.exceptions import LarkError, UnexpectedInput
+
     cleared = scan.checked(text)
     try:
         return hcl2.parses_to_tree(cleared)
@@ -122,7 +124,7 @@ def _name(node: Node) -> str:
 def _value(text: str, node: Node) -> str | bool:
     """A string or a bool; `node` is any expression."""
     literal = node.children[0] if node.data == "expr_term" and len(node.children) == 1 else node
-    if isinstance(literal, Tree):
+    if hasattr(literal, "data"):  # a tree; a token has none
         if literal.data == "string":
             return _string(text, literal)
         if literal.data == "literal_value" and literal.children[0] in ("true", "false"):

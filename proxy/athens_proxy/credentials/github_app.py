@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import aiohttp
-import jwt
 from yarl import URL
 
 from athens_proxy.credentials.entries import Entry
@@ -146,6 +145,8 @@ class GitHubApps:
 
 
 def _signed(entry: Entry, key: bytes) -> str:
+    import jwt  # takes a while, and only a GitHub App needs it
+
     now = int(time.time())
     claims = {"iat": now - _CLOCKS_DIFFER_S, "exp": now + _JWT_S, "iss": entry.app_id}
     try:
