@@ -25,11 +25,14 @@ from athens_proxy.errors import (
 )
 from athens_proxy.upstream.answers import one_line
 
-_URL_USERINFO: Final = re.compile(r"(\w+://)[^/@\s'\"]*@")
+# An origin says what it likes, and patterns that look for two things take quadratic time.
+_EDGE_CHARS: Final = 4096
+_LINE_CHARS: Final = 2048
+_URL_USERINFO: Final = re.compile(r"(\b\w+://)[^/@\s'\"]*@")
 _NOISE: Final = re.compile(
     r"^go: (downloading|added|finding) .*$|^go: |^hint: .*$|^Confirm the import path .*$"
     r"|^If this is a private repository.*$| in \S*/cache/vcs/[0-9a-f]+"
-    r"|^\s*@{10}[^\0]*(?=^\s*Host key verification failed)",  # ssh says in twenty lines that the key is another one
+    r"|^[ \t]*@{10}[^\0]*(?=^\s*Host key verification failed)",  # ssh says in twenty lines that the key is another one
     re.MULTILINE,
 )
 
@@ -126,6 +129,7 @@ def classified(text: str, *, attempt: str) -> ProxyError:
         text: its error output, or the Error field of its JSON.
         attempt: the module version and what was done with it, for the message.
     """
+    text = _edges(text)
     said = one_line(_NOISE.sub("", _URL_USERINFO.sub(r"\1", text)).encode())
     row = next((row for row in _ROWS if row.pattern.search(text)), _Row(re.compile(""), ModuleNotFound))
     message = f"{attempt}: {said or 'the go command failed without a word'}"
@@ -134,3 +138,11 @@ def classified(text: str, *, attempt: str) -> ProxyError:
     if issubclass(row.kind, ModuleNotFound):
         message = f"not found: {message}"
     return row.kind(message)
+
+
+def _edges(text: str) -> str:
+    """The beginning and the end of a text, of each line the beginning."""
+    if len(text) > 32 * _EDGE_CHARS:
+        text = f"{text[: 16 * _EDGE_CHARS]}\n{text[-16 * _EDGE_CHARS :]}"
+    lines = "\n".join(line[:_LINE_CHARS] for line in text.split("\n"))
+    return lines if len(lines) <= 2 * _EDGE_CHARS else f"{lines[:_EDGE_CHARS]}\n{lines[-_EDGE_CHARS:]}"

@@ -40,3 +40,14 @@ def test_passwords_and_work_directories_are_not_shown() -> None:
 
 def test_silence_is_named() -> None:
     assert "without a word" in str(classified("", attempt="fetching it"))
+
+
+@pytest.mark.parametrize("flood", ["x", "a://", "create zip: ", "\n", "\t@@@@@@@@@@\n", "verifying "])
+def test_a_flood_of_words_hides_no_reason(flood: str) -> None:
+    """An origin says what it likes; what it says is looked at for a bounded time, its beginning and its end."""
+    text = f"{(flood * 65_536)[: 1 << 16]}\nremote: Repository not found.\n"
+
+    error = classified(text, attempt="fetching it")
+
+    assert isinstance(error, errors.ModuleNotFound)
+    assert len(str(error)) < 20_000
