@@ -101,10 +101,25 @@ def test_events_are_shown_oldest_first(run: Run, kubectl: Path) -> None:
     assert [event["reason"] for event in yaml.safe_load(done.out)] == ["Early", "Late"]
 
 
-def test_the_context_and_the_namespace_reach_kubectl(run: Run, kubectl: Path) -> None:
-    run("--kubectl", str(kubectl), "--context", "prod", "-n", "team-a", "env", "go")
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--context", "prod", "-n", "team-a", "env", "go"),
+        ("env", "go", "-n", "team-a", "--context=prod"),
+        ("env", "--namespace", "team-a", "go", "--context", "prod"),
+    ],
+)
+def test_the_context_and_the_namespace_reach_kubectl(run: Run, kubectl: Path, argv: tuple[str, ...]) -> None:
+    run("--kubectl", str(kubectl), *argv)
 
     assert asked(kubectl).startswith("--context=prod --namespace=team-a get athensproxies.athensproxy.dev go")
+
+
+@pytest.mark.parametrize("argv", [("env", "go", "-n"), ("env", "--", "-n", "team-a")])
+def test_an_option_without_its_value_is_one_line(run: Run, argv: tuple[str, ...]) -> None:
+    done = run(*argv)
+
+    assert (done.code, done.err.count("\n")) == (2, 1)
 
 
 def test_explain_says_when_the_pods_do_not_enforce_it_yet(run: Run, kubectl: Path) -> None:
