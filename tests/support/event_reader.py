@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
@@ -62,12 +62,9 @@ class EventReader:
 @contextmanager
 def reading(url: str, query: str = "since=0", *, headers: Mapping[str, str] | None = None) -> Iterator[EventReader]:
     """The stream of a proxy."""
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=WAIT_S)
-    try:
+    with closing(HTTPConnection(urlsplit(url).netloc, timeout=WAIT_S)) as connection:
         connection.request("GET", f"{urlsplit(url).path}/-/events?{query}", headers=dict(headers or {}))
-        response = connection.getresponse()
-        assert response.status == 200, response.read()
-        assert response.getheader("Content-Type", "").startswith("text/event-stream")
-        yield EventReader(response)
-    finally:
-        connection.close()
+        with connection.getresponse() as response:  # of an answer that ends with its connection it holds the socket
+            assert response.status == 200, response.read()
+            assert response.getheader("Content-Type", "").startswith("text/event-stream")
+            yield EventReader(response)

@@ -21,8 +21,9 @@ import uvloop
 
 from athens_proxy.commands import addresses
 from athens_proxy.commands.addresses import InvalidAddress
-from athens_proxy.commands.copying import Copying, Outcome, Tally, stored_versions
+from athens_proxy.commands.copying import Copied, Copying, Outcome, stored_versions
 from athens_proxy.commands.progress import ProgressBar
+from athens_proxy.commands.summary import told
 from athens_proxy.config.load import ConfigError, ReadFile, load
 from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart, NotSupported, ProxyError
@@ -48,29 +49,24 @@ def main(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
     try:
         tally = _run(asked, environ, read_file)
     except KeyboardInterrupt:
-        return _told("interrupted; run the same command again to go on", 130)
+        return told("interrupted; run the same command again to go on", 130)
     except InvalidAddress as error:
-        return _told(str(error), 2)
+        return told(str(error), 2)
     except NotSupported as error:
-        return _told(f"{error}; name the versions with --modules FILE, or copy from the store behind it", 1)
+        return told(f"{error}; name the versions with --modules FILE, or copy from the store behind it", 1)
     except (ConfigError, CannotStart, ProxyError) as error:
-        return _told(str(error), 1)
+        return told(str(error), 1)
     print(json.dumps(summary(asked.source, asked.target, tally, elapsed_s=time.monotonic() - begun), indent=2))
     return 1 if tally.stopped or tally.outcomes[Outcome.FAILED] else 0
 
 
-def _told(problem: str, status: int) -> int:
-    print(problem, file=sys.stderr)
-    return status
-
-
-def _run(asked: argparse.Namespace, environ: Mapping[str, str], read_file: ReadFile) -> Tally:
+def _run(asked: argparse.Namespace, environ: Mapping[str, str], read_file: ReadFile) -> Copied:
     stores = [(address, _config(address, environ, read_file)) for address in (asked.source, asked.target)]
     versions = _listed(asked.modules) if asked.modules else None
     return uvloop.run(_copied(stores, environ, versions, asked.workers))
 
 
-def summary(source: str, target: str, tally: Tally, *, elapsed_s: float) -> dict[str, Any]:
+def summary(source: str, target: str, tally: Copied, *, elapsed_s: float) -> dict[str, Any]:
     """The document that the command prints; addresses without secrets, at most `MAX_FAILURES_SHOWN` failures."""
     return {
         "from": addresses.shown(source),
@@ -133,7 +129,7 @@ async def _copied(
     environ: Mapping[str, str],
     versions: list[ModuleVersion] | None,
     workers: int,
-) -> Tally:
+) -> Copied:
     async with AsyncExitStack() as closing:
         opened: list[Storage] = []
         for address, config in stores:

@@ -10,18 +10,18 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from athens_proxy.checksums.dirhash import mod_hash1
+from athens_proxy.commands.tally import Tally
 from athens_proxy.download.first_seen import record_name
 from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, ProxyError, StorageError, StorageFull
 from athens_proxy.modules import ModulePath, ModuleVersion
-from athens_proxy.storage import layout
 from athens_proxy.storage.scratch import COPY
 from athens_proxy.storage.storage import FetchedModule, Storage
+from athens_proxy.storage.stored_version import copy_zip, sums_on_record
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 
 PAGE: Final = 1000
@@ -36,31 +36,8 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(slots=True)
-class Tally:
-    """What a run has done so far.
-
-    Attributes:
-        found: versions to look at.
-        outcomes: how many of each.
-        copied_bytes: size of the zips that were copied.
-        failures: versions with the reason, in the order they failed.
-        stopped: why the run ended early, "" if it did not.
-    """
-
-    found: int = 0
-    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
-    copied_bytes: int = 0
-    failures: list[tuple[ModuleVersion, str]] = field(default_factory=list)
-    stopped: str = ""
-
-    @property
-    def done(self) -> int:
-        """Versions looked at."""
-        return sum(self.outcomes.values())
-
-
-OnProgress = Callable[[Tally], None]
+Copied = Tally[Outcome]
+OnProgress = Callable[[Copied], None]
 
 
 class Copying:
@@ -78,10 +55,10 @@ class Copying:
         self._target = target
         self._scratch = scratch
         self._on_progress = on_progress
-        self._tally = Tally()
+        self._tally = Tally.of(Outcome)
         self._failed_in_a_row = 0
 
-    async def run(self, versions: list[ModuleVersion], *, workers: int) -> Tally:
+    async def run(self, versions: list[ModuleVersion], *, workers: int) -> Copied:
         """Copy these versions, several at a time; failures are counted, not raised."""
         self._tally.found = len(versions)
         self._on_progress(self._tally)
@@ -114,7 +91,7 @@ class Copying:
 
     async def _one(self, wanted: ModuleVersion) -> Outcome:
         info, mod = await asyncio.gather(self._source.info(wanted), self._source.mod(wanted))
-        known_h1 = await _recorded_h1(self._source, wanted)
+        known_h1 = (await sums_on_record(self._source, wanted))[0]
         if await self._is_present(wanted, mod, known_h1):
             return Outcome.PRESENT
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix=COPY) as folder:
@@ -152,7 +129,7 @@ class Copying:
             return False
         if held_mod != mod:
             raise _other_bytes(wanted, "go.mod", mod_hash1(mod), mod_hash1(held_mod))
-        target_h1 = await _recorded_h1(self._target, wanted)
+        target_h1 = (await sums_on_record(self._target, wanted))[0]
         if source_h1 and target_h1:
             if source_h1 != target_h1:
                 raise _other_bytes(wanted, "zip", source_h1, target_h1)
@@ -195,24 +172,12 @@ async def stored_versions(storage: Storage) -> list[ModuleVersion]:
 
 
 async def _download(storage: Storage, wanted: ModuleVersion, path: Path) -> int:
-    size_bytes = 0
     try:
-        with path.open("xb") as file:
-            async with await storage.open_zip(wanted) as stored:
-                async for chunk in stored.chunks():
-                    await asyncio.to_thread(file.write, chunk)
-                    size_bytes += len(chunk)
+        async with await storage.open_zip(wanted) as stored:
+            await copy_zip(stored, path)
+            return stored.size_bytes
     except OSError as error:
         raise StorageFull(f"write a temporary file in {path.parent.parent}: {error.strerror}; set TMPDIR") from error
-    return size_bytes
-
-
-async def _recorded_h1(storage: Storage, wanted: ModuleVersion) -> str:
-    try:
-        lines = (await storage.read_record(layout.h1_record(wanted))).decode(errors="replace").splitlines()
-    except ModuleNotFound:
-        return ""
-    return lines[0] if lines and lines[0].startswith("h1:") else ""
 
 
 async def _first_seen(storage: Storage, path: ModulePath) -> dict[str, str]:

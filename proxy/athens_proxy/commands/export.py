@@ -27,7 +27,7 @@ from athens_proxy.commands.fetching import WORKERS, Fetched, fetch_all
 from athens_proxy.commands.own_proxy import own_proxy, settings_inside
 from athens_proxy.commands.progress import ProgressBar
 from athens_proxy.commands.proxy_client import ProxyClient
-from athens_proxy.commands.summary import failures_of, publish, tell
+from athens_proxy.commands.summary import failures_of, publish, tell, told
 from athens_proxy.commands.trust import trust_of
 from athens_proxy.commands.wishes import UnusableInput, Wishes, add_wish_options, wishes_of
 from athens_proxy.config.load import ConfigError, ReadFile
@@ -92,14 +92,11 @@ def main(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         earlier = [size for file in asked.since for size in _trees_of(file)]
         exported = uvloop.run(_exported(asked, wishes, earlier, environ, read_file))
     except KeyboardInterrupt:
-        tell("interrupted; run the same command again: what was fetched is stored")
-        return 130
+        return told("interrupted; run the same command again: what was fetched is stored", 130)
     except UnusableInput as error:
-        tell(str(error))
-        return 2
+        return told(str(error), 2)
     except (ConfigError, CannotStart, ProxyError) as error:
-        tell(str(error))
-        return 1
+        return told(str(error), 1)
     for wanted, reason in exported.fetched.failures:
         tell(f"{wanted}: {reason}")
     if not exported.is_written:

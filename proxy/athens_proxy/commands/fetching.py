@@ -10,6 +10,7 @@ from typing import Final
 
 from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.commands.proxy_client import ProxyClient, file_path
+from athens_proxy.commands.tally import Tally
 from athens_proxy.commands.wishes import Wish, Wishes
 from athens_proxy.errors import BadUpstreamAnswer, ChecksumMismatch, ProxyError
 from athens_proxy.modules import ModuleVersion, RevInfo
@@ -27,34 +28,22 @@ class Outcome(StrEnum):
 
 
 @dataclass(slots=True)
-class Fetched:
+class Fetched(Tally[Outcome]):
     """What a run has done so far.
 
     Attributes:
-        found: versions to bring.
-        outcomes: how many of each.
-        copied_bytes: size of the zips that the proxy has now.
-        failures: what failed, with the reason.
         versions: what is there now: queries as the versions that they stand for.
     """
 
-    found: int = 0
-    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
-    copied_bytes: int = 0
-    failures: list[tuple[ModuleVersion, str]] = field(default_factory=list)
     versions: Wishes = field(default_factory=dict)
-
-    @property
-    def done(self) -> int:
-        """Versions that were asked for."""
-        return sum(self.outcomes.values())
 
 
 async def fetch_all(
     client: ProxyClient, wishes: Wishes, *, workers: int, on_progress: Callable[[Fetched], None]
 ) -> Fetched:
     """Ask for everything; failures are counted, not raised."""
-    fetched = Fetched(found=len(wishes))
+    fetched = Fetched.of(Outcome)
+    fetched.found = len(wishes)
     on_progress(fetched)
     waiting = iter(wishes.items())
     async with asyncio.TaskGroup() as group:

@@ -30,7 +30,7 @@ from athens_proxy.commands.importing import WORKERS, Imported, Importing, Offer
 from athens_proxy.commands.known_sums import Known
 from athens_proxy.commands.own_proxy import settings_inside
 from athens_proxy.commands.progress import ProgressBar
-from athens_proxy.commands.summary import failures_of, publish, tell
+from athens_proxy.commands.summary import failures_of, publish, tell, told
 from athens_proxy.commands.trust import Trust, trust_of
 from athens_proxy.commands.wishes import UnusableInput, Wish, Wishes, wishes_of
 from athens_proxy.config.load import ConfigError, ReadFile
@@ -85,17 +85,13 @@ def main(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
     try:
         result = uvloop.run(_imported(asked, environ, read_file))
     except KeyboardInterrupt:
-        tell("interrupted; run the same command again to go on")
-        return 130
+        return told("interrupted; run the same command again to go on", 130)
     except UnusableInput as error:
-        tell(str(error))
-        return 2
+        return told(str(error), 2)
     except InvalidBundle as error:
-        tell(f"{asked.source}: {error}")
-        return 1
+        return told(f"{asked.source}: {error}", 1)
     except (ConfigError, CannotStart, ProxyError) as error:
-        tell(str(error))
-        return 1
+        return told(str(error), 1)
     for line in result.notes:
         tell(line)
     for wanted, reason in () if asked.json else result.imported.failures:

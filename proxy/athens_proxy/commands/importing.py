@@ -11,7 +11,7 @@ import shutil
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from typing import Final
 from athens_proxy.bundle.archive import InvalidBundle
 from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.commands.known_sums import Known
+from athens_proxy.commands.tally import Tally
 from athens_proxy.errors import (
     BadUpstreamAnswer,
     InvalidModuleZip,
@@ -28,10 +29,9 @@ from athens_proxy.errors import (
     StorageFull,
 )
 from athens_proxy.modules import ModuleVersion, RevInfo
-from athens_proxy.storage import layout
 from athens_proxy.storage.disk_save import COPY_BYTES, storage_errors
 from athens_proxy.storage.storage import FetchedModule, Storage
-from athens_proxy.storage.zip_damage import recorded_sums
+from athens_proxy.storage.stored_version import sums_on_record
 from athens_proxy.upstream.zipcheck import MAX_GO_MOD_BYTES, checked_zip_h1
 
 WORKERS: Final = 8
@@ -68,28 +68,7 @@ class Offer:
     may_be_moved: bool
 
 
-@dataclass(slots=True)
-class Imported:
-    """What a run has done so far.
-
-    Attributes:
-        found: versions to look at.
-        outcomes: how many of each.
-        copied_bytes: size of the zips that were taken.
-        failures: versions with the reason, in the order they failed.
-        stopped: why the run ended early, "" if it did not.
-    """
-
-    found: int = 0
-    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
-    copied_bytes: int = 0
-    failures: list[tuple[ModuleVersion, str]] = field(default_factory=list)
-    stopped: str = ""
-
-    @property
-    def done(self) -> int:
-        """Versions looked at."""
-        return sum(self.outcomes.values())
+Imported = Tally[Outcome]
 
 
 class Importing:
@@ -114,7 +93,7 @@ class Importing:
         self._scratch = scratch
         self._known = known
         self._on_progress = on_progress
-        self._imported = Imported()
+        self._imported = Tally.of(Outcome)
         self._failed_in_a_row = 0
         self._taking = asyncio.Lock()
 
@@ -185,11 +164,7 @@ class Importing:
                 pass
         except ModuleNotFound:
             return None
-        try:
-            zip_h1, mod_h1 = recorded_sums(await self._storage.read_record(layout.h1_record(wanted)))
-        except ModuleNotFound:  # stored by Athens
-            return Known("the store", "", "")
-        return Known("the store", zip_h1, mod_h1)
+        return Known("the store", *await sums_on_record(self._storage, wanted))
 
 
 def _checked(offer: Offer, scratch: Path, known: list[Known]) -> FetchedModule:

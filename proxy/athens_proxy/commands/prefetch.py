@@ -23,7 +23,7 @@ from athens_proxy.commands.fetching import WORKERS, Fetched, Outcome, fetch_all
 from athens_proxy.commands.own_proxy import own_proxy, settings_inside
 from athens_proxy.commands.progress import ProgressBar
 from athens_proxy.commands.proxy_client import RETRY_FOR_S, ProxyClient, open_client
-from athens_proxy.commands.summary import failures_of, publish, tell
+from athens_proxy.commands.summary import failures_of, publish, tell, told
 from athens_proxy.commands.wishes import UnusableInput, Wishes, add_wish_options, wishes_of
 from athens_proxy.config.load import ConfigError, ReadFile
 from athens_proxy.errors import CannotStart, ProxyError
@@ -52,8 +52,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         wishes = wishes_of(asked)
         fetched = uvloop.run(_fetched(asked, wishes, environ, read_file))
     except KeyboardInterrupt:
-        tell("interrupted; run the same command again to go on")
-        return 130
+        return told("interrupted; run the same command again to go on", 130)
     except UnusableInput as error:
         return _failed(asked, str(error), 2)
     except (ConfigError, CannotStart, ProxyError) as error:

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import uvloop
 
+from athens_proxy.commands.summary import told
 from athens_proxy.config.load import ConfigError, ReadFile, load
 from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart, ModuleNotFound, ProxyError
@@ -48,11 +49,11 @@ def main(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         config = load(["-config_file", asked.config_file] if asked.config_file else [], environ, read_file)
         done = uvloop.run(_run(config, environ, versions, asked))
     except KeyboardInterrupt:
-        return _told("interrupted; run the same command again", 130)
+        return told("interrupted; run the same command again", 130)
     except BadPurgeList as error:
-        return _told(str(error), 2)
+        return told(str(error), 2)
     except (ConfigError, CannotStart, ProxyError) as error:
-        return _told(str(error), 1)
+        return told(str(error), 1)
     sys.stdout.write(json.dumps(done, indent=2) + "\n")
     return 1 if done.get("failed") else 0
 
@@ -140,8 +141,3 @@ def _who() -> str:
     except (KeyError, OSError):  # a container's user has no name
         user = "unknown"
     return f"{user}@{socket.gethostname()}"
-
-
-def _told(problem: str, status: int) -> int:
-    sys.stderr.write(f"{problem}\n")
-    return status

@@ -16,6 +16,7 @@ from typing import Final
 
 import uvloop
 
+from athens_proxy.commands.summary import told
 from athens_proxy.config.load import ConfigError, ReadFile, UsageError, load
 from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart, NotSupported, ProxyError
@@ -39,13 +40,13 @@ def main(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         config = load(argv, environ, read_file)
         found, recorded = uvloop.run(_recorded(config, environ))
     except KeyboardInterrupt:
-        return _told("interrupted; run the same command again to go on", 130)
+        return told("interrupted; run the same command again to go on", 130)
     except UsageError as error:
-        return _told(f"{error}\nUsage: athens-proxy reindex [-config_file PATH]", 2)
+        return told(f"{error}\nUsage: athens-proxy reindex [-config_file PATH]", 2)
     except NotSupported as error:
-        return _told(f"{error}; index the store behind it", 1)
+        return told(f"{error}; index the store behind it", 1)
     except (ConfigError, CannotStart, ProxyError) as error:
-        return _told(str(error), 1)
+        return told(str(error), 1)
     print(json.dumps({"found": found, "recorded": recorded, "seconds": round(time.monotonic() - begun, 3)}, indent=2))
     return 0
 
@@ -78,8 +79,3 @@ def _show(found: int) -> None:
     if sys.stderr.isatty() and found % 100 == 0:
         sys.stderr.write(f"\r\x1b[K{found} versions")
         sys.stderr.flush()
-
-
-def _told(problem: str, status: int) -> int:
-    print(problem, file=sys.stderr)
-    return status

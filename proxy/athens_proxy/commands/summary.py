@@ -48,3 +48,9 @@ def publish(document: dict[str, Any], *, as_line: bool, termination_log: Path = 
 def tell(problem: str) -> None:
     """One line for people."""
     sys.stderr.write(problem + "\n")
+
+
+def told(problem: str, status: int) -> int:
+    """Say why a command ends with this exit status."""
+    tell(problem)
+    return status

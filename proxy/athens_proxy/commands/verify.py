@@ -25,9 +25,9 @@ from athens_proxy.commands.copying import stored_versions
 from athens_proxy.commands.own_proxy import own_proxy, settings_inside
 from athens_proxy.commands.progress import ProgressBar
 from athens_proxy.commands.proxy_client import ProxyClient
-from athens_proxy.commands.summary import failures_of
+from athens_proxy.commands.summary import failures_of, told
 from athens_proxy.commands.trust import Trust, trust_of
-from athens_proxy.commands.verifying import BAD, Tally, Verifying, Vouch, sample
+from athens_proxy.commands.verifying import BAD, Verified, Verifying, Vouch, sample
 from athens_proxy.config.load import ConfigError, ReadFile
 from athens_proxy.config.sections import Config
 from athens_proxy.config.sources import prefixed_env
@@ -59,11 +59,11 @@ def main(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         config = settings_inside(asked.config_file, quiet, read_file)
         stored, tally = uvloop.run(_verified(config, quiet, asked))
     except KeyboardInterrupt:
-        return _told("interrupted", 130)
+        return told("interrupted", 130)
     except NotSupported as error:
-        return _told(f"{error}; verify the store behind it", 1)
+        return told(f"{error}; verify the store behind it", 1)
     except (ConfigError, CannotStart, ProxyError) as error:
-        return _told(str(error), 1)
+        return told(str(error), 1)
     sys.stdout.write(json.dumps(_summary(stored, tally, elapsed_s=time.monotonic() - begun), indent=2) + "\n")
     return 1 if any(tally.outcomes[outcome] for outcome in BAD) else 0
 
@@ -87,7 +87,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-async def _verified(config: Config, environ: Mapping[str, str], asked: argparse.Namespace) -> tuple[int, Tally]:
+async def _verified(config: Config, environ: Mapping[str, str], asked: argparse.Namespace) -> tuple[int, Verified]:
     """How many versions the store holds, and what was found."""
     async with AsyncExitStack() as closing:
         storage = await open_storage(config, environ)
@@ -102,7 +102,7 @@ async def _verified(config: Config, environ: Mapping[str, str], asked: argparse.
         return len(versions), await verifying.run(chosen, workers=min(asked.workers, 64))
 
 
-def _summary(stored: int, tally: Tally, *, elapsed_s: float) -> dict[str, Any]:
+def _summary(stored: int, tally: Verified, *, elapsed_s: float) -> dict[str, Any]:
     return {
         "stored": stored,
         "checked": tally.done,
@@ -155,8 +155,3 @@ class _RelayedTree:
 
     async def keep_newest(self, note: bytes) -> None:
         """See `TreeReader.keep_newest`."""
-
-
-def _told(problem: str, status: int) -> int:
-    sys.stderr.write(f"{problem}\n")
-    return status

@@ -9,20 +9,21 @@ import asyncio
 import random
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.checksums.verifier import Sums
+from athens_proxy.commands.tally import Tally
 from athens_proxy.errors import ChecksumMismatch, InvalidModuleZip, ModuleNotFound, ProxyError
 from athens_proxy.modules import ModuleVersion
-from athens_proxy.storage import layout
 from athens_proxy.storage.scratch import AUDIT
 from athens_proxy.storage.storage import Storage, StoredZip
+from athens_proxy.storage.stored_version import copy_zip, sums_on_record
 from athens_proxy.storage.sums import Sums as StoreSums
-from athens_proxy.storage.zip_damage import recorded_sums, zip_damage
+from athens_proxy.storage.zip_damage import zip_damage
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 
 _SUMS_UNKNOWN: Final = ""
@@ -43,30 +44,17 @@ BAD: Final = frozenset({Outcome.DAMAGED, Outcome.UNREADABLE})
 
 
 @dataclass(slots=True)
-class Tally:
+class Verified(Tally[Outcome]):
     """What a run has found so far.
 
     Attributes:
-        found: versions to look at.
-        outcomes: how many of each.
-        copied_bytes: size of the zips that were read.
         vouched: versions that the checksum database was asked about and vouches for.
-        failures: bad versions with the reason.
     """
 
-    found: int = 0
-    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
-    copied_bytes: int = 0
     vouched: int = 0
-    failures: list[tuple[ModuleVersion, str]] = field(default_factory=list)
-
-    @property
-    def done(self) -> int:
-        """Versions looked at."""
-        return sum(self.outcomes.values())
 
 
-OnProgress = Callable[[Tally], None]
+OnProgress = Callable[[Verified], None]
 Vouch = Callable[[ModuleVersion, Sums], Awaitable[bool]]
 
 
@@ -90,9 +78,9 @@ class Verifying:
         self._scratch = scratch
         self._vouch = vouch
         self._on_progress = on_progress
-        self._tally = Tally()
+        self._tally = Verified.of(Outcome)
 
-    async def run(self, versions: Sequence[ModuleVersion], *, workers: int) -> Tally:
+    async def run(self, versions: Sequence[ModuleVersion], *, workers: int) -> Verified:
         """Look at these versions, several at a time."""
         self._tally.found = len(versions)
         self._on_progress(self._tally)
@@ -116,7 +104,7 @@ class Verifying:
             self._on_progress(self._tally)
 
     async def _outcome(self, wanted: ModuleVersion) -> Outcome:
-        zip_recorded, mod_recorded = await self._recorded(wanted)
+        zip_recorded, mod_recorded = await sums_on_record(self._storage, wanted)
         sizes = await self._storage.sizes(wanted)
         mod_h1 = mod_hash1(await self._read_mod(wanted))
         if mod_recorded not in (_SUMS_UNKNOWN, mod_h1):
@@ -137,12 +125,6 @@ class Verifying:
         except ModuleNotFound as error:
             raise _Damaged(f"its go.mod is missing or damaged: {error}") from error
 
-    async def _recorded(self, wanted: ModuleVersion) -> tuple[str, str]:
-        try:
-            return recorded_sums(await self._storage.read_record(layout.h1_record(wanted)))
-        except ModuleNotFound:
-            return _SUMS_UNKNOWN, _SUMS_UNKNOWN
-
     async def _zip_h1(self, wanted: ModuleVersion, recorded: str) -> str:
         """The sum of the stored zip, "" for one that cannot have any but is what Athens saved."""
         try:
@@ -160,9 +142,7 @@ async def _as_file(stored: StoredZip, copy: Path) -> Path:
     descriptor = getattr(stored, "descriptor", None)
     if descriptor is not None:
         return Path(f"/proc/self/fd/{descriptor}")
-    with copy.open("xb") as file:
-        async for chunk in stored.chunks():
-            await asyncio.to_thread(file.write, chunk)
+    await copy_zip(stored, copy)
     return copy
 
 

@@ -24,8 +24,8 @@ from athens_proxy.retention.plan import Eviction, Limits, Plan, Reason, Standing
 from athens_proxy.storage import layout
 from athens_proxy.storage.scratch import AUDIT
 from athens_proxy.storage.storage import Storage
+from athens_proxy.storage.stored_version import copy_zip, sums_on_record
 from athens_proxy.storage.sums import Sums
-from athens_proxy.storage.zip_damage import recorded_sums
 
 UNREAD_S: Final = 5.0
 WAIT_S: Final = 60.0
@@ -222,11 +222,8 @@ class Room:
         Raises:
             ModuleNotFound: the version is not stored any more.
         """
-        try:
-            if recorded_sums(await self._storage.read_record(layout.h1_record(wanted)))[0]:
-                return
-        except ModuleNotFound:
-            pass
+        if (await sums_on_record(self._storage, wanted))[0]:
+            return
         mod = await self._storage.mod(wanted)
         try:
             zip_h1 = await self._zip_h1(wanted)
@@ -237,8 +234,6 @@ class Room:
     async def _zip_h1(self, wanted: ModuleVersion) -> str:
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix=AUDIT) as folder:
             copy = Path(folder) / "stored.zip"
-            with copy.open("xb") as file:
-                async with await self._storage.open_zip(wanted) as stored:
-                    async for chunk in stored.chunks():
-                        await asyncio.to_thread(file.write, chunk)
+            async with await self._storage.open_zip(wanted) as stored:
+                await copy_zip(stored, copy)
             return await asyncio.to_thread(self._sums.of_zip, copy, wanted)

@@ -7,7 +7,7 @@ operator keep. A version is purged as long as one of them names it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -55,9 +55,6 @@ class Tombstone:
         """The line that clients see."""
         why = f": {self.reason}" if self.reason else ""
         return f"purged: {self.module}@{self.version} was removed from this proxy and is not served{why}"
-
-
-Tombstones = Mapping[ModuleVersion, Tombstone]
 
 
 def purgeable(module: str, version: str) -> ModuleVersion:

@@ -19,12 +19,12 @@ from typing import Final
 
 from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, ProxyError
 from athens_proxy.modules import ModuleVersion
-from athens_proxy.storage import layout
 from athens_proxy.storage.forwarding import ForwardingStorage
 from athens_proxy.storage.scratch import AUDIT
 from athens_proxy.storage.storage import FetchedModule, Storage, StoredZip
+from athens_proxy.storage.stored_version import copy_zip, sums_on_record
 from athens_proxy.storage.sums import Sums
-from athens_proxy.storage.zip_damage import recorded_sums, zip_damage
+from athens_proxy.storage.zip_damage import zip_damage
 
 AUDIT_EVERY_S: Final = 24 * 3600.0
 _MAX_KNOWN: Final = 100_000
@@ -138,18 +138,16 @@ class AuditedStorage(ForwardingStorage):
                 await asyncio.sleep(_REST * (self._clock() - begun))
 
     async def _damage(self, wanted: ModuleVersion) -> str:
-        recorded = await self._recorded_h1(wanted)
+        recorded, _ = await sums_on_record(self._inner, wanted)
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix=AUDIT) as folder:
             copy = Path(folder) / "stored.zip"
-            with copy.open("xb") as file:
-                async with await self._inner.open_zip(wanted) as stored:
-                    async for chunk in stored.chunks():
-                        await asyncio.to_thread(file.write, chunk)
+            async with await self._inner.open_zip(wanted) as stored:
+                await copy_zip(stored, copy)
             return await asyncio.to_thread(zip_damage, copy, wanted, recorded_h1=recorded, sums=self._sums)
 
     async def _make_room(self, fetched: FetchedModule) -> None:
         """Remove the damaged version, now that its own bytes are at hand again."""
-        recorded = await self._recorded_h1(fetched.wanted)
+        recorded, _ = await sums_on_record(self._inner, fetched.wanted)
         if recorded and recorded != fetched.zip_h1:
             raise ChecksumMismatch(
                 f"{fetched.wanted}: checksum mismatch: the fetched zip has {fetched.zip_h1}, the stored one {recorded}"
@@ -159,9 +157,3 @@ class AuditedStorage(ForwardingStorage):
             await self._inner.delete(fetched.wanted)
         except ModuleNotFound:  # another replica has replaced it already
             return
-
-    async def _recorded_h1(self, wanted: ModuleVersion) -> str:
-        try:
-            return recorded_sums(await self._inner.read_record(layout.h1_record(wanted)))[0]
-        except ModuleNotFound:
-            return ""

@@ -9,7 +9,6 @@ import struct
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _DOUBLE = struct.Struct("<d").pack
-_U64 = struct.Struct("<Q").pack
 _U32 = struct.Struct("<I").pack
 
 
@@ -43,11 +42,6 @@ def text(field: int, content: str) -> bytes:
 def number(field: int, value: int) -> bytes:
     """A field of a whole number, also a negative one (int64) or an enum."""
     return tag(field, _VARINT) + varint(value & 0xFFFFFFFFFFFFFFFF)
-
-
-def fixed64(field: int, value: int) -> bytes:
-    """A field of eight bytes."""
-    return tag(field, _FIXED64) + _U64(value)
 
 
 def fixed32(field: int, value: int) -> bytes:

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from athens_proxy.commands.addresses import InvalidAddress, settings_of, shown
-from athens_proxy.commands.copying import Outcome, Tally
+from athens_proxy.commands.copying import Copied, Outcome
 from athens_proxy.commands.progress import ProgressBar, bar
 from athens_proxy.config.load import load
 from athens_proxy.config.sections import Config
@@ -73,7 +73,7 @@ def test_a_shown_address_has_no_credentials_and_no_options() -> None:
 
 
 def test_the_bar_tells_how_far_and_how_long_and_only_a_terminal_gets_one() -> None:
-    tally = Tally(found=4, outcomes={Outcome.COPIED: 1, Outcome.PRESENT: 1, Outcome.FAILED: 0}, copied_bytes=2_000_000)
+    tally = Copied(found=4, outcomes={Outcome.COPIED: 1, Outcome.PRESENT: 1, Outcome.FAILED: 0}, copied_bytes=2_000_000)
 
     line = bar(tally, elapsed_s=2.0)
 
