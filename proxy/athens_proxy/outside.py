@@ -175,7 +175,7 @@ def _checksum_databases(
     authorize: Authorize,
 ) -> ChecksumDatabases:
     try:
-        hop = first_http_hop(parse_chain(_goproxy(variables)))
+        chain = parse_chain(_goproxy(variables))
     except InvalidChain as error:
         raise CannotStart(f"{config.origins['GoBinaryEnvVars'].name}: {error}") from error
     return ChecksumDatabases(
@@ -183,7 +183,7 @@ def _checksum_databases(
         session=session,
         records=storage,
         no_sum_patterns=_unsummed(config, variables),
-        proxy_hop=hop,
+        chain=chain,
         offline=config.upstream.network_mode == "offline",
         outbound=outbound,
         authorize=authorize,

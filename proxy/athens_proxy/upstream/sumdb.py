@@ -1,7 +1,6 @@
 """Checksum databases, relayed and kept: what a tree has once said never changes, so the store keeps it for good.
 
-The client's credentials never reach a database: requests are made anew. Where the first module proxy of the chain
-relays a database, it is asked there, as the go command does; else at its own address.
+The client's credentials never reach a database: requests are made anew, by the way that `sumdb_route.py` finds.
 
 Source: https://go.dev/ref/mod#checksum-database; design "sumdb relay"
 """
@@ -9,7 +8,6 @@ Source: https://go.dev/ref/mod#checksum-database; design "sumdb relay"
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -25,13 +23,12 @@ from athens_proxy.errors import (
     AccessDenied,
     BadUpstreamAnswer,
     ModuleNotFound,
-    ProxyError,
     StorageError,
     UpstreamTimeout,
 )
 from athens_proxy.modules import ModuleVersion, grammar
 from athens_proxy.upstream.authorize import SHOW_NOTHING, Authorize
-from athens_proxy.upstream.hops import HttpHop
+from athens_proxy.upstream.hops import ChainLink, HttpHop
 from athens_proxy.upstream.http import NO_PROXIES, HttpLimits, HttpTransport
 from athens_proxy.upstream.kept_answers import KeptAnswers, Records
 from athens_proxy.upstream.outbound import OutboundProxies
@@ -45,12 +42,11 @@ from athens_proxy.upstream.sumdb_requests import (
     Tile,
     parse_request,
 )
-from athens_proxy.upstream.transport import ProxyTransport
+from athens_proxy.upstream.sumdb_route import DatabaseRoute, Relay
 
 BUDGET_S: Final = 60.0
 NEWEST: Final = "newest"  # the signed head of the largest tree that was proven
 
-_LOG = logging.getLogger(__name__)
 _DAY: Final = "public, max-age=86400"
 _HOUR: Final = "public, max-age=3600"
 _MINUTE: Final = "public, max-age=60"
@@ -77,11 +73,11 @@ class ChecksumDatabases:
         session: for HTTP (`open_upstream_session`).
         records: keeps lookups and tiles.
         no_sum_patterns: modules whose names must not reach a database.
-        proxy_hop: the first HTTP entry of the GOPROXY chain, which may relay databases.
+        chain: the GOPROXY chain, whose module proxies may relay databases.
         offline: answer from what is kept only.
         budget_s: seconds for one answer; a database first fetches a version that it does not know.
         outbound: forward proxies on the way to them.
-        authorize: knows the credential for the first entry of the chain.
+        authorize: knows the credentials for the entries of the chain.
     """
 
     def __init__(
@@ -91,7 +87,7 @@ class ChecksumDatabases:
         session: aiohttp.ClientSession,
         records: Records,
         no_sum_patterns: Iterable[Pattern] = (),
-        proxy_hop: HttpHop | None = None,
+        chain: Iterable[ChainLink] = (),
         offline: bool = False,
         budget_s: float = BUDGET_S,
         outbound: OutboundProxies = NO_PROXIES,
@@ -99,14 +95,15 @@ class ChecksumDatabases:
     ) -> None:
         self._no_sum = tuple(no_sum_patterns)
         limits = HttpLimits(idle_s=budget_s, small_file_s=budget_s)
-        hop = None
-        if proxy_hop:
-            hop = HttpTransport(session, proxy_hop, limits, outbound=outbound, authorize=authorize)
+        relays = [
+            Relay(HttpTransport(session, link.hop, limits, outbound=outbound, authorize=authorize), link.on_any_error)
+            for link in chain
+            if isinstance(link.hop, HttpHop)
+        ]
         self._databases = {
             name: ChecksumDatabase(
                 name,
-                own=HttpTransport(session, HttpHop(url), limits, outbound=outbound),
-                hop=hop,
+                DatabaseRoute(name, relays=relays, own=HttpTransport(session, HttpHop(url), limits, outbound=outbound)),
                 records=records,
                 offline=offline,
                 budget_s=budget_s,
@@ -163,7 +160,7 @@ class ChecksumDatabases:
 
 
 class ChecksumDatabase:
-    """One database with its kept answers and the way to it, which is found out once.
+    """One database with its kept answers.
 
     Attributes:
         name: what it is called below `/sumdb/`.
@@ -172,21 +169,17 @@ class ChecksumDatabase:
     def __init__(
         self,
         name: str,
+        route: DatabaseRoute,
         *,
-        own: ProxyTransport,
-        hop: ProxyTransport | None,
         records: Records,
         offline: bool,
         budget_s: float,
     ) -> None:
         self.name = name
-        self._own = own
-        self._hop = hop
+        self._route = route
         self._kept_answers = KeptAnswers(records)
         self._offline = offline
         self._budget_s = budget_s
-        self._by_hop: bool | None = None if hop else False
-        self._choosing = asyncio.Lock()
         self._flights: dict[str, asyncio.Task[bytes]] = {}
 
     async def latest(self) -> bytes:
@@ -260,35 +253,13 @@ class ChecksumDatabase:
     async def _ask_and_keep(self, path: str, at_most_bytes: int, is_sound: Callable[[bytes], bool]) -> bytes:
         try:
             async with asyncio.timeout(self._budget_s):
-                body = await self._read(path, at_most_bytes)
+                body = await self._route.read(path, at_most_bytes)
         except TimeoutError as error:
             raise UpstreamTimeout(f"asking {self.name} for {path}: no answer within {self._budget_s:g} s") from error
         if not is_sound(body):
             raise BadUpstreamAnswer(f"asking {self.name} for {path}: the answer is none of a checksum database")
         self._kept_answers.keep(self.record(path), body)
         return body
-
-    async def _read(self, path: str, at_most_bytes: int) -> bytes:
-        if self._hop is not None and await self._is_relayed(self._hop):
-            return await self._hop.read(f"sumdb/{self.name}/{path}", at_most_bytes=at_most_bytes)
-        return await self._own.read(path, at_most_bytes=at_most_bytes)
-
-    async def _is_relayed(self, hop: ProxyTransport) -> bool:
-        async with self._choosing:
-            if self._by_hop is None:
-                self._by_hop = await self._answers_supported(hop)
-            return bool(self._by_hop)
-
-    async def _answers_supported(self, hop: ProxyTransport) -> bool | None:
-        """None when the proxy could not say; it is asked again then."""
-        try:
-            await hop.read(f"sumdb/{self.name}/supported", at_most_bytes=MAX_LOOKUP_BYTES)
-        except ModuleNotFound:
-            return False
-        except ProxyError as error:
-            _LOG.warning("whether %s is relayed is unknown: %s", self.name, error)
-            return None
-        return True
 
     def record(self, path: str) -> str:
         """The name of the record that keeps an answer."""

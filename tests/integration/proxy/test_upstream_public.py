@@ -15,7 +15,7 @@ from athens_proxy.errors import ChecksumMismatch
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.upstream.chain import UpstreamChain
 from athens_proxy.upstream.go_command import GoCommand, GoSettings
-from athens_proxy.upstream.hops import first_http_hop, parse_chain
+from athens_proxy.upstream.hops import parse_chain
 from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.upstream.private import PrivateModules
 from athens_proxy.upstream.sources import Sources
@@ -50,8 +50,8 @@ def chain(public_chain: str, session: aiohttp.ClientSession, tmp_path: Path) -> 
 
 @pytest.fixture
 def databases(public_chain: str, session: aiohttp.ClientSession, records: MemoryRecords) -> ChecksumDatabases:
-    hop = first_http_hop(parse_chain(public_chain))
-    return ChecksumDatabases([f"https://{DATABASE}"], session=session, records=records, proxy_hop=hop)
+    chain = parse_chain(public_chain)
+    return ChecksumDatabases([f"https://{DATABASE}"], session=session, records=records, chain=chain)
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 import pytest
-from yarl import URL
 
 from athens_policy.patterns import Pattern
 from athens_proxy.errors import AccessDenied, BadUpstreamAnswer, ModuleNotFound, UpstreamError, UpstreamTimeout
-from athens_proxy.upstream.hops import HttpHop
+from athens_proxy.upstream.hops import parse_chain
 from athens_proxy.upstream.http import open_upstream_session
 from athens_proxy.upstream.sumdb import ChecksumDatabases
 from support import goproxy_server as server
@@ -54,14 +53,14 @@ MakeDatabases = Callable[..., ChecksumDatabases]
 @pytest.fixture
 def databases(database: GoProxyServer, session: aiohttp.ClientSession, records: MemoryRecords) -> MakeDatabases:
     def make(
-        *, hop: str = "", no_sum: tuple[str, ...] = (), offline: bool = False, budget_s: float = 5
+        *, chain: str = "", no_sum: tuple[str, ...] = (), offline: bool = False, budget_s: float = 5
     ) -> ChecksumDatabases:
         return ChecksumDatabases(
             [database.url],
             session=session,
             records=records,
             no_sum_patterns=[Pattern(text) for text in no_sum],
-            proxy_hop=HttpHop(URL(hop)) if hop else None,
+            chain=parse_chain(chain) if chain else (),
             offline=offline,
             budget_s=budget_s,
         )
@@ -256,7 +255,7 @@ async def test_a_proxy_that_relays_the_database_is_asked_instead_of_it(
         f"sumdb/{name}/{LOOKUP}": RECORD,
         f"sumdb/{name}/tile/8/0/000": TILE,
     }
-    relay = databases(hop=proxy.url)
+    relay = databases(chain=proxy.url)
     await relay.handle(f"{name}/{LOOKUP}")
     await relay.handle(f"{name}/tile/8/0/000")
 
@@ -267,7 +266,7 @@ async def test_a_proxy_that_relays_the_database_is_asked_instead_of_it(
 async def test_a_proxy_that_does_not_relay_is_asked_only_once(
     databases: MakeDatabases, database: GoProxyServer, proxy: GoProxyServer
 ) -> None:
-    relay = databases(hop=proxy.url)
+    relay = databases(chain=proxy.url)
     for rest in (LOOKUP, "tile/8/0/000"):
         await relay.handle(f"{name_of(database)}/{rest}")
 
@@ -280,10 +279,37 @@ async def test_a_proxy_that_could_not_say_is_asked_again(
 ) -> None:
     name = name_of(database)
     proxy.faults["*"] = server.status(503)
-    relay = databases(hop=proxy.url)
+    relay = databases(chain=proxy.url)
     await relay.handle(f"{name}/{LOOKUP}")
     proxy.faults.clear()
     proxy.files |= {f"sumdb/{name}/supported": b"", f"sumdb/{name}/tile/8/0/000": TILE}
     await relay.handle(f"{name}/tile/8/0/000")
 
     assert proxy.requests[f"sumdb/{name}/tile/8/0/000"] == 1
+
+
+async def test_the_first_proxy_of_the_chain_that_relays_is_asked(
+    databases: MakeDatabases, database: GoProxyServer, proxy: GoProxyServer
+) -> None:
+    name = name_of(database)
+    proxy.files |= {f"sumdb/{name}/supported": b"", f"sumdb/{name}/{LOOKUP}": RECORD}
+    async with GoProxyServer().running() as silent:
+        await databases(chain=f"{silent.url},{proxy.url},direct").handle(f"{name}/{LOOKUP}")
+
+    assert proxy.requests[f"sumdb/{name}/{LOOKUP}"] == 1
+    assert silent.requests == {f"sumdb/{name}/supported": 1}
+    assert not database.requests
+
+
+@pytest.mark.parametrize(("joint", "asked"), [("|", "the next proxy"), (",", "the database")])
+async def test_after_a_failing_proxy_the_next_is_asked_where_the_chain_says_so(
+    databases: MakeDatabases, database: GoProxyServer, proxy: GoProxyServer, joint: str, asked: str
+) -> None:
+    name = name_of(database)
+    proxy.files |= {f"sumdb/{name}/supported": b"", f"sumdb/{name}/{LOOKUP}": RECORD}
+    async with GoProxyServer().running() as broken:
+        broken.faults["*"] = server.status(503)
+        await databases(chain=f"{broken.url}{joint}{proxy.url}").handle(f"{name}/{LOOKUP}")
+
+    relayed = proxy.requests[f"sumdb/{name}/{LOOKUP}"]
+    assert (relayed, database.requests[LOOKUP]) == ((1, 0) if asked == "the next proxy" else (0, 1))
