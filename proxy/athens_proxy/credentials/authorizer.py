@@ -47,11 +47,11 @@ class Authorizer:
             raise CredentialUnusable(f"asking {url.origin()}: {problem}") from problem
         return login.authorization
 
-    def refused(self, url: URL) -> None:
+    def refused(self, url: URL, shown: str) -> None:
         """The server did not take it."""
         entry = self._entry(url)
         if entry is not None:
-            self._keyring.refused(entry.name, by=url.host or "a server")
+            self._keyring.refused(entry.name, by=url.host or "a server", shown=shown)
 
     def _entry(self, url: URL) -> Entry | None:
         return self._keyring.for_https(Place.of(url.host or "", url.port, url.path))

@@ -13,8 +13,9 @@ import os
 import shlex
 import socket
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ from athens_proxy.credentials.entries import Entry
 from athens_proxy.credentials.keyring import Keyring
 from athens_proxy.credentials.logins import Login
 from athens_proxy.credentials.places import Place
-from athens_proxy.credentials.secret_files import Unusable
+from athens_proxy.credentials.secret_files import Unusable, fingerprint
 from athens_proxy.credentials.ssh_files import ssh_arguments
 
 _MAX_QUESTION_BYTES: Final = 64 * 1024
@@ -39,16 +40,27 @@ class Run:
     Attributes:
         home: its private folder.
         module: the place that the module's path names.
-        shown: names of the entries that were shown to a server.
+        shown: the names of the entries that were shown to a server, with the Authorization header that says the same
+            as what was shown last; "" over ssh.
         refused: names of those that a server refused.
         problems: why an entry could not be shown, in one line each.
+        taken: what the run was given first of each entry or file, and how to find out what it would be given now.
     """
 
     home: Path
     module: Place
-    shown: list[str] = field(default_factory=list)
+    shown: dict[str, str] = field(default_factory=dict, repr=False)
     refused: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    taken: dict[str, tuple[object, Callable[[], Awaitable[object]]]] = field(default_factory=dict, repr=False)
+
+    async def is_outdated(self) -> bool:
+        """Whether something that the run was given has another value by now."""
+        for value, present in self.taken.values():
+            with contextlib.suppress(Unusable):
+                if await present() != value:
+                    return True
+        return False
 
 
 class Desk:
@@ -143,20 +155,27 @@ class Desk:
         entry = self._keyring.for_ssh(place)
         if entry is None:
             return []
+        present = partial(_files, entry)
+        run.taken.setdefault(entry.name, (await present(), present))
         arguments = await asyncio.to_thread(ssh_arguments, entry, run.home)
-        run.shown.append(entry.name)
+        run.shown[entry.name] = ""
         self._keyring.standings.of(entry.name).used_at = path
         return [("username", entry.username or "git"), *(("argument", argument) for argument in arguments)]
 
     def _refused(self, run: Run, entry: Entry, place: Place) -> None:
         run.refused.append(entry.name)
-        self._keyring.refused(entry.name, by=place.host)
+        self._keyring.refused(entry.name, by=place.host, shown=run.shown.get(entry.name, ""))
 
     async def _shown(self, run: Run, entry: Entry) -> Login:
         login = await self._keyring.login(entry)
-        if entry.name not in run.shown:
-            run.shown.append(entry.name)
+        run.taken.setdefault(entry.name, (login, partial(self._keyring.login, entry)))
+        run.shown[entry.name] = login.authorization
         return login
+
+
+async def _files(entry: Entry) -> str:
+    """What changes when the files of the entry do."""
+    return await asyncio.to_thread(fingerprint, entry)
 
 
 def _repository(command: str) -> str:

@@ -97,10 +97,11 @@ class GitHubApps:
             kept.login, kept.failure = login, None
             return login
 
-    def forget(self, entry: Entry) -> None:
-        """Have the next question make a new token: a server refused the present one."""
-        if entry.name in self._kept:
-            self._kept[entry.name].login = None
+    def forget(self, entry: Entry, authorization: str) -> None:
+        """Have the next question make a new token, if a server refused the present one and not one before it."""
+        kept = self._kept.get(entry.name)
+        if kept and kept.login and kept.login.authorization == authorization:
+            kept.login = None
 
     async def _made(self, entry: Entry, key: bytes) -> Login:
         url = URL(f"{entry.api_url}/app/installations/{entry.installation_id}/access_tokens")

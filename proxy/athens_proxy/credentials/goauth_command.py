@@ -66,9 +66,11 @@ class Commands:
                 kept.until_s = time.monotonic() + KEPT_S
             return kept.login
 
-    def forget(self, entry: Entry) -> None:
-        """Have the next question run the command: a server refused what it gave."""
-        self._kept.pop(entry.name, None)
+    def forget(self, entry: Entry, authorization: str) -> None:
+        """Have the next question run the command, if a server refused what it gave last."""
+        kept = self._kept.get(entry.name)
+        if kept and kept.login and kept.login.authorization == authorization:
+            kept.login = None
 
     async def _asked(self, entry: Entry) -> Login:
         if entry.match is None:

@@ -60,11 +60,17 @@ class Keyring:
         self.standings.of(entry.name).expires = login.expires
         return login
 
-    def refused(self, name: str, *, by: str) -> None:
-        """A server refused what the entry showed: what is made for a while is made anew."""
+    def refused(self, name: str, *, by: str, shown: str) -> None:
+        """A server refused what the entry showed: what is made for a while is made anew.
+
+        Args:
+            name: of the entry.
+            by: the server, for people.
+            shown: the header that says what was shown; what was made since is kept.
+        """
         self.standings.found(name, State.REFUSED, f"{by} refused it")
-        self._apps.forget(self._by_name[name])
-        self._commands.forget(self._by_name[name])
+        self._apps.forget(self._by_name[name], shown)
+        self._commands.forget(self._by_name[name], shown)
 
 
 def _login_of_files(entry: Entry) -> Login:

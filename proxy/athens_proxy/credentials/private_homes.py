@@ -16,6 +16,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -83,6 +84,10 @@ class PrivateHome:
             return CredentialRefused(f'{said}; the credential "{self.run.refused[-1]}" was refused')
         return error
 
+    async def is_outdated(self) -> bool:
+        """Whether an entry or a file of the settings has another value by now."""
+        return await self.run.is_outdated()
+
 
 class PrivateHomes:
     """Gives a private home to every run; a `Homes`.
@@ -141,6 +146,7 @@ class PrivateHomes:
         if entry is not None:
             try:
                 login = await self._keyring.login(entry)
+                run.taken.setdefault(entry.name, (login, partial(self._keyring.login, entry)))
             except Unusable as problem:
                 run.problems.append(str(problem))
         own = run.home / _HGRC
@@ -204,4 +210,13 @@ def _content(run: Run, named: str, path: Path) -> bytes:
     except OSError as error:
         run.problems.append(f"{named}: {path} cannot be read: {error.strerror}")
         return b""
+    run.taken[named] = data, partial(_present, path)
     return data if data.endswith(b"\n") or not data else data + b"\n"
+
+
+async def _present(path: Path) -> bytes:
+    """A file as it is now; nothing where it cannot be read."""
+    try:
+        return await asyncio.to_thread(path.read_bytes)
+    except OSError:
+        return b""

@@ -125,7 +125,7 @@ class Probes:
         if known in _REFUSALS and not used_at:
             return State.UNKNOWN, f"{entry.match.host} refuses it where no repository is; it has not been used yet"
         if known in _REFUSALS:
-            self._keyring.refused(entry.name, by=entry.match.host)
+            self._keyring.refused(entry.name, by=entry.match.host, shown=login.authorization)
             return State.REFUSED, f"{entry.match.host} refused it"
         if known == 429 or known >= 500:
             return State.UNREACHABLE, f"{entry.match.host} answered {known}"

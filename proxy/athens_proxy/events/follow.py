@@ -143,15 +143,16 @@ class Follower:
 
     async def _follow(self) -> None:
         """Read one stream to its end."""
+        headers = await self._headers()
         async with self._session.get(
             self._followed.url.update_query(kind=",".join(self._kinds)),
-            headers=await self._headers(),
+            headers=headers,
             allow_redirects=False,  # credentials are for this host alone
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENT_S),
             proxy=self._followed.forward_proxy or None,
         ) as answer:
             if answer.status == 401:
-                self._authorize.refused(self._followed.url)
+                self._authorize.refused(self._followed.url, headers.get("Authorization", ""))
             if answer.status != 200 or answer.content_type != "text/event-stream":
                 said = " ".join((await answer.content.read(300)).decode(errors="replace").split())
                 raise CannotFollow(f"status {answer.status}, {answer.content_type}: {said}")

@@ -17,8 +17,8 @@ class Authorize(Protocol):
             CredentialUnusable: there is one that cannot be used.
         """
 
-    def refused(self, url: URL) -> None:
-        """The server refused what was shown."""
+    def refused(self, url: URL, shown: str) -> None:
+        """The server refused what was shown; asked again, this may know something else."""
 
 
 class Nothing:
@@ -28,7 +28,7 @@ class Nothing:
         """Nothing."""
         return ""
 
-    def refused(self, url: URL) -> None:
+    def refused(self, url: URL, shown: str) -> None:
         """There was nothing to refuse."""
 
 

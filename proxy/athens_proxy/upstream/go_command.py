@@ -20,6 +20,7 @@ from typing import Any, Final
 from athens_proxy.checksums.dirhash import mod_hash1
 from athens_proxy.errors import (
     BadUpstreamAnswer,
+    CredentialRefused,
     InvalidVersion,
     ModuleNotFound,
     ProxyError,
@@ -34,6 +35,7 @@ from athens_proxy.upstream.go_environment import VCS_FOLDER, go_environment
 from athens_proxy.upstream.go_errors import classified
 from athens_proxy.upstream.goproxy import listable_versions
 from athens_proxy.upstream.homes import Home, Homes, UserHomes
+from athens_proxy.upstream.known_tags import is_known_tag
 from athens_proxy.upstream.netrc_logins import with_netrc
 from athens_proxy.upstream.process import Finished, run
 from athens_proxy.upstream.quota import QuotaExceeded, within_quota
@@ -102,12 +104,7 @@ class GoCommand:
         async with self._slots, self._clones.clones(wanted.path) as clones:
             _link(work / VCS_FOLDER, clones)
             go = _GoRun(wanted.path, argv, work, self._settings.fetch_timeout_s, attempt, clones)
-            done, home = await self._go(go)
-            answer = _answer(done)
-            # `go` also reports an error where it did pack the zip, as for a go.mod that wants a newer Go than ours.
-            if not answer.get("Zip"):
-                said = str(answer.get("Error") or done.stderr.decode("utf-8", "replace"))
-                raise home.explained(classified(said, attempt=attempt))
+            answer = await self._answer_of(go)
         return await asyncio.to_thread(_fetched, wanted.path, answer, scratch)
 
     async def versions(self, path: ModulePath) -> list[str]:
@@ -131,11 +128,23 @@ class GoCommand:
         try:
             argv = ["list", "-m", *flags, "-json", "--", str(wanted)]
             go = _GoRun(wanted.path, argv, work / "go", self._settings.list_timeout_s, attempt)
-            done, home = await self._go(go)
+            return await self._answer_of(go)
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, work, ignore_errors=True))
-        if done.exit_code:
-            raise home.explained(classified(done.stderr.decode("utf-8", "replace"), attempt=attempt))
+
+    async def _answer_of(self, go: _GoRun) -> dict[str, Any]:
+        """What the go command printed; a credential that was revoked while it ran may have a successor by now."""
+        done, home = await self._go(go)
+        failure = await asyncio.to_thread(go.failure, done)
+        if failure is None:
+            return _answer(done)
+        explained = home.explained(failure)
+        if not (isinstance(explained, CredentialRefused) and await home.is_outdated()):
+            raise explained
+        done, home = await self._go(go)
+        failure = await asyncio.to_thread(go.failure, done)
+        if failure is not None:
+            raise home.explained(failure)
         return _answer(done)
 
     async def _go(self, go: _GoRun) -> tuple[Finished, Home]:
@@ -148,7 +157,7 @@ class GoCommand:
         )
         try:
             for private in (go.directory, go.work / "home", go.work / "tmp"):
-                private.mkdir(parents=True)
+                private.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise scratch_failure(error, go.work) from error
         async with self._homes.open(go.path, environment) as home:
@@ -206,6 +215,23 @@ class _GoRun:
     def directory(self) -> Path:
         """An empty one: a go.mod in a parent directory would change the answer."""
         return self.work / "empty"
+
+    def failure(self, done: Finished) -> ProxyError | None:
+        """Why it failed; None if it did not."""
+        said = done.stderr.decode("utf-8", "replace")
+        if self.clones is not None:
+            answer = _answer(done)
+            said = str(answer.get("Error") or said)
+            # `go` also reports an error where it did pack the zip, as for a go.mod that wants a newer Go than ours.
+            is_done = bool(answer.get("Zip"))
+        else:
+            is_done = not done.exit_code
+        if is_done:
+            return None
+        failure = classified(said, attempt=self.attempt)
+        if isinstance(failure, ModuleNotFound) and is_known_tag(said, self.work / VCS_FOLDER):
+            return UpstreamError(f"{self.attempt}: git was ended while it read its clone; ask again later")
+        return failure
 
 
 def _link(own: Path, shared: Path) -> None:

@@ -24,6 +24,9 @@ class Home(Protocol):
     def explained(self, error: ProxyError) -> ProxyError:
         """The error of a failed run, or a more telling one; asked after the run."""
 
+    async def is_outdated(self) -> bool:
+        """Whether a credential of the run has another value by now, so that another run may fare better."""
+
 
 class Homes(Protocol):
     """Gives homes."""
@@ -49,6 +52,10 @@ class UserHome:
     def explained(self, error: ProxyError) -> ProxyError:
         """The error itself."""
         return error
+
+    async def is_outdated(self) -> bool:
+        """Never: what the user has is not known here."""
+        return False
 
 
 class UserHomes:

@@ -135,8 +135,6 @@ class HttpTransport:
                     failure = failure_of_status(answer, await _shown_body(answer), attempt)
                     if isinstance(failure, UpstreamThrottled):
                         self._throttle.hold(url, failure)
-                    if answer.status == 401:
-                        self._authorize.refused(url)
                     raise failure
                 yield answer
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -144,7 +142,7 @@ class HttpTransport:
 
     async def _redirected(self, url: URL, headers: dict[str, str], attempt: str) -> aiohttp.ClientResponse:
         for _ in range(MAX_REDIRECTS + 1):
-            answer = await self._connected(url, headers | await self._credential_for(url))
+            answer = await self._let_in(url, headers)
             if answer.status not in _REDIRECTS or "Location" not in answer.headers:
                 return answer
             answer.release()
@@ -153,6 +151,19 @@ class HttpTransport:
                 raise BadUpstreamAnswer(f"{attempt}: redirected from a secure address to an insecure one")
             url = target
         raise BadUpstreamAnswer(f"{attempt}: stopped after {MAX_REDIRECTS} redirects")
+
+    async def _let_in(self, url: URL, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        """The answer; asked once more where a credential was refused that has a successor by now."""
+        shown = await self._credential_for(url)
+        answer = await self._connected(url, headers | self._header(shown))
+        if answer.status != 401 or not shown or self._hop.authorization:
+            return answer
+        self._authorize.refused(url, shown)
+        present = await self._credential_for(url)
+        if present == shown:
+            return answer
+        answer.release()
+        return await self._connected(url, headers | self._header(present))
 
     async def _connected(self, url: URL, headers: dict[str, str]) -> aiohttp.ClientResponse:
         timeout = aiohttp.ClientTimeout(
@@ -171,10 +182,13 @@ class HttpTransport:
             await asyncio.sleep(random.uniform(0.5, 1.5) * self._limits.retry_delay_s)  # noqa: S311 - jitter, no secret
         raise AssertionError("the last try returns or raises")
 
-    async def _credential_for(self, url: URL) -> dict[str, str]:
+    async def _credential_for(self, url: URL) -> str:
         if url.scheme != "https" or url.origin() != self._hop.url.origin():
-            return {}
-        authorization = self._hop.authorization or await self._authorize(url)
+            return ""
+        return self._hop.authorization or await self._authorize(url)
+
+    @staticmethod
+    def _header(authorization: str) -> dict[str, str]:
         return {"Authorization": authorization} if authorization else {}
 
     def _url(self, path: str) -> URL:

@@ -47,6 +47,10 @@ class HomeWithNetrc:
         refused = f"{asked[1]} refused the login that the netrc file has for it"
         return CredentialRefused(f"{attempt}: {refused} (check the credential for that host)")
 
+    async def is_outdated(self) -> bool:
+        """See `Home.is_outdated`."""
+        return await self.home.is_outdated()
+
 
 def with_netrc(home: Home) -> Home:
     """The home with what its netrc file says now; blocks for a read."""

@@ -178,7 +178,7 @@ async def test_an_app_keeps_its_token_until_it_ends_soon_or_is_refused_or_has_an
     ring = keyring(session, listed)
 
     first, again = await ring.login(listed), await ring.login(listed)
-    ring.refused("e", by="git.example.com")
+    ring.refused("e", by="git.example.com", shown=first.authorization)
     after_refusal = await ring.login(listed)
     app.key = GitHubApp().key
     listed.files["private-key.pem"].write_text(app.private_key)

@@ -163,6 +163,7 @@ def https_entries(world: World) -> list[dict[str, Any]]:
         {"name": "deep", "type": "basic", "match": f"{HOST}/deep"},
         {"name": "deeper", "type": "basic", "match": f"{HOST}/deep/er"},
         {"name": "late", "type": "token", "match": f"{HOST}/late"},
+        {"name": "swapped", "type": "token", "match": f"{HOST}/swapped"},
         {"name": "mercurial", "type": "basic", "match": f"{HOST}/mercurial"},
         {"name": "missing", "type": "token", "match": f"{HOST}/missing"},
         {"name": "moved", "type": "token", "match": f"{HOST}/moved", "files": {"token": "x"}},
@@ -311,6 +312,29 @@ def test_a_key_brings_a_module_over_ssh_or_what_is_wrong_is_told_in_one_line(
     assert len(answer.text.strip().splitlines()) == 1
 
 
+def test_a_fetch_that_meets_the_end_of_its_credential_takes_the_next_one(world: World, proxy: ModuleProxy) -> None:
+    """The old one is revoked, and the new one arrives, while git shows the old one: no client hears of it."""
+    world.repository("swapped/m")
+    world.secret("swapped", {"token": "old"})
+    world.accepted["swapped"] = {"new"}
+    allowed = world.forge.accepts
+
+    def rotating(user: str, password: str, path: str) -> bool:
+        if password == "old":
+            world.secret("swapped", {"token": "new"})
+        return allowed(user, password, path)
+
+    world.forge.accepts = rotating
+    try:
+        answer = info(proxy, "swapped/m")
+    finally:
+        world.forge.accepts = allowed
+
+    assert answer.status == 200, answer.text
+    assert {used for used in world.used if used[0] == "swapped"} >= {("swapped", "old"), ("swapped", "new")}
+    assert standing(proxy, "swapped") == {"state": "Valid", "message": "", "expires": None}
+
+
 class Rotation:
     """One entry of the credentials file that gets a new secret: first both count, then the new one alone."""
 
@@ -383,10 +407,13 @@ def test_a_module_proxy_gets_the_token_of_its_place_and_an_authority_that_is_not
 
     async def module_proxy(request: web.BaseRequest) -> web.StreamResponse:
         asked.append(request.headers.get("Authorization"))
+        if asked[-1] == "Bearer revoked":
+            world.secret("chain", {"token": "s3cret"})
+            return web.Response(status=401)
         return web.Response(text="v1.0.0\n")
 
     world.forge.instead[f"{HOST}/goproxy/m.example.com/x/@v/list"] = module_proxy
-    world.secret("chain", {"token": "s3cret"})
+    world.secret("chain", {"token": "revoked"})
     entries = [{"name": "chain", "type": "token", "match": f"{HOST}/goproxy"}]
     with world.proxy(entries, f"https://{HOST}/goproxy") as proxy:
         answer = proxy.ask("/m.example.com/x/@v/list")
@@ -395,6 +422,6 @@ def test_a_module_proxy_gets_the_token_of_its_place_and_an_authority_that_is_not
         refused = info(strict, "goproxy/m")
 
     assert (answer.status, answer.text) == (200, "v1.0.0\n")
-    assert set(asked) == {"Bearer s3cret"}
+    assert asked == ["Bearer revoked", "Bearer s3cret"], "a token that was replaced meanwhile is no failure"
     assert (refused.status, "certificate" in refused.text) == (502, True)
     assert not [seen for seen in world.forge.seen[before:] if seen.path.startswith("/goproxy/m")]  # others are probes

@@ -65,10 +65,12 @@ async def test_what_a_command_gave_is_kept_until_a_server_refuses_it(tmp_path: P
     script = f'echo x >> {tmp_path}/runs; printf "https://git.example.com\\n\\nAuthorization: {BASIC}\\n\\n"'
     command, asked = entry(tmp_path, script), commands()
 
+    login = await asked.login(command)
     await asked.login(command)
+    asked.forget(command, "of before")
     await asked.login(command)
     kept = (tmp_path / "runs").read_text().count("x")
-    asked.forget(command)
+    asked.forget(command, login.authorization)
     await asked.login(command)
 
     assert (kept, (tmp_path / "runs").read_text().count("x")) == (1, 2)

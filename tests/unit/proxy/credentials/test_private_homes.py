@@ -141,6 +141,24 @@ async def test_an_error_says_which_credential_could_not_be_used_or_was_refused(t
     assert isinstance(refused.explained(UpstreamTimeout("x")), UpstreamTimeout)
 
 
+@pytest.mark.parametrize("changed", ["", "netrc", "token"])
+async def test_a_home_says_whether_what_it_was_given_has_changed_since(tmp_path: Path, changed: str) -> None:
+    secrets = {"netrc": tmp_path / "netrc", "token": tmp_path / "credentials" / "t" / "token"}
+    secrets["token"].parent.mkdir(parents=True)
+    for file in secrets.values():
+        file.write_text("old")
+    token = {"name": "t", "type": "token", "match": "git.example.com/team"}
+    made = homes(tmp_path, token, files=UserFiles({".netrc": [("NETRCPath", secrets["netrc"])]}), has_hg=True)
+
+    async with made.open(MODULE, {}) as home:
+        if changed:
+            secrets[changed].write_text("new")
+
+    assert await home.is_outdated() is bool(changed)
+    secrets["token"].unlink()
+    assert await home.is_outdated() is (changed == "netrc"), "what is gone is no successor"
+
+
 async def test_a_run_that_is_cancelled_leaves_no_home(tmp_path: Path) -> None:
     async def run() -> None:
         async with homes(tmp_path).open(MODULE, {}):
