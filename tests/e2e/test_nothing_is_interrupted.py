@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
 from typing import Any
 
 from demonstration.kubectl import holds_for
-from support.in_pods import run_script
-from support.team import Team
+from support.in_pods import run_script, service_of
+from support.team import Team, upstream
 
-SMALL, LARGE = "github.com/google/uuid@v1.6.0", "github.com/aws/aws-sdk-go@v1.44.0"
+SMALL = "github.com/google/uuid@v1.6.0"
+LARGE_MODULE, LARGE_VERSION, LARGE_MIB = "example.com/large", "v1.0.0", 200
+ORIGIN, ORIGIN_PORT = "large-origin", 8080
 CLAIM: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "PersistentVolumeClaim",
@@ -61,13 +64,21 @@ def serving(team: Team) -> dict[str, str]:
 
 def test_no_request_fails_while_pods_are_rolled_drained_and_given_new_policy(team: Team) -> None:
     team.kubectl.apply({**CLAIM, "metadata": {**CLAIM["metadata"], "namespace": team.namespace}})
-    settings = {"storage": SHARED, "replicas": 2, "rollout": ROLLOUT}
+    run_script(team, ORIGIN, LARGE_MODULE, LARGE_VERSION, str(LARGE_MIB), str(ORIGIN_PORT))
+    team.kubectl.apply(service_of(team, ORIGIN, service=ORIGIN, port=ORIGIN_PORT, target=ORIGIN_PORT))
+    sources = {
+        "upstream": {"goproxy": f"http://{ORIGIN}:{ORIGIN_PORT},{upstream()}"},
+        "checksumDB": {"noSumPatterns": [LARGE_MODULE]},
+    }
+    settings = {"storage": SHARED, "replicas": 2, "rollout": ROLLOUT, **sources}
     team.apply_proxy(**settings)
     team.apply_policy(ALLOWED)
     address = team.until_ready()["status"]["client"]["goproxy"]
     with team.client() as client:  # what is not stored yet waits for an upstream, and that is not what is tested
-        assert client.run("mod", "download", SMALL, LARGE).succeeded
-    run_script(team, CLIENT, address, SMALL, LARGE)
+        assert client.run("mod", "download", SMALL).succeeded
+        with urllib.request.urlopen(f"{client.goproxy}/{LARGE_MODULE}/@v/{LARGE_VERSION}.zip", timeout=90) as answer:
+            assert int(answer.headers["Content-Length"]) > LARGE_MIB * 1024 * 1024
+    run_script(team, CLIENT, address, SMALL, f"{LARGE_MODULE}@{LARGE_VERSION}")
     until_done(team, 1)
     before = serving(team)
 
