@@ -19,7 +19,7 @@ from support.modules_fixture import SampleModule
 from support.mongo_server import MongoServer
 from support.object_servers import ACCESS_KEY, REGION, SECRET_KEY, ObjectServer
 from support.object_stores import SUMS, new_bucket, object_storage
-from support.processes import inherited
+from support.processes import inherited, ran
 from support.store_server import serving_store
 
 MODULES = [
@@ -35,22 +35,28 @@ async def copy(
     folder: Path, source: str, target: str, *more: str, env: Mapping[str, str] | None = None
 ) -> tuple[int, dict[str, Any], str]:
     """Run the command; its exit status, its document and what it said on standard error."""
-    process = await started_copy(folder, source, target, *more, env=env)
-    out, err = await process.communicate()
-    return process.returncode or 0, json.loads(out) if out else {}, err.decode()
+    done = await asyncio.to_thread(ran, words(source, target, *more), env=environment(folder, env), cwd=folder)
+    return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
 
 
 async def started_copy(
     folder: Path, source: str, target: str, *more: str, env: Mapping[str, str] | None = None
 ) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "athens_proxy", "copy", "--from", source, "--to", target, *more),
+        *words(source, target, *more),
         cwd=folder,
-        env={**inherited("PATH", "LANG"), "HOME": str(folder), **(env or {})},
+        env=environment(folder, env),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+def words(source: str, target: str, *more: str) -> list[str]:
+    return [sys.executable, "-m", "athens_proxy", "copy", "--from", source, "--to", target, *more]
+
+
+def environment(folder: Path, env: Mapping[str, str] | None) -> dict[str, str]:
+    return {**inherited("PATH", "LANG"), "HOME": str(folder), **(env or {})}
 
 
 def counts(document: dict[str, Any]) -> tuple[int, int, int]:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -14,7 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support.forked import Child
 from support.kube_api import until
+from support.processes import begun, inherited
 
 STOP_WITHIN_S = 20
 
@@ -32,21 +33,20 @@ class OperatorProcess:
         self.log = log
         self.port = _free_port()
         self._environ = {
-            "PATH": os.environ["PATH"],
+            **inherited("PATH", "LANG"),
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the same code as the tests
             "KUBECONFIG": str(kubeconfig),
             **{f"ATHENS_OPERATOR_{name}": value for name, value in environ.items()},
             "ATHENS_OPERATOR_HEALTH_PORT": str(self.port),
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Child | None = None
         self._excused: list[tuple[int, int]] = []
 
     def start(self) -> OperatorProcess:
         """Start it; returns before it is ready."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "athens_operator"], env=self._environ, stdout=log, stderr=subprocess.STDOUT
-            )
+            words = [sys.executable, "-m", "athens_operator"]
+            self._process = begun(words, env=self._environ, cwd=self.log.parent, log=log)
         return self
 
     def until_leading(self, *, within_s: float = 40.0) -> OperatorProcess:

@@ -6,11 +6,15 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+
+from support.forked import Child, can_fork, fork
 
 TAIL_LINES = 40
 STOP_DEADLINE_S = 15.0
@@ -45,7 +49,7 @@ class RunningProcess:
     """
 
     name: str
-    child: subprocess.Popen[bytes]
+    child: Child
     log: Path
 
     @property
@@ -90,19 +94,20 @@ class RunningProcess:
 
 @contextmanager
 def started(
-    name: str, argv: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, log: Path
+    name: str, argv: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, log: Path, own_image: bool = False
 ) -> Iterator[RunningProcess]:
-    """A process in a session of its own that is gone when the context ends."""
+    """A process in a session of its own that is gone when the context ends.
+
+    Args:
+        name: what it is, for messages.
+        argv: the program and its arguments; ours are forked where that makes no difference (`support.forked`).
+        env: its whole environment.
+        cwd: its folder.
+        log: where its output goes.
+        own_image: for tests to which the difference matters: the program starts as its users start it.
+    """
     with log.open("ab") as stream:
-        child = subprocess.Popen(
-            [str(part) for part in argv],
-            cwd=cwd,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        child = begun([str(part) for part in argv], env=env, cwd=cwd, log=stream, own_image=own_image)
     process = RunningProcess(name, child, log)
     _running.append(process)
     try:
@@ -110,6 +115,45 @@ def started(
     finally:
         _running.remove(process)
         process.stop()
+
+
+def begun(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: IO[bytes], own_image: bool = False) -> Child:
+    """The process of `started`, which the caller has to end."""
+    if not own_image and can_fork(argv, env):
+        return fork(argv, env=env, cwd=cwd, stdout=log.fileno(), stderr=log.fileno())
+    return subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def ran(
+    argv: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, timeout_s: float = 60.0
+) -> subprocess.CompletedProcess[str]:
+    """One of our programs to its end, which must come by itself.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not come.
+    """
+    words = [str(part) for part in argv]
+    if not can_fork(words, env):
+        return subprocess.run(
+            words, env=dict(env), cwd=cwd, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        child = fork(words, env=env, cwd=cwd, stdout=out.fileno(), stderr=err.fileno())
+        try:
+            code = child.wait(timeout_s)
+        finally:
+            child.kill()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(words, code, out.read(), err.read())
 
 
 _running: list[RunningProcess] = []

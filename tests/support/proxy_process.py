@@ -28,6 +28,7 @@ class Settings:
         env: environment variables of the proxy by their Athens names.
         toml: text of a configuration file, "" for none.
         scheme: `https` when `env` names a certificate.
+        own_image: whether it matters that its process began with an exec; see `support.processes.started`.
     """
 
     upstream: str
@@ -35,6 +36,7 @@ class Settings:
     env: Mapping[str, str] = field(default_factory=dict)
     toml: str = ""
     scheme: str = "http"
+    own_image: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def launched(name: str, argv: Sequence[str | Path], folder: Path, settings: Sett
         (folder / "config.toml").write_text(settings.toml)
         command.append(f"-config_file={folder / 'config.toml'}")
     env = environment(folder, settings, port=port, store=store)
-    with started(name, command, env=env, cwd=folder, log=folder / f"{name}.log") as process:
+    log = folder / f"{name}.log"
+    with started(name, command, env=env, cwd=folder, log=log, own_image=settings.own_image) as process:
         process.wait_until(lambda: accepts_connections(port), what="listening", deadline_s=READY_DEADLINE_S)
         yield ModuleProxy(f"{settings.scheme}://127.0.0.1:{port}", env.get("ATHENS_PATH_PREFIX", ""), store, process)
 

@@ -15,6 +15,7 @@ from support import athens
 from support.goproxy_server import GoProxyServer
 from support.index_databases import SQL_KINDS, index_env
 from support.modules_fixture import SampleModule
+from support.processes import ran
 from support.proxy_process import ModuleProxy, Settings, environment, running
 from support.sql_servers import SqlServer, server
 
@@ -171,5 +172,4 @@ def reindexed(folder: Path, settings: Settings) -> dict[str, int]:
 def command(folder: Path, settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "store").mkdir(exist_ok=True)
     env = environment(folder, settings, port=0, store=folder / "store")
-    argv = [sys.executable, "-m", "athens_proxy", *arguments]
-    return subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    return ran([sys.executable, "-m", "athens_proxy", *arguments], env=env, cwd=folder)

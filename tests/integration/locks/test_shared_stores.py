@@ -33,7 +33,8 @@ async def upstream() -> AsyncIterator[GoProxyServer]:
 def two_proxies(folder: Path, upstream: str, env: Mapping[str, str]) -> Iterator[list[ModuleProxy]]:
     store = folder / "shared-store"
     store.mkdir()
-    settings = Settings(upstream, env={**env, "ATHENS_DISK_STORAGE_ROOT": str(store)})
+    env = {**env, "ATHENS_DISK_STORAGE_ROOT": str(store)}
+    settings = Settings(upstream, env=env, own_image=True)  # replicas do not hash alike
     with ExitStack() as stack:
         yield [stack.enter_context(running(folder / f"proxy-{number}", settings)) for number in range(2)]
 

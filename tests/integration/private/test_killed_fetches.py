@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -85,7 +87,8 @@ def test_fetches_that_are_killed_leave_nothing_behind(company: Company, start: S
     many = company.host.repository(PATH)
     versions = [f"v1.0.{number}" for number in range(FETCHES)]
     many.module(PATH, *versions)
-    proxy = start(lambda folder: company.settings(folder, ATHENS_STASH_TIMEOUT=str(TIMEOUT_S)))
+    settings = partial(company.settings, ATHENS_STASH_TIMEOUT=str(TIMEOUT_S))
+    proxy = start(lambda folder: replace(settings(folder), own_image=True))  # its memory is looked at
     pid, folder = proxy.process.pid, proxy.store.parent
 
     def wait_until_served(version: str) -> None:

@@ -129,7 +129,8 @@ def test_no_secret_is_anywhere_but_where_it_was_put(tmp_path: Path) -> None:
         }
         chain = f"https://me:{CHAIN}@{HOST}/nothing,direct"
         private = ("GOSUMDB=off", f"GOPRIVATE={HOST},{OTHER_HOST}")
-        with running(tmp_path / "proxy", Settings(chain, go_env=private, env=env)) as proxy:
+        settings = Settings(chain, go_env=private, env=env, own_image=True)  # with arguments and environment of its own
+        with running(tmp_path / "proxy", settings) as proxy:
             with Watch(proxy.process.pid) as watch:
                 modules = [f"{HOST}/{owner}/m" for owner in "abcde"] + [f"{OTHER_HOST}/n/m"]
                 answers = [proxy.ask(f"/{module}/@v/v1.0.0.info") for module in modules]

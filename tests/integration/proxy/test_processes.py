@@ -18,7 +18,7 @@ import pytest
 from support.exchange import ask
 from support.goproxy_server import GoProxyServer
 from support.modules_fixture import SampleModule, write_file_proxy
-from support.processes import accepts_connections, free_port, inherited, started
+from support.processes import accepts_connections, free_port, inherited, ran, started
 from support.proxy_process import ModuleProxy, Settings, environment, running, running_beside
 from support.shared_store import CLIENTS, VERSIONS, VERSIONS_PER_CLIENT, ask_everything, modules
 
@@ -145,19 +145,12 @@ def test_they_stop_when_their_supervisor_is_killed(tmp_path: Path, upstream: str
 def start(tmp_path: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run the command to its end, which must come by itself."""
     base = {
-        **inherited("PATH"),
+        **inherited("PATH", "LANG"),
         "HOME": str(tmp_path),
         "ATHENS_PORT": f"127.0.0.1:{free_port()}",
         "ATHENS_PROCESSES": str(COUNT),
     }
-    return subprocess.run(
-        [sys.executable, "-m", "athens_proxy"],
-        env={**base, **env},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return ran([sys.executable, "-m", "athens_proxy"], env={**base, **env}, cwd=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 
 from athens_policy.decide import digest
 from support.modules_fixture import SampleModule, write_file_proxy
-from support.processes import free_port, inherited
+from support.processes import free_port, inherited, ran
 from support.proxy_parts import download_file
 from support.proxy_process import ModuleProxy, Settings, running
 
@@ -30,10 +30,8 @@ def upstream(tmp_path: Path) -> str:
 
 def start(tmp_path: Path, env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end, which must come by itself."""
-    base = {**inherited("PATH"), "HOME": str(tmp_path), "ATHENS_PORT": f"127.0.0.1:{free_port()}"}
-    return subprocess.run(
-        [*COMMAND, *arguments], env={**base, **env}, cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
+    base = {**inherited("PATH", "LANG"), "HOME": str(tmp_path), "ATHENS_PORT": f"127.0.0.1:{free_port()}"}
+    return ran([*COMMAND, *arguments], env={**base, **env}, cwd=tmp_path)
 
 
 def write(path: Path, text: str) -> str:
