@@ -25,7 +25,7 @@ from athens_proxy.config.sections import Config
 from athens_proxy.errors import CannotStart
 from athens_proxy.observability import configure_logging
 from athens_proxy.processes import Sibling, supervise
-from athens_proxy.server import Listener, listening, stop_signal
+from athens_proxy.server import Listener, allow_many_connections, listening, stop_signal
 from athens_proxy.tls import ServerCertificate
 from athens_proxy.web.hot_path import HotServer
 
@@ -84,6 +84,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     )
     for warning in config.warnings:
         _LOG.warning(warning)
+    allow_many_connections()
     return _run_processes(config, environ, version)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -20,6 +22,7 @@ from athens_proxy.errors import CannotStart
 
 _LOG = logging.getLogger(__name__)
 _BACKLOG = 1024
+_OPEN_FILES: Final = 65_536  # more helps no proxy; some programs that git starts close every number up to the limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,17 @@ async def listening(
     finally:
         await runner.cleanup()
         _remove_socket(listener)
+
+
+def allow_many_connections() -> None:
+    """Raise the soft limit of open files to the hard one, at most 65,536, as every Go program does at its start.
+
+    The usual soft limit of 1,024 would let idle clients of a few builds take every connection, those of probes too.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def stop_signal() -> None:
