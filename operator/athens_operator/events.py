@@ -20,6 +20,7 @@ from athens_operator.errors import ClusterError
 from athens_operator.manifests import Manifest, Ref
 from athens_operator.resources import EVENTS
 from athens_operator.spec import AthensProxy
+from athens_operator.status_credentials import LACKS_LOGIN
 from athens_operator.status_programmed import POLICY_PROGRAMMED, REJECTED
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,8 @@ def of_new_spec(proxy: AthensProxy) -> list[Announcement]:
     if (spec.auth.basic or spec.auth.clients) and not encrypted:
         note = "spec.auth is set without TLS: go sends a login over https only, so put TLS in front of the proxy"
         found.append(Announcement("AuthWithoutTLS", note, warning=True))
+    if proxy.lacks_login and spec.prefetch:
+        found.append(Announcement("PrefetchHasNoLogin", f"prefetching is refused: {LACKS_LOGIN}", warning=True))
     old, new = (status.get("storage") or {}).get("type"), spec.storage.type.value
     if old not in (None, new):
         note = (

@@ -44,6 +44,7 @@ class Gathered:
     """The input of rendering.
 
     Args:
+        proxy: as it was asked for, perhaps with a login of the operator's.
         attachment: the policies that apply.
         policy: the download file that is wanted.
         secrets: what is known about the referenced Secrets.
@@ -54,6 +55,7 @@ class Gathered:
         sharing: who else uses the store.
     """
 
+    proxy: AthensProxy
     attachment: Attachment
     policy: PolicyState
     secrets: SecretFacts
@@ -130,7 +132,7 @@ class Gatherer:
             self._cache.policies(), lambda policy: may_attach(policy, proxy, labels)
         )
         attachment = attached(proxy, policies, labels)
-        await self._logins.ensure(proxy, self._settled_inputs())
+        proxy = await self._logins.ensured(proxy, self._settled_inputs())
         secrets = await self._secrets.facts(proxy)
         claim = await self._existing_claim(proxy)
         deployment = self._ours(proxy, self._cache.get(DEPLOYMENTS.ref(proxy.namespace, proxy.name)))
@@ -142,7 +144,7 @@ class Gatherer:
         )
         policy, claim_missing = self._policy(proxy, attachment), bool(proxy.existing_claim) and claim is None
         sharing = sharing_of(proxy, self._cache.proxies)
-        return Gathered(attachment, policy, secrets, claim, claim_missing, deployment, inputs, sharing)
+        return Gathered(proxy, attachment, policy, secrets, claim, claim_missing, deployment, inputs, sharing)
 
     def _settled_inputs(self) -> Inputs:
         """What does not depend on a proxy."""

@@ -138,6 +138,7 @@ class ProxyReconciler:
 
     async def _pass(self, key: Key, proxy: AthensProxy, body: Manifest) -> float:
         gathered = await self._steps.gatherer.gather(proxy)
+        proxy = gathered.proxy
         applied = await self._write(key, proxy, gathered)
         await self._tell_of_purges(key, proxy)
         heard = await self._hear(key, proxy, gathered)

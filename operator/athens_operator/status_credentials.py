@@ -18,6 +18,10 @@ CREDENTIALS_READY = "CredentialsReady"
 EXPIRES_SOON = timedelta(days=7)
 RENEWED_BY_THE_PROXY = frozenset({"githubApp", "command"})
 """Types whose tokens end within the hour and are replaced in time; nobody needs to know when."""
+LACKS_LOGIN = (
+    "spec.auth.clients lets in only those whose secrets the operator does not know; add spec.auth.basic, or install "
+    "with features.generatedSecrets"
+)
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -48,6 +52,8 @@ def credentials_ready(proxy: AthensProxy, observed: Observed, now: datetime) -> 
     unknown = [entry.name for entry in proxy.spec.credentials if not any(e is entry for e, r in found if _is_valid(r))]
     if unknown:
         said = f"not used so far, or no pod says: {', '.join(unknown)}"
+        if proxy.lacks_login:
+            said = f"nothing is known of {', '.join(unknown)}: {LACKS_LOGIN}"
         return Condition(CREDENTIALS_READY, Verdict.UNKNOWN, "NotTried", said)
     return Condition(CREDENTIALS_READY, Verdict.TRUE, "Accepted", "every credential was accepted when last used")
 

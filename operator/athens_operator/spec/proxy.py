@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from athens_operator.spec.exposure import BasicAuthSecret
+from athens_operator.spec.exposure import BasicAuth, BasicAuthSecret
 from athens_operator.spec.fields import ProxySpec
 from athens_operator.spec.places import Place, place_of
 from athens_operator.spec.references import mounted_files, secret_variables, trusted_certificates
@@ -150,6 +150,19 @@ class AthensProxy:
         return self.spec.storage.disk.existing_claim if self.spec.storage.disk else ""
 
     @property
+    def lacks_login(self) -> bool:
+        """Whether pods let in nobody but clients whose secrets only these know."""
+        return bool(self.spec.auth.clients) and self.spec.auth.basic is None
+
+    @property
+    def with_login(self) -> AthensProxy:
+        """The same with a login that the operator makes for itself: its questions, the prefetch Job and the metrics."""
+        named = BasicAuthSecret(name=operators_login(self.name))
+        basic = BasicAuth.model_construct(secret_ref=named, generate=False)
+        auth = self.spec.auth.model_copy(update={"basic": basic})
+        return replace(self, spec=self.spec.model_copy(update={"auth": auth}))
+
+    @property
     def secret_references(self) -> tuple[SecretReference, ...]:
         """Every Secret and ConfigMap that the pods need, for the operator to look up by name."""
         return (*self._variable_secrets(), *self._environment_secrets(), *self._mounted(), *self._prefetched())
@@ -210,3 +223,8 @@ def _with_login(spec: ProxySpec, name: str) -> ProxySpec:
 def generated_login(name: str) -> str:
     """The Secret with the login that the operator makes for a proxy."""
     return f"{name}-auth"
+
+
+def operators_login(name: str) -> str:
+    """The Secret with the login that the operator makes where a proxy would let in nobody but its users' clients."""
+    return f"{name}-operator-login"

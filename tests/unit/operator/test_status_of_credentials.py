@@ -73,6 +73,17 @@ def test_each_state_has_its_reason_and_none_of_them_is_an_outage(
     assert condition_of(found, "Ready")["status"] == "True"
 
 
+@pytest.mark.parametrize("auth", [{}, {"basic": {"secretRef": {"name": "login"}}}])
+def test_that_the_operator_has_no_login_is_said_where_nothing_is_known_for_that_reason(auth: dict[str, Any]) -> None:
+    clients = [{"name": "builds", "secretRef": {"name": "builds"}}]
+    proxy = proxy_value({"storage": MEMORY, "credentials": [NETRC], "auth": {"clients": clients, **auth}})
+
+    condition = condition_of(status_of(proxy, observed(proxy), NOW), "CredentialsReady")
+
+    assert condition["reason"] == "NotTried"
+    assert ("add spec.auth.basic" in condition["message"]) is not auth, condition["message"]
+
+
 def test_a_pod_that_has_not_tried_yet_hides_nothing_that_another_one_knows() -> None:
     assert status((told("Unknown"),), (told("Valid"),))["credentials"] == [{"name": "git", "state": "Valid"}]
 

@@ -118,6 +118,10 @@ def test_a_login_without_tls_is_warned_of_once_per_generation() -> None:
 
     assert [found.reason for found in of_new_spec(proxy_value(login))] == ["AuthWithoutTLS"]
     assert [found.reason for found in of_new_spec(proxy_value(clients))] == ["AuthWithoutTLS"]
+    prefetched = [
+        found.reason for found in of_new_spec(proxy_value({**clients, "prefetch": {"modules": ["a.b/c@v1"]}}))
+    ]
+    assert prefetched == ["AuthWithoutTLS", "PrefetchHasNoLogin"]
     assert of_new_spec(proxy_value(login, status={"observedGeneration": 4})) == []
     assert of_new_spec(proxy_value()) == []
 

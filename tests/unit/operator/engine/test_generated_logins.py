@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from athens_operator.cluster import Forbidden
+from athens_operator.desired.prefetch import prefetch_job
 from athens_operator.generated_logins import GeneratedLogins
 from athens_operator.manifests import Manifest
 from athens_operator.resources import SECRETS
@@ -68,6 +72,48 @@ async def test_the_login_outlives_the_proxy_until_the_spec_says_otherwise() -> N
     assert not kept
     assert [owner["name"] for owner in owned] == ["go"]
     assert not (await cluster.get(REF))["metadata"].get("ownerReferences")
+
+
+CLIENTS: dict[str, Any] = {"auth": {"clients": [{"name": "builds", "secretRef": {"name": "builds"}}]}}
+OPERATORS = SECRETS.ref("team-a", "go-operator-login")
+
+
+async def test_a_proxy_for_clients_alone_gets_a_login_for_the_operator_that_goes_with_it() -> None:
+    """Else nobody could ask its pods how credentials fare, and its prefetch Job would be refused."""
+    cluster = FakeCluster()
+    logins = GeneratedLogins(cluster, allowed=True, readable=True)
+    prefetched = proxy_value({**CLIENTS, "prefetch": {"modules": ["example.com/m@v1.0.0"]}})
+
+    first, again = [await logins.ensured(prefetched, INPUTS) for _ in range(2)]
+
+    made = await cluster.get(OPERATORS)
+    job = prefetch_job(first, replace(INPUTS, served=frozenset({"Job"}))) or {}
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    named = {v["name"]: v["valueFrom"]["secretKeyRef"]["name"] for v in container["env"] if "valueFrom" in v}
+    assert first == again
+    assert len(login(made)[1]) >= 32
+    assert [owner["name"] for owner in made["metadata"]["ownerReferences"]] == ["go"]
+    assert dict.fromkeys(("BASIC_AUTH_USER", "BASIC_AUTH_PASS"), "go-operator-login") == named
+    assert [client.name for client in first.spec.auth.clients] == ["builds"]
+
+
+@pytest.mark.parametrize(("allowed", "readable"), [(False, True), (True, False)])
+async def test_no_pod_waits_for_a_login_that_nobody_asked_for(allowed: bool, readable: bool) -> None:
+    cluster, proxy = FakeCluster(), proxy_value(CLIENTS)
+    logins = GeneratedLogins(cluster, allowed=allowed, readable=readable)
+
+    assert await logins.ensured(proxy, INPUTS) is proxy
+    assert cluster.objects == {}
+
+
+async def test_a_login_that_may_not_be_made_leaves_the_proxy_as_it_is() -> None:
+    class Refusing(FakeCluster):
+        async def create(self, manifest: Manifest, *, manager: str = "") -> Manifest:
+            raise Forbidden("secrets is forbidden: exceeded quota")
+
+    proxy = proxy_value(CLIENTS)
+
+    assert await GeneratedLogins(Refusing(), allowed=True, readable=True).ensured(proxy, INPUTS) is proxy
 
 
 async def test_nothing_is_made_unasked_or_without_the_feature() -> None:
