@@ -118,7 +118,7 @@ _ROWS: Final = (
         UpstreamError,
         "ask again later",
     ),
-    _row(r"fatal: |exit status 128", UpstreamError, "ask again later"),
+    _row(r"fatal: |exit status 128|\bgit [^\n]*: exit status \d", UpstreamError, "ask again later"),
 )
 
 
