@@ -327,3 +327,26 @@ def test_a_drop_in_serves_below_its_prefix_over(tmp_path: Path, scheme: str) -> 
     wanted = (200, b"v1.0.0\n", None)
     redirect = (301, b"use https\n", f"https://localhost:{port}/go/example.com/m/@v/list")
     assert (status, body, location) == (wanted if scheme == "https" else redirect)
+
+
+@pytest.mark.parametrize("timeout_s", [0.0, 2.0])
+async def test_a_request_that_does_not_end_keeps_the_listener_for_the_shutdown_timeout_and_no_longer(
+    timeout_s: float,
+) -> None:
+    arrived, never = asyncio.Event(), asyncio.Event()
+
+    async def endless(_request: web.BaseRequest) -> web.StreamResponse:
+        arrived.set()
+        await never.wait()
+        return web.Response()
+
+    async with asyncio.timeout(20), listening(endless, Listener("127.0.0.1", 0, shutdown_timeout_s=timeout_s)) as at:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(at.rpartition(":")[2]))
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await arrived.wait()
+        began_s = time.monotonic()
+    took_s = time.monotonic() - began_s
+
+    assert await closed(reader) == b""
+    assert timeout_s <= took_s < 2 * (timeout_s or 10), "aiohttp alone waits twice, and for ever at 0"
+    writer.close()
