@@ -45,9 +45,18 @@ async def scratch_folder(root: Path, prefix: str) -> Path:
         StorageError: it cannot be made.
     """
     try:
-        return Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=prefix, dir=root))
+        return await asyncio.to_thread(_new_folder, root, prefix)
     except OSError as error:
         raise scratch_failure(error, root / prefix) from error
+
+
+def _new_folder(root: Path, prefix: str) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+    except FileNotFoundError:  # somebody has emptied the store, `.athens/tmp` included; its root is not ours to make
+        root.parent.mkdir(exist_ok=True)
+        root.mkdir(exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=root))
 
 
 def scratch_failure(error: OSError, into: Path) -> StorageError:

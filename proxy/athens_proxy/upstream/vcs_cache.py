@@ -83,9 +83,11 @@ class VcsCache:
 
     def _usable(self, origin: str) -> _Clones:
         clones = self._by_origin.get(origin)
-        if clones is None or clones.is_spoilt:
+        # Whatever tidies folders of temporary files up may have taken ours.
+        if clones is None or clones.is_spoilt or not clones.folder.is_dir():
             clones = _Clones(self._root / str(next(self._numbers)))
             try:
+                self._root.mkdir(mode=0o700, exist_ok=True)
                 clones.folder.mkdir()
                 os.utime(self._root)  # left-overs are swept by their age
             except OSError as error:

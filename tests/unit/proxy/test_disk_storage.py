@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -19,8 +20,10 @@ from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, StorageError, 
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.storage.disk import DiskStorage, open_disk_storage
 from athens_proxy.storage.disk_save import storage_errors
+from athens_proxy.storage.scratch import FETCH
 from athens_proxy.storage.storage import LEFTOVER_AGE_S
 from athens_proxy.storage.sums import Sums
+from athens_proxy.upstream.transport import scratch_folder
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 from support.modules_fixture import SampleModule, zip_bytes
 
@@ -424,3 +427,21 @@ async def test_an_empty_info_is_no_commit_mark_and_the_version_is_completed(
     await storage.save(M.fetched(tmp_path))
 
     assert await storage.info(M.wanted) == M.info
+
+
+async def test_a_store_that_somebody_emptied_is_filled_again(storage: DiskStorage, root: Path) -> None:
+    """An empty cache is what whoever empties it wants, not a proxy that must be started again."""
+    shutil.rmtree(root)
+    os.mkdir(root)
+
+    await storage.save(M.fetched(await scratch_folder(storage.scratch, FETCH)))
+
+    assert await stored_zip(storage, M.wanted) == M.zip
+
+
+async def test_a_root_that_vanished_is_nothing_to_be_made_anew(storage: DiskStorage, root: Path) -> None:
+    shutil.rmtree(root)
+
+    with pytest.raises(StorageError, match="No such file or directory"):
+        await scratch_folder(storage.scratch, FETCH)
+    assert not os.listdir(root.parent)

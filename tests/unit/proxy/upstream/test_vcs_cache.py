@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,14 @@ async def test_nothing_remains_of_a_closed_cache(tmp_path: Path) -> None:
         await used(cache, "example.com/one", size_bytes=10)
 
     assert not os.listdir(tmp_path)
+
+
+async def test_clones_that_were_tidied_away_are_made_anew(tmp_path: Path) -> None:
+    async with open_vcs_cache(tmp_path) as cache:
+        first = await used(cache, "example.com/one")
+        shutil.rmtree(first.parent)
+
+        second = await used(cache, "example.com/one")
+
+        assert second.is_dir()
+        assert second.parent.stat().st_mode & 0o777 == 0o700
