@@ -25,6 +25,11 @@ _FILE_CHARS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV
 _WINDOWS_DEVICES: Final = frozenset(
     ["CON", "PRN", "AUX", "NUL", *(f"COM{n}" for n in range(1, 10)), *(f"LPT{n}" for n in range(1, 10))]
 )
+_PLAIN_FILE_ELEMENT: Final = re.compile(
+    rf"(?!(?i:{'|'.join(sorted(_WINDOWS_DEVICES))})(?:\.|\Z))"
+    rf"[{re.escape(''.join(sorted(_FILE_CHARS)))}]*[{re.escape(''.join(sorted(_FILE_CHARS - {'.'})))}]\Z",
+    re.ASCII,
+)
 _SHORT_NAME: Final = re.compile(r"~[0-9]+\Z")
 _SUFFIX: Final = re.compile(r"/v(?P<digits>[0-9.]+)\Z")
 _GOPKG_SUFFIX: Final = re.compile(r"(?P<suffix>\.v(?P<digits>[0-9]+)(?:-unstable)?)\Z")
@@ -55,6 +60,11 @@ def module_path_problem(path: str) -> str | None:
 def file_path_problem(path: str) -> str | None:
     """Why the text is no name of a file below a module's root, or None."""
     return _path_problem(path, in_zip=True)
+
+
+def is_plain_file_element(element: str) -> bool:
+    """Whether `file_path_problem` would have nothing against this name without slash; told quickly, for ASCII only."""
+    return _PLAIN_FILE_ELEMENT.match(element) is not None
 
 
 def version_problem(version: str) -> str | None:
@@ -116,6 +126,8 @@ def _path_problem(path: str, *, in_zip: bool) -> str | None:
 
 
 def _element_problem(element: str, *, in_zip: bool) -> str | None:
+    if in_zip and is_plain_file_element(element):
+        return None
     if not element:
         return "empty path element"
     if not element.strip("."):

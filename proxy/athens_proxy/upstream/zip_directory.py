@@ -9,10 +9,11 @@ Source: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (4.3, 4.4, 4
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple, cast
+
+from zlib_ng import zlib_ng
 
 MAX_DIRECTORY_BYTES: Final = 64 * 1024 * 1024
 CHUNK_BYTES: Final = 256 * 1024
@@ -27,14 +28,14 @@ _STORED, _DEFLATED = 0, 8
 _ENCRYPTED: Final = 0x1
 _MAX_32: Final = 0xFFFFFFFF
 _MAX_COMMENT_BYTES: Final = 0xFFFF
+_DAMAGED: Final = cast(type[Exception], zlib_ng.error)  # which its type hints call an instance
 
 
 class BadZip(ValueError):
     """The file is no zip, or not one that the go command can unpack."""
 
 
-@dataclass(frozen=True, slots=True)
-class ZipEntry:
+class ZipEntry(NamedTuple):
     """One file or directory; sizes in bytes, as declared.
 
     Attributes:
@@ -52,7 +53,7 @@ class ZipEntry:
     @property
     def is_small(self) -> bool:
         """Whether it may be held in memory, packed and unpacked."""
-        return max(self.compressed_bytes, self.size_bytes) <= SMALL_BYTES
+        return self.compressed_bytes <= SMALL_BYTES and self.size_bytes <= SMALL_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def content(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
         size += len(chunk)
         if size > entry.size_bytes:
             break
-        crc = zlib.crc32(chunk, crc)
+        crc = zlib_ng.crc32(chunk, crc)
         yield chunk
     _check_sums(entry, size, crc)
 
@@ -113,7 +114,7 @@ def whole_content(file: BinaryIO, entry: ZipEntry) -> bytes:
         data = _deflated_at_once(raw, entry.size_bytes)
     else:
         raise BadZip(f"unsupported compression method {entry.method}")
-    _check_sums(entry, len(data), zlib.crc32(data))
+    _check_sums(entry, len(data), zlib_ng.crc32(data))
     return data
 
 
@@ -125,10 +126,10 @@ def _check_sums(entry: ZipEntry, size_bytes: int, crc32: int) -> None:
 
 
 def _deflated_at_once(raw: bytes, size_bytes: int) -> bytes:
-    decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+    decoder = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS)
     try:
         data = decoder.decompress(raw, size_bytes + 1)  # one byte more than declared tells that it is too much
-    except zlib.error as error:
+    except _DAMAGED as error:
         raise BadZip("the compressed data is damaged") from error
     if not decoder.eof and len(data) <= size_bytes:
         raise BadZip("the compressed data is cut off")
@@ -241,7 +242,7 @@ def _inflated(raw: Iterator[bytes], entry: ZipEntry) -> Iterator[bytes]:
 
 
 def _deflate_stream(raw: Iterator[bytes]) -> Iterator[bytes]:
-    decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+    decoder = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS)
     try:
         for packed in raw:
             pending = packed
@@ -249,7 +250,7 @@ def _deflate_stream(raw: Iterator[bytes]) -> Iterator[bytes]:
                 yield decoder.decompress(pending, CHUNK_BYTES)
                 pending = decoder.unconsumed_tail
         yield decoder.flush()
-    except zlib.error as error:
+    except _DAMAGED as error:
         raise BadZip("the compressed data is damaged") from error
     if not decoder.eof:
         raise BadZip("the compressed data is cut off")

@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 from athens_proxy.checksums.dirhash import hash1
 from athens_proxy.errors import InvalidModuleZip
 from athens_proxy.modules import ModuleVersion, grammar
-from athens_proxy.upstream.zip_directory import BadZip, ZipEntry, content, entries, whole_content
+from athens_proxy.upstream.zip_directory import CHUNK_BYTES, BadZip, ZipEntry, content, entries, whole_content
 
 MAX_ZIP_BYTES: Final = 500 * 1024 * 1024
 MAX_GO_MOD_BYTES: Final = 16 * 1024 * 1024
@@ -30,7 +30,7 @@ def checked_zip_h1(path: Path, wanted: ModuleVersion) -> str:
         InvalidModuleZip: a rule is broken, or the file is no whole zip; the text names the entry and the rule.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=CHUNK_BYTES) as file:  # entries mostly follow each other: few reads of the file
             return _checked_h1(file, path.stat().st_size, wanted)
     except BadZip as error:
         raise InvalidModuleZip(f"{wanted}: the upstream sent an invalid module zip: {error}") from error
@@ -45,10 +45,10 @@ def _checked_h1(file: BinaryIO, file_bytes: int, wanted: ModuleVersion) -> str:
 
 
 def _digest(file: BinaryIO, entry: ZipEntry) -> bytes:
-    digest = hashlib.sha256()
     try:
         if entry.is_small:
             return hashlib.sha256(whole_content(file, entry)).digest()
+        digest = hashlib.sha256()
         for chunk in content(file, entry):
             digest.update(chunk)
     except BadZip as error:
@@ -101,27 +101,36 @@ class _Names:
         """Why the name (a directory ends in `/`) cannot join those seen so far, or None."""
         is_directory, name = name.endswith("/"), name.removesuffix("/")
         folder, _, base = name.rpartition("/")
-        known = folder in self._sound_folders
-        if problem := _name_problem(base if known else name):
+        is_known = folder in self._sound_folders
+        is_sound = is_known and grammar.is_plain_file_element(base)
+        if not is_sound and (problem := _name_problem(base if is_known else name)):
             return problem
-        if not is_directory and _folded(base) == "go.mod" and name != "go.mod":
+        if not is_directory and name != "go.mod" and _folded(base) == "go.mod":
             return "go.mod is only allowed in the root, in lower case"
-        if not is_directory and self._by_folded.get(_folded(name)) == (name, False):
-            return "it is there twice"
-        if problem := self._collision(name, is_directory=is_directory, up_to=folder if known else ""):
+        if problem := self._collision(name, is_directory=is_directory):
             return problem
+        return None if is_known else self._folder_collision(folder)
+
+    def _folder_collision(self, folder: str) -> str | None:
+        above = folder
+        while above:
+            if problem := self._collision(above, is_directory=True):
+                return problem
+            above = posixpath.dirname(above)
         self._sound_folders.add(folder)
         return None
 
-    def _collision(self, name: str, *, is_directory: bool, up_to: str) -> str | None:
-        while name != up_to:
-            other, other_is_directory = self._by_folded.setdefault(_folded(name), (name, is_directory))
-            if other != name:
-                return f"it differs from {grammar.quoted(other)} only in case"
-            if other_is_directory != is_directory:
-                return "it is both a file and a directory"
-            name, is_directory = posixpath.dirname(name), True
-        return None
+    def _collision(self, name: str, *, is_directory: bool) -> str | None:
+        own = (name, is_directory)
+        there = self._by_folded.setdefault(_folded(name), own)
+        if there is own:
+            return None
+        other, other_is_directory = there
+        if other != name:
+            return f"it differs from {grammar.quoted(other)} only in case"
+        if other_is_directory != is_directory:
+            return "it is both a file and a directory"
+        return None if is_directory else "it is there twice"
 
 
 def _name_problem(name: str) -> str | None:

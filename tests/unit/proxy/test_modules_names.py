@@ -156,6 +156,22 @@ def test_paths_are_judged_as_go_judges_them(text: str, is_path: bool, is_file: b
     assert (grammar.file_path_problem(text) is None) == is_file
 
 
+@given(st.text(st.sampled_from("aonulcmpK.19~ -!:*\u212a\u0131é/"), max_size=6))
+def test_a_file_name_that_is_told_to_be_plain_keeps_the_rules_for_all_names(name: str) -> None:
+    if grammar.is_plain_file_element(name):
+        assert name.isascii()
+        assert name.strip(".")
+        assert not name.endswith((".", "/"))
+        assert not set(name) & set(":*/")
+        assert name.split(".")[0].upper() not in {"NUL", "CON", "COM1", "COM9"}
+
+
+@pytest.mark.parametrize("name", ["con", "NUL.txt", "Com1", "lpt9.tar.gz", "a.", "..", "", "a/b", "a:b", "aux", "é"])
+def test_a_file_name_that_may_break_a_rule_is_never_told_to_be_plain(name: str) -> None:
+    assert not grammar.is_plain_file_element(name)
+    assert all(grammar.is_plain_file_element(plain) for plain in ("a", "console", ".go", "nul-1", "com10", "~ "))
+
+
 @pytest.mark.parametrize(("path", "version", "ok"), CHECK)
 def test_a_version_is_canonical_only_where_its_major_belongs_to_the_path(path: str, version: str, ok: bool) -> None:
     try:
