@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+from contextlib import suppress
 from typing import Final, Protocol, TypeGuard
 
 from athens_proxy.errors import StorageError
@@ -16,6 +18,10 @@ from athens_proxy.storage.storage import StoredZip
 
 CHUNK_BYTES: Final = 1 << 20  # sent in one turn of the loop, so that other clients have theirs
 WINDOW_BYTES: Final = 4 << 20  # looked for in the page cache at once
+# That a socket takes beyond what the peer's window lets out. What lies there is sent while the peer's acknowledgements
+# are handled, on a near network by the peer's own core, and slows the peer down; too little would leave a fast network
+# idle until the loop comes round. Not less than INLINE_BYTES, so that finished answers still go out in one call.
+UNSENT_BYTES: Final = 256 << 10
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _LOOK_EVERY_S: Final = 1.0  # whether the connection was closed while its reader takes nothing
 
@@ -49,16 +55,15 @@ async def send_file(transport: asyncio.Transport, descriptor: int, *, offset: in
         StorageError: the file ends before the part does, or cannot be read.
         ConnectionError: the client left.
     """
-    out = os.dup(transport.get_extra_info("socket").fileno())
-    try:
-        part = _Part(transport, out, descriptor, offset, offset + size_bytes)
+    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as out:
+        with suppress(OSError):  # not TCP
+            out.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        part = _Part(transport, out.fileno(), descriptor, offset, offset + size_bytes)
         while not part.is_sent():
             if part.is_cached():
                 await part.send_what_is_cached()
             else:
                 await asyncio.to_thread(part.read_ahead)
-    finally:
-        os.close(out)
 
 
 class _Part:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import random
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,13 +22,15 @@ from athens_proxy.server import Listener, listening
 from athens_proxy.storage.disk_zip import DiskZip
 from athens_proxy.storage.memory import MemoryZip
 from athens_proxy.tls import ServerCertificate
-from athens_proxy.web.file_sending import is_file, send_file
+from athens_proxy.web.file_sending import UNSENT_BYTES, is_file, send_file
 from support.authority import Authority
 from support.modules_fixture import SampleModule
 from support.proxy_parts import Proxy, SampleUpstream
 
 CONTENT: Final = random.Random(1).randbytes(9_000_001)
 DEADLINE_S: Final = 30.0
+SIOCOUTQNSD: Final = 0x894B  # linux/sockios.h: what a socket took and has not sent yet
+SEGMENT_BYTES: Final = 1 << 16  # taken as a whole
 Loop = Callable[[], asyncio.AbstractEventLoop]
 
 
@@ -56,9 +60,20 @@ class Pair:
         return bytes(received)
 
 
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Writer and reader; the reader's buffer is small."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        reader.connect(listener.getsockname())
+        writer, _ = listener.accept()
+        return writer, socket.socket(fileno=reader.detach())
+
+
 @asynccontextmanager
-async def connected() -> AsyncIterator[Pair]:
-    writer, reader = socket.socketpair()
+async def connected(
+    pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair,
+) -> AsyncIterator[Pair]:
+    writer, reader = pair()
     reader.setblocking(False)
     lost = asyncio.Event()
 
@@ -126,6 +141,24 @@ def test_what_a_stalled_reader_has_not_taken_is_nowhere_in_the_process(
 
                 assert first + await pair.read(size_bytes - len(first)) == CONTENT
                 await sending
+
+    run(test())
+
+
+def test_what_a_stalled_reader_leaves_unsent_in_the_system_is_bounded(
+    run: Callable[[Coroutine[Any, Any, None]], None], file: Path
+) -> None:
+    async def test() -> None:
+        with file.open("rb") as source:
+            async with connected(tcp_pair) as pair, asyncio.TaskGroup() as tasks:
+                sending = send_file(pair.transport, source.fileno(), offset=0, size_bytes=len(CONTENT))
+                tasks.create_task(sending)
+                first = await pair.read(1)
+                answer = fcntl.ioctl(pair.transport.get_extra_info("socket").fileno(), SIOCOUTQNSD, bytes(4))
+                unsent_bytes = int.from_bytes(answer, sys.byteorder)
+                assert 0 < unsent_bytes <= UNSENT_BYTES + SEGMENT_BYTES
+
+                assert first + await pair.read(len(CONTENT) - len(first)) == CONTENT
 
     run(test())
 
