@@ -160,38 +160,44 @@ def test_passwords_and_tokens_open_the_door_and_answers_are_private(site: Site) 
 def test_twenty_clients_see_no_failure_while_credentials_rotate_and_the_old_one_ends(site: Site) -> None:
     """Old, both, new: nobody is refused who changes over in between; no process is replaced."""
     pid, new = site.proxy.process.pid, "new-token-0123456789-0123456789"
-    shown = [CI]
+    old, present = (bearer(CI), basic_auth("ann", "open sesame")), (bearer(new), basic_auth("ann", "new sesame"))
+    shown = [old]
     refused: list[Answer] = []
     stop = threading.Event()
 
-    def fetch() -> None:
+    def fetch(number: int) -> None:
         host, _, port = site.host.partition(":")
         connection = http.client.HTTPSConnection(host, int(port), context=site.authority.trusted(), timeout=60)
         while not stop.is_set():
-            connection.request("GET", FILE, headers=bearer(shown[0]))
+            connection.request("GET", FILE, headers=shown[0][number % 2])
             response = connection.getresponse()
             body = response.read()
             if response.status != 200:
                 refused.append(Answer(response.status, {}, body))
         connection.close()
 
-    fetchers = [threading.Thread(target=fetch) for _ in range(CLIENTS)]
+    fetchers = [threading.Thread(target=fetch, args=(number,)) for number in range(CLIENTS)]
     for fetcher in fetchers:
         fetcher.start()
     try:
         site.mount.write("builds", tokens=f"{token_line('ci', CI)}\n{token_line('ci', new)}\n")
-        site.wait_until_let_in(bearer(new))
-        shown[0] = new
+        both = f"{password_line('ann', 'open sesame')}\n{password_line('ann', 'new sesame')}\n"
+        site.mount.write("people", htpasswd=both)
+        for headers in present:
+            site.wait_until_let_in(headers)
+        shown[0] = present
     finally:
-        settled = site.ask(FILE, bearer(new)).status
+        settled = [site.ask(FILE, headers).status for headers in present]
         stop.set()
         for fetcher in fetchers:
             fetcher.join()
     site.mount.write("builds", tokens=token_line("ci", new))
-    site.wait_until_refused(bearer(CI))
+    site.mount.write("people", htpasswd=password_line("ann", "new sesame"))
+    for headers in old:
+        site.wait_until_refused(headers)
 
-    assert (settled, refused) == (200, [])
-    assert site.ask(FILE, bearer(new)).status == 200
+    assert (settled, refused) == ([200, 200], [])
+    assert [site.ask(FILE, headers).status for headers in present] == [200, 200]
     assert site.proxy.process.pid == pid
     assert site.proxy.process.child.poll() is None
 

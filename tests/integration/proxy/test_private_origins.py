@@ -82,6 +82,10 @@ class World:
             (folder / f".{file}").write_text(text)
             (folder / f".{file}").replace(folder / file)
 
+    def ssh_log(self) -> list[str]:
+        """What the server of ssh wrote so far."""
+        return (self.folder / "sshd" / "sshd.log").read_text().splitlines()
+
     def mint(self, password: str) -> None:
         """The command of an entry, which prints this password."""
         header = base64.b64encode(f"robot:{password}".encode()).decode()
@@ -343,6 +347,7 @@ class Rotation:
         self._name = name
         self.path = {"ssh": "ssh-key"}.get(name, name)
         self.host = OTHER_HOST if name == "named" else HOST
+        self._seen_of_ssh = 0
 
     def begin(self) -> None:
         world, name = self._world, self._name
@@ -367,7 +372,20 @@ class Rotation:
         if self._name == "app":
             world.app.ends = dict(list(world.app.ends.items())[-1:])
         world.accepted[self._name] = {"fresh"}
-        world.used.clear()
+        self.forget_uses()
+
+    def forget_uses(self) -> None:
+        self._world.used.clear()
+        self._seen_of_ssh = len(self._world.ssh_log())
+
+    def old_uses(self) -> list[str]:
+        """What was shown since `end` or `forget_uses` and is valid no more."""
+        world, name = self._world, self._name
+        present = {"", *(world.app.ends if name == "app" else world.accepted[name])}
+        refused = [line for line in world.ssh_log()[self._seen_of_ssh :] if "by authenticating user" in line]
+        return [
+            f"{owner} {password}" for owner, password in world.used if owner == name and password not in present
+        ] + [line for line in refused if name == "ssh"]
 
 
 ROTATED = ("token", "deep", "named", "app", "command", "ssh") if IS_FULL else ("token",)
@@ -378,26 +396,26 @@ def test_a_credential_rotates_while_clients_fetch_and_none_of_them_fails(
     world: World, proxy: ModuleProxy, name: str
 ) -> None:
     rotation = Rotation(world, name)
-    tags = [f"v1.1.{number}" for number in range(30 if IS_FULL else 6)]
+    tags = [f"v1.1.{number}" for number in range(31 if IS_FULL else 7)]
     world.repository(f"{rotation.path}/rotated", *tags, host=rotation.host)
 
     def fetched(tag: str) -> str:
         answer = info(proxy, f"{rotation.path}/rotated", tag, host=rotation.host)
         return str(answer.status) if answer.status == 200 else answer.text
 
-    third = len(tags) // 3
+    last, third = tags.pop(), len(tags) // 3
     with ThreadPoolExecutor(20) as clients:
         first = list(clients.map(fetched, tags[:third]))
         rotation.begin()
         during = list(clients.map(fetched, tags[third : 2 * third]))
-        if name == "command":  # what it prints is kept for half a minute
-            world.accepted[name] |= {"fresh"}
-        else:
-            rotation.end()
+        rotation.end()
         after = list(clients.map(fetched, tags[2 * third :]))
+    old = rotation.old_uses()
+    rotation.forget_uses()
 
     assert (set(first), set(during), set(after)) == ({"200"}, {"200"}, {"200"})
-    assert {password for owner, password in world.used if owner == "token"} <= {"", "fresh"}
+    assert name == "command" or not old, "what a command prints is kept for half a minute, or until it is refused"
+    assert (fetched(last), rotation.old_uses()) == ("200", [])
 
 
 def test_a_module_proxy_gets_the_token_of_its_place_and_an_authority_that_is_not_trusted_is_named(

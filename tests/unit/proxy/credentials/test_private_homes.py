@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from athens_proxy.credentials.desk import Desk
-from athens_proxy.credentials.entries import parse_entries
+from athens_proxy.credentials.desk import Desk, desk_socket
+from athens_proxy.credentials.entries import Entry, parse_entries
 from athens_proxy.credentials.github_app import GitHubApps
 from athens_proxy.credentials.goauth_command import Commands
 from athens_proxy.credentials.keyring import Keyring
@@ -25,9 +27,13 @@ MODULE = ModulePath.parse("git.example.com/team/m")
 
 def homes(root: Path, *entries: dict[str, Any], files: UserFiles | None = None, has_hg: bool = False) -> PrivateHomes:
     listed = parse_entries(json.dumps({"credentials": list(entries)}), folder=root)
-    session = object.__new__(aiohttp.ClientSession)  # no entry here asks anybody
-    ring = Keyring(listed, apps=GitHubApps(session, OutboundProxies()), commands=Commands({}))
+    ring = keyring(*listed)
     return PrivateHomes(root, (files or UserFiles()).with_entries(listed), ring, desk=Desk(ring), has_hg=has_hg)
+
+
+def keyring(*listed: Entry) -> Keyring:
+    session = object.__new__(aiohttp.ClientSession)  # no entry here asks anybody
+    return Keyring(listed, apps=GitHubApps(session, OutboundProxies()), commands=Commands({}))
 
 
 def names_in(folder: str | Path) -> set[str]:
@@ -157,6 +163,77 @@ async def test_a_home_says_whether_what_it_was_given_has_changed_since(tmp_path:
     assert await home.is_outdated() is bool(changed)
     secrets["token"].unlink()
     assert await home.is_outdated() is (changed == "netrc"), "what is gone is no successor"
+
+
+ENTRIES: dict[str, dict[str, Any]] = {
+    "basic": {"match": "git.example.com"},
+    "token": {"match": "git.example.com"},
+    "ssh": {"match": "git.example.com"},
+    "netrc": {},
+    "gitConfig": {},
+    "hgrc": {},
+}
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+async def test_the_next_run_is_given_the_new_value_of_every_kind_and_nothing_of_the_old_one(
+    tmp_path: Path, kind: str
+) -> None:
+    listed = parse_entries(json.dumps({"credentials": [{"name": "e", "type": kind, **ENTRIES[kind]}]}), folder=tmp_path)
+    (entry,) = listed
+    ring = keyring(*listed)
+    desk = Desk(ring)
+    made = PrivateHomes(tmp_path, UserFiles().with_entries(listed), ring, desk=desk, has_hg=True)
+
+    def write(secret: str) -> None:
+        for path in entry.files.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(KEY.format(secret) if kind == "ssh" else f"{secret}\n")
+
+    async def given() -> str:
+        """All that a run finds at home or is answered."""
+        async with made.open(MODULE, {}) as home:
+            run = Path(home.environment["HOME"])
+            said = [await asked(tmp_path, ask, run.name) for ask in ("git", "go", "ssh")]
+            named = home.environment.get("GIT_CONFIG_GLOBAL")
+            return "".join([*said, contents(run), content_of(named)])
+
+    async with await asyncio.start_unix_server(desk.serve, sock=desk_socket(tmp_path)):
+        write("b2xkb2xk")
+        first = await given()
+        write("bmV3bmV3")
+        second = await given()
+
+    basic = {text: base64.b64encode(f"{text}:{text}".encode()).decode() for text in ("b2xkb2xk", "bmV3bmV3")}
+    assert "b2xkb2xk" in first
+    assert "bmV3bmV3" in second
+    assert "b2xkb2xk" not in second
+    assert basic["b2xkb2xk"] not in second
+
+
+async def asked(root: Path, ask: str, run: str) -> str:
+    """What the desk answers a program of a run."""
+    folder = os.open(root, os.O_PATH)  # because the address of a socket may have no more than 107 characters
+    try:
+        reader, writer = await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/ask")
+    finally:
+        os.close(folder)
+    writer.write(f"ask={ask}\nrun={run}\noperation=get\nprotocol=https\nhost=git.example.com\n\n".encode())
+    answer = (await reader.read()).decode()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+def content_of(file: str | None) -> str:
+    """Of a file, if there is one."""
+    return Path(file).read_text() if file else ""
+
+
+def contents(folder: Path) -> str:
+    """Of all files of a folder."""
+    return "".join(path.read_text() for path in folder.iterdir())
 
 
 async def test_a_run_that_is_cancelled_leaves_no_home(tmp_path: Path) -> None:
