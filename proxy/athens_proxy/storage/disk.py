@@ -143,7 +143,7 @@ class DiskStorage:
         folder = layout.module_dir(self._root, path)
         try:
             with os.scandir(folder) as entries:
-                folders = [(entry.name, entry.path) for entry in entries if entry.is_dir()]
+                folders = [(entry.name, entry.path) for entry in entries if not entry.is_file(follow_symlinks=False)]
         except OSError as error:
             if error.errno in _ABSENT:
                 return []

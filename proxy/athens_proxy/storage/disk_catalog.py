@@ -1,6 +1,7 @@
 """The catalogue of a disk store: a lazy walk in lexical order that starts after a token; blocking, for a worker thread.
 
-Symbolic links to folders are served when asked for, but not walked, as in Athens: a link could lead in a circle.
+Symbolic links to folders are served when asked for, but not walked, as in Athens: a link could lead in a circle. What
+lies beside the modules (a file system's `lost+found`, which only root may read, or `.snapshot`) is not looked into.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class _Folder:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.name)
-                    elif entry.is_file():
+                    elif _is_file(entry):
                         files.add(entry.name)
         except FileNotFoundError:  # deleted while we walk
             pass
@@ -74,7 +75,7 @@ def _below(path: str, key: EntryKey, after: EntryKey, folder: _Folder) -> Iterat
     """Keys below a folder that come after `after`, which is relative to that folder."""
     first = after[0] if after else ""
     for name in folder.folders[bisect_left(folder.folders, first) :]:
-        if not key and name == layout.RECORDS_DIR:
+        if not key and not layout.may_begin_a_path(name):
             continue
         here, there = (*key, name), f"{path}/{name}"
         inner = _Folder.read(there)
@@ -83,3 +84,12 @@ def _below(path: str, key: EntryKey, after: EntryKey, folder: _Folder) -> Iterat
             yield here
         if inner.folders:
             yield from _below(there, here, after[1:] if is_on_the_way else (), inner)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads in a circle, or where we may not go
+        if entry.is_symlink():
+            return False
+        raise

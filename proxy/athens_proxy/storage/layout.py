@@ -8,6 +8,7 @@ Source: github.com/gomods/athens pkg/storage/fs
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,11 @@ EntryKey = tuple[str, ...]
 def module_dir(root: Path, path: ModulePath) -> Path:
     """The folder that holds a module's versions."""
     return root.joinpath(*path.text.split("/"))
+
+
+def may_begin_a_path(name: str) -> bool:
+    """Whether a folder at the root can hold modules: the first element of a module path is a host name with a dot."""
+    return "." in name and not name.startswith(".")
 
 
 def version_dir(root: Path, wanted: ModuleVersion) -> Path:
@@ -47,6 +53,10 @@ def is_commit_mark(info: str | Path) -> bool:
         return os.stat(info).st_size > 0
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a symbolic link in a circle
+            return False
+        raise
 
 
 def record_parts(name: str) -> Sequence[str]:

@@ -11,6 +11,8 @@ import sys
 import textwrap
 import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -445,3 +447,37 @@ async def test_a_root_that_vanished_is_nothing_to_be_made_anew(storage: DiskStor
     with pytest.raises(StorageError, match="No such file or directory"):
         await scratch_folder(storage.scratch, FETCH)
     assert not os.listdir(root.parent)
+
+
+async def test_a_link_that_leads_in_a_circle_spoils_neither_lists_nor_the_catalogue(
+    storage: DiskStorage, root: Path, tmp_path: Path
+) -> None:
+    await storage.save(M.fetched(tmp_path))
+    host = M.wanted.path.text.split("/")[0]
+    for link in (root / "circle.example", root / host / "circle", root / M.wanted.path.text / "circle"):
+        os.symlink(link.name, link)
+
+    page = await storage.catalog(token="", limit=10)
+
+    assert [str(entry) for entry in page.entries] == [str(M.wanted)]
+    assert await storage.versions(M.wanted.path) == [M.wanted.version]
+
+
+@pytest.mark.parametrize("name", ["lost+found", ".snapshot", ".Trash-0", ".athens"])
+async def test_what_lies_beside_the_modules_is_not_looked_into(
+    storage: DiskStorage, root: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Every ext4 volume has a `lost+found` that only root may read; the catalogue must not fail of it."""
+    os.makedirs(root / name, exist_ok=True)
+    looked_into: list[str] = []
+    scandir = os.scandir
+
+    def noted(path: str) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+        looked_into.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", noted)
+
+    await storage.catalog(token="", limit=10)
+
+    assert looked_into == [str(root)]
