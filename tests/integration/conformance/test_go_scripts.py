@@ -11,6 +11,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -38,28 +39,39 @@ pytestmark = pytest.mark.timeout(DEADLINE_S + 300)
 RESULT = re.compile(r"^    --- (PASS|FAIL|SKIP): TestScript/(\S+) ", re.MULTILINE)
 
 
+@dataclass(frozen=True)
+class Run:
+    """All wanted scripts, run once.
+
+    Attributes:
+        process: what the run printed.
+        verdicts: PASS, FAIL or SKIP for each script that came to its end.
+    """
+
+    process: subprocess.CompletedProcess[str]
+    verdicts: dict[str, str]
+
+
 @pytest.fixture(scope="module")
 def ran(
     go_test_proxy: GoTestProxy,
     start_proxy: Callable[[str, Settings], ModuleProxy],
     tmp_path_factory: pytest.TempPathFactory,
-) -> subprocess.CompletedProcess[str]:
-    """All wanted scripts, run once."""
+) -> Run:
     front = start_proxy("scripts", Settings(go_test_proxy.url, env={"ATHENS_SUM_DBS": f"https://{gotest.SUMDB_NAME}"}))
-    return gotest.run_scripts(
+    process = gotest.run_scripts(
         WANTED,
         front=front.url,
         upstream=go_test_proxy.url.removesuffix("/mod"),
         folder=tmp_path_factory.mktemp("scripts"),
         deadline_s=DEADLINE_S,
     )
+    return Run(process, {script: verdict for verdict, script in RESULT.findall(process.stdout)})
 
 
 @pytest.mark.parametrize("name", WANTED)
-def test_a_module_script_of_go_passes_through_our_proxy(name: str, ran: subprocess.CompletedProcess[str]) -> None:
-    results = {script: verdict for verdict, script in RESULT.findall(ran.stdout)}
-
-    assert results.get(name) == "PASS", told(name, ran)
+def test_a_module_script_of_go_passes_through_our_proxy(name: str, ran: Run) -> None:
+    assert ran.verdicts.get(name) == "PASS", told(name, ran.process)
 
 
 def test_every_script_of_this_go_release_is_judged() -> None:
