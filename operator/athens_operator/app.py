@@ -159,8 +159,10 @@ class Operator:
             return
         for right in sorted(lacking - self._lacking):
             logger.error("the operator's role lacks %s; what needs it does not work, install the shipped roles", right)
-        self._lacking.clear()
-        self._lacking.update(lacking)
+        if lacking != self._lacking:
+            self._lacking.clear()
+            self._lacking.update(lacking)
+            self._queue_proxies()  # their status names what is missing
 
     async def _compare(self, resource: Resource) -> None:
         try:
@@ -168,7 +170,9 @@ class Operator:
         except ClusterError as error:
             logger.warning("cannot compare the cache: %s", error)
         else:
-            self._refused.discard(resource)
+            if resource in self._refused:
+                self._refused.discard(resource)
+                self._queue_proxies()
 
     async def _seed(self, resource: Resource) -> None:
         said = ""

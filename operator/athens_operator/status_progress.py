@@ -94,14 +94,23 @@ def rollout_of(deployment: Manifest | None) -> str:
     spec, status = deployment["spec"], deployment.get("status", {})
     wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
     if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
-        return "the rollout starts"
+        return "the rollout starts" + _pause_of(deployment)
     if updated < wanted:
-        return f"{updated} of {wanted} pods are updated"
+        return f"{updated} of {wanted} pods are updated" + _pause_of(deployment)
     if status.get("replicas", 0) > updated:
         return f"{status['replicas'] - updated} old pods end"
     if status.get("availableReplicas", 0) < wanted:
         return f"{status.get('availableReplicas', 0)} of {wanted} updated pods are available"
     return ""
+
+
+def _pause_of(deployment: Manifest) -> str:
+    """What users will notice of a rollout that leaves nobody serving for a moment; empty when none does."""
+    spec, status = deployment["spec"], deployment.get("status", {})
+    pauses = (
+        spec.get("strategy", {}).get("type") == "Recreate" and spec.get("replicas", 1) and status.get("replicas", 0)
+    )
+    return "; strategy Recreate: old pods end before new ones start, and nobody serves meanwhile" if pauses else ""
 
 
 def gave_up(deployment: Manifest | None) -> bool:

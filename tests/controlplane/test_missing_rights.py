@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from copy import deepcopy
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import yaml
 
 from athens_operator.manifests import Manifest
 from support.controlplane import ControlPlane
+from support.fake_pods import running_pod
 from support.installation import OPERATOR_NAMESPACE, kubeconfig_for
 from support.kube_api import RBAC, KubeApi, condition, until
 from support.operator_process import OperatorProcess
@@ -32,13 +33,18 @@ def lesser(
     )
     for manifest in yaml.safe_load_all((ROOT / "deploy/install.yaml").read_text()):
         if manifest and manifest["kind"] == "ClusterRole" and manifest["metadata"]["name"] == "athens-operator":
-            api.create({**without(manifest), "metadata": {"name": LESSER}})
+            api.create({**manifest, "metadata": {"name": LESSER}, "rules": rules_without(WITHHELD)})
         if manifest and manifest["kind"].endswith("RoleBinding") and is_for_operator(manifest):
             api.create(bound_to_lesser(manifest))
     folder = tmp_path_factory.mktemp(LESSER)
     kubeconfig = kubeconfig_for(plane, api, folder / "kubeconfig", account=LESSER)
     process = OperatorProcess(
-        kubeconfig, folder / "operator.log", NAMESPACE=OPERATOR_NAMESPACE, POD_NAME=LESSER, LEASE_NAME=LESSER
+        kubeconfig,
+        folder / "operator.log",
+        NAMESPACE=OPERATOR_NAMESPACE,
+        POD_NAME=LESSER,
+        LEASE_NAME=LESSER,
+        COMPARE_EVERY="5",
     )
     try:
         yield process.start().until_leading()
@@ -46,12 +52,18 @@ def lesser(
         process.stop()
 
 
-def without(role: Manifest) -> Manifest:
-    reduced = deepcopy(role)
-    for rule in reduced["rules"]:
-        rule["resources"] = [name for name in rule["resources"] if name not in WITHHELD]
-    reduced["rules"] = [rule for rule in reduced["rules"] if rule["resources"]]
-    return reduced
+def rules_without(withheld: Collection[str]) -> list[Manifest]:
+    """The rules of the shipped role but for some kinds."""
+    shipped = yaml.safe_load_all((ROOT / "deploy/install.yaml").read_text())
+    role = next(
+        body
+        for body in shipped
+        if body and (body["kind"], body["metadata"]["name"]) == ("ClusterRole", OPERATOR_NAMESPACE)
+    )
+    rules = [
+        {**rule, "resources": [name for name in rule["resources"] if name not in withheld]} for rule in role["rules"]
+    ]
+    return [rule for rule in rules if rule["resources"]]
 
 
 def is_for_operator(binding: Manifest) -> bool:
@@ -89,3 +101,28 @@ def test_without_pods_and_replica_sets_proxies_are_served_and_the_status_says_wh
     assert "the operator's role lacks events.events.k8s.io: create" in lesser.log.read_text()
     assert condition(body, "PolicyProgrammed")["reason"] == "ReadbackDisabled"
     assert lesser.probe("/readyz")[0] == 200
+
+
+def test_rights_that_are_given_back_are_used_without_a_restart(
+    lesser: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    """Runs last in this module: nothing is withheld any more."""
+    role = {"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": LESSER}}
+    api.create(proxy(namespace, rollout={"minReadySeconds": 0}))
+    until(lambda: missing(api, namespace), "what is missing is said", context=lesser.tail)
+
+    api.edit({**role, "rules": rules_without(())})
+
+    with running_pod(api, namespace):
+        until(lambda: not missing(api, namespace), "nothing is missing", within_s=60, context=lesser.tail)
+        until(
+            lambda: condition(api.get(proxy_ref(namespace)), "PolicyProgrammed").get("reason") == "Programmed",
+            "pods are asked what they enforce",
+            context=lambda: (api.get(proxy_ref(namespace)) or {}).get("status"),
+        )
+    assert not lesser.has_ended()
+
+
+def missing(api: KubeApi, namespace: str) -> list[str]:
+    status = (api.get(proxy_ref(namespace)) or {}).get("status") or {}
+    return list(status.get("missingCapabilities", ()))

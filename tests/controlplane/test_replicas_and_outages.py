@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from athens_operator.manifests import Manifest
-from athens_operator.resources import LEASES, POLICIES
+from athens_operator.resources import CONFIG_MAPS, LEASES, POLICIES, REPLICA_SETS
 from support.controlplane import ControlPlane
 from support.kube_api import KubeApi, until
 from support.operator_process import OperatorProcess
-from support.proxies import deny, deployment_ref, policy, policy_file_ref, proxy, service_ref
+from support.proxies import deny, deployment_ref, policy, policy_file_ref, proxy, proxy_ref, service_ref
 
 LEASE = LEASES.ref("athens-operator", "athens-operator")
 
@@ -55,6 +55,39 @@ def test_a_standby_writes_nothing_and_takes_over_when_the_leader_stops(
     finally:
         standby.stop()
         operator.start().until_leading()
+
+
+def test_a_lease_that_moves_during_a_rollout_leads_to_one_rollout(
+    operator: OperatorProcess, standby: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    """The first operator ends between its writes; the second one finishes, and writes nothing a second time."""
+    api.create(proxy(namespace))
+    before = until(lambda: api.get(deployment_ref(namespace)), "the Deployment appears", context=operator.tail)
+
+    api.edit(proxy(namespace, server={"logLevel": "debug"}))
+    until(lambda: len(configurations(api, namespace)) == 2, "the rollout has begun", context=operator.tail)
+    try:
+        operator.stop()
+        standby.until_leading(within_s=15)
+        until(
+            lambda: (api.get(proxy_ref(namespace)) or {}).get("status", {}).get("observedGeneration") == 2,
+            "the second operator has judged the edit",
+            context=standby.tail,
+        )
+        after = api.get(deployment_ref(namespace)) or {}
+    finally:
+        standby.stop()
+        operator.start().until_leading()
+
+    assert after["metadata"]["generation"] == before["metadata"]["generation"] + 1
+    assert len(api.list(REPLICA_SETS, namespace)) <= 2
+    assert (api.get(deployment_ref(namespace)) or {})["spec"] == after["spec"]
+    assert len(configurations(api, namespace)) == 2
+
+
+def configurations(api: KubeApi, namespace: str) -> set[str]:
+    names = {body["metadata"]["name"] for body in api.list(CONFIG_MAPS, namespace)}
+    return {name for name in names if name.startswith("go-config-")}
 
 
 def test_a_leader_that_is_robbed_of_the_lease_ends_with_an_error(
