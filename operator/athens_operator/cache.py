@@ -6,15 +6,17 @@ what is older than what is known. So an echo of our own write changes nothing, a
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from athens_operator.errors import SpecError
 from athens_operator.manifests import Manifest, Ref, ref_of
 from athens_operator.policies import Policy
 from athens_operator.resources import NAMESPACES, POLICY_KINDS, PROXIES, Key, Resource, key_of, owner_key
-from athens_operator.spec import AthensProxy
+from athens_operator.spec import AthensProxy, Identity
 
 TOMBSTONES_AT_MOST = 10_000
 
@@ -54,9 +56,11 @@ class Cache:
             return False, before
         if self._buried.get(uid, -1) >= version:
             return False, before
+        slim = _slim(body)
+        again = self._reread(ref, before, slim) if before is not None else None
         if before is not None:
             self._forget(ref, before)
-        self._remember(ref, _slim(body))
+        self._remember(ref, slim, again)
         return True, before
 
     def remove(self, body: Mapping[str, Any]) -> Manifest | None:
@@ -98,10 +102,17 @@ class Cache:
         body = self.get(NAMESPACES.ref("", namespace))
         return (body or {}).get("metadata", {}).get("labels") or {}
 
-    def _remember(self, ref: Ref, body: Manifest) -> None:
+    def _reread(self, ref: Ref, before: Manifest, body: Manifest) -> AthensProxy | None:
+        """The proxy as a value when its spec is as it was: most versions of it differ by their status alone."""
+        known = self._parsed.get(Key(ref.kind, ref.namespace, ref.name))
+        if not isinstance(known, AthensProxy) or before.get("spec") != body.get("spec"):
+            return None
+        return replace(known, identity=Identity.of(body))
+
+    def _remember(self, ref: Ref, body: Manifest, again: AthensProxy | None) -> None:
         self._objects[ref.api_version, ref.kind][ref] = body
         if ref.kind == PROXIES.kind:
-            self._parsed[key_of(body)] = _parse(AthensProxy, body)
+            self._parsed[key_of(body)] = again or _parse(AthensProxy, body)
         elif ref.kind in {resource.kind for resource in POLICY_KINDS}:
             self._parsed[key_of(body)] = _parse(Policy, body)
         elif (owner := owner_key(body)) is not None:
@@ -139,7 +150,7 @@ def _parse(model: type[AthensProxy] | type[Policy], body: Manifest) -> AthensPro
 
 
 def _slim(body: Manifest) -> Manifest:
-    """The object without its field ownership.
+    """The object without its field ownership, in little memory.
 
     Of that the managers' names and times are kept for messages, and who writes the number of replicas.
     """
@@ -149,7 +160,17 @@ def _slim(body: Manifest) -> Manifest:
         | _scaling(entry)
         for entry in metadata.get("managedFields") or ()
     ]
-    return {**body, "metadata": {**metadata, "managedFields": managers}}
+    slim: Manifest = _shared({**body, "metadata": {**metadata, "managedFields": managers}})
+    return slim
+
+
+def _shared(value: Any) -> Any:
+    """A copy that has every text in common with the other objects: policy files above all, and the names of fields."""
+    if isinstance(value, dict):
+        return {sys.intern(name): _shared(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_shared(entry) for entry in value]
+    return sys.intern(value) if type(value) is str else value
 
 
 def _scaling(entry: Mapping[str, Any]) -> Manifest:

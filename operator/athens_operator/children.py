@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 MADE_ANEW = frozenset({"Job", "PodDisruptionBudget", "HorizontalPodAutoscaler", "ServiceMonitor"})
 APPLIED_ANNOTATION = ANNOTATION_PREFIX + "applied"
+VERSION_OF_NONE = "1"  # etcd counts from 2 on
 VOLATILE = ("resourceVersion", "managedFields", "generation", "creationTimestamp")
 
 
@@ -137,22 +138,45 @@ class Children:
 
     async def _apply_one(self, proxy: AthensProxy, manifest: Manifest) -> Applied:
         ref = ref_of(manifest)
-        live = self._cache.get(ref) or await self._unseen(ref)
         wanted = _hash(_apart_from_version(manifest))
         last = self._applied.get(ref)
         if last is not None and last.owner != proxy.uid:
             last = None
+        repeated = last is not None and last.desired == wanted
+        backs_off = repeated and self._fights.is_backing_off(ref)
+        live, after = self._cache.get(ref), None
+        if live is None and not backs_off:
+            live, after = await self._create(manifest, wanted)
         adopts = live is not None and takes_over(proxy, ref, live)
         if last is None and live is not None and _is_as_applied(manifest, wanted, live):
             last = self._applied[ref] = _Applied(proxy.uid, wanted, fingerprint(live), version_of(live))
         if live is not None and (is_paused(live) or (last is not None and last.stands(wanted, live))):
             return Applied()
-        if last is not None and last.desired == wanted and self._fights.is_backing_off(ref):
-            return Applied()
-        after = await self._write(_stamped(manifest, wanted), live)
+        if after is None:
+            if backs_off:
+                return Applied()
+            after = await self._write(_stamped(manifest, wanted), live)
         self._applied[ref] = _Applied(proxy.uid, wanted, fingerprint(after), version_of(after))
-        drift = drift_of(manifest, live, after) if last is not None and last.desired == wanted else None
+        drift = drift_of(manifest, live, after) if repeated else None
         return Applied(drifts=(drift,) if drift else (), adopted=(ref,) if adopts else ())
+
+    async def _create(self, manifest: Manifest, wanted: str) -> tuple[Manifest | None, Manifest | None]:
+        """Make an object that no watch has seen; what stands in its way, or what was made.
+
+        An object may exist all the same, unseen because it lacks our label. With the version of no object the API
+        server creates and never changes one: one request, and nobody can come in between.
+        """
+        ref, metadata = ref_of(manifest), {**manifest["metadata"], "resourceVersion": VERSION_OF_NONE}
+        try:
+            after = await self._cluster.apply(_stamped({**manifest, "metadata": metadata}, wanted))
+        except Conflict as somebody_there:
+            try:
+                return await self._cluster.get(ref), None
+            except NotFound:  # and gone again
+                raise somebody_there from None
+        logger.info("created %s", ref)
+        self._cache.put(after)
+        return None, after
 
     async def _write(self, manifest: Manifest, live: Manifest | None) -> Manifest:
         ref = ref_of(manifest)
@@ -189,13 +213,6 @@ class Children:
         ports = {"ports": body["spec"]["ports"]}
         await self._cluster.merge({"apiVersion": "v1", "kind": ref.kind, "metadata": metadata, "spec": ports})
         return await self._cluster.apply(body)
-
-    async def _unseen(self, ref: Ref) -> Manifest | None:
-        """An object under a child's name that no watch sees, because it lacks our label, or None."""
-        try:
-            return await self._cluster.get(ref)
-        except NotFound:
-            return None
 
 
 def fingerprint(live: Manifest) -> str:

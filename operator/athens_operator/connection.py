@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from urllib.request import getproxies
 
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
@@ -40,6 +41,8 @@ async def connect(environ: Mapping[str, str]) -> Configuration:
         raise NoCluster(f"find an API server: {error}; {ADVICE}") from error
     configuration.retries = None
     configuration.connection_pool_maxsize = 32
+    if not getproxies():  # with trust in them every request takes a thread to look for one
+        configuration.client_session_kwargs = {"trust_env": False}
     return configuration
 
 

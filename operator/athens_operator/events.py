@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -224,13 +225,14 @@ class Announcer:
     def __init__(self, cluster: Cluster, *, instance: str) -> None:
         self._cluster = cluster
         self._instance = instance
-        self._told: dict[tuple[str, str, str], float] = {}
+        self._told: OrderedDict[tuple[str, str, str], float] = OrderedDict()  # the oldest first
 
     async def tell(self, regarding: Manifest, announcement: Announcement) -> None:
         """Write one Event unless the same was written within ten minutes; a failure is only logged."""
         now = asyncio.get_running_loop().time()
         key = (regarding["metadata"].get("uid", ""), announcement.reason, announcement.note)
-        self._told = {told: at for told, at in self._told.items() if now - at < REPEAT_AFTER_S}
+        while self._told and now - next(iter(self._told.values())) >= REPEAT_AFTER_S:
+            self._told.popitem(last=False)
         if key in self._told:
             return
         self._told[key] = now

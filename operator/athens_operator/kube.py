@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
@@ -21,7 +21,7 @@ from athens_operator.metrics import Metrics
 from athens_operator.resources import LEASES, Resource, resource_of
 from athens_operator.throttle import TokenBucket
 
-REQUEST_TIMEOUT_S = 30
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30)
 PAGE_SIZE = 500
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -42,7 +42,8 @@ class KubeCluster:
 
     def __init__(self, configuration: Configuration, metrics: Metrics, *, user_agent: str) -> None:
         self._client = ApiClient(configuration)
-        self._client.user_agent = user_agent
+        self._configuration = configuration
+        self._user_agent = user_agent
         self._metrics = metrics
         self._bucket = TokenBucket()
 
@@ -188,11 +189,10 @@ class KubeCluster:
     ) -> tuple[int, bytes, Any]:
         code = "none"
         try:
-            request = await self._client.param_serialize(
-                verb, path, query_params=query, header_params=headers, auth_settings=["BearerToken"]
-            )
-            method, url, described, *_ = request  # our bodies are plain already, the client need not copy them
-            response = await self._client.call_api(method, url, described, body, _request_timeout=REQUEST_TIMEOUT_S)
+            url = f"{self._configuration.host}{path}{'?' if query else ''}{urlencode(query, quote_via=quote)}"
+            token = await self._configuration.get_api_key_with_prefix("BearerToken")  # read anew when it was renewed
+            described = {**headers, "User-Agent": self._user_agent, **({"Authorization": token} if token else {})}
+            response = await self._client.call_api(verb, url, described, body, _request_timeout=REQUEST_TIMEOUT)
             code = str(response.status)
             return response.status, await response.read(), response.headers  # type: ignore[no-untyped-call]
         except (TimeoutError, aiohttp.ClientError, OSError) as error:

@@ -29,7 +29,7 @@ class Publisher:
         self._cluster = cluster
         self._cache = cache
         self._announcer = announcer
-        self._sent: dict[str, tuple[Status, Status]] = {}  # uid -> what was sent, what the server made of it
+        self._sent: dict[str, tuple[Status, Status]] = {}  # uid -> what was sent, what else the server made of it
 
     async def publish(self, body: Manifest, status: dict[str, Any], *, also: Iterable[Announcement] = ()) -> bool:
         """Write the status unless it is there already; whether it was written.
@@ -55,7 +55,10 @@ class Publisher:
                 self._cache.put(await self._cluster.get(ref_of(body)))
             raise
         self._cache.put(after)
-        self._sent[uid_of(body)] = (status, after.get("status") or {})
+        stored = after.get("status") or {}
+        self._sent.pop(uid_of(body), None)
+        if stored != status:
+            self._sent[uid_of(body)] = (status, stored)
         for announcement in announcements(before, status):
             await self._announcer.tell(body, announcement)
         return True

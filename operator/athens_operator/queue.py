@@ -20,6 +20,8 @@ K = TypeVar("K", bound=Hashable)
 
 QUIET_S = 0.25  # a burst of edits is over when nothing came for this long
 PATIENCE_S = 1.0  # ... but a burst without end is served this often
+PATIENCE_PER_KEY_S = 0.004  # ... and less often if it concerns many keys, since their runs would slow the burst down
+LONGEST_PATIENCE_S = 3.0
 BACKOFF_FIRST_S = 0.2
 BACKOFF_LAST_S = 300.0
 TICK_S = 0.001  # a timer may fire this much before its time
@@ -39,13 +41,15 @@ class WorkQueue(Generic[K]):
 
     Args:
         quiet_s: an added key becomes ready when no further `add` came for this many seconds.
-        patience_s: a key that is added again and again becomes ready after this many seconds anyway.
+        patience_s: a key that is added again and again becomes ready after this many seconds anyway; a little later
+            for every other key of which the same is true.
     """
 
     def __init__(self, *, quiet_s: float = QUIET_S, patience_s: float = PATIENCE_S) -> None:
         self._quiet_s = quiet_s
         self._patience_s = patience_s
         self._waiting: dict[K, _Plan] = {}
+        self._in_bursts: set[K] = set()
         self._ready: deque[K] = deque()
         self._ready_since: dict[K, float] = {}
         self._processing: dict[K, float] = {}
@@ -55,10 +59,13 @@ class WorkQueue(Generic[K]):
 
     def add(self, key: K) -> None:
         """The key needs a run, once its burst of changes is over. Adding a queued key adds nothing."""
+        if key in self._ready_since:
+            return
+        self._in_bursts.add(key)
         now = self._now()
         plan = self._waiting.get(key)
         first = plan.first if plan is not None and plan.ready_at <= now + self._quiet_s else now
-        self._plan(key, first, min(now + self._quiet_s, first + self._patience_s))
+        self._plan(key, first, min(now + self._quiet_s, first + self._patience()))
 
     def add_after(self, key: K, delay_s: float) -> None:
         """The key needs a run in that many seconds; an earlier one that is already planned stands for it."""
@@ -107,6 +114,10 @@ class WorkQueue(Generic[K]):
         began = [*self._ready_since.values(), *self._processing.values()]
         return self._now() - min(began) if began else 0.0
 
+    def _patience(self) -> float:
+        """Seconds for which a burst may put off the keys that it concerns."""
+        return min(self._patience_s + PATIENCE_PER_KEY_S * (len(self._in_bursts) - 1), LONGEST_PATIENCE_S)
+
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
@@ -128,6 +139,7 @@ class WorkQueue(Generic[K]):
             plan.timer = asyncio.get_running_loop().call_at(plan.ready_at, self._ripen, key)
             return
         del self._waiting[key]
+        self._in_bursts.discard(key)
         if key in self._processing:
             self._again.add(key)
         else:

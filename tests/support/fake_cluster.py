@@ -23,6 +23,7 @@ class FakeCluster:
     Attributes:
         objects: what exists; tests may change it behind the operator's back.
         writes: verb and identity of every write that was accepted.
+        reads: identity of every object that was asked for.
         fail_with: raised by every call while it is set.
         denied: verb and plural of rights that are missing.
         served_schemas: by kind.
@@ -31,10 +32,11 @@ class FakeCluster:
     def __init__(self) -> None:
         self.objects: dict[Ref, Manifest] = {}
         self.writes: list[tuple[str, Ref]] = []
+        self.reads: list[Ref] = []
         self.fail_with: ClusterError | None = None
         self.denied: set[tuple[str, str]] = set()
         self.served_schemas: Mapping[str, Manifest] = {}
-        self._versions = itertools.count(1)
+        self._versions = itertools.count(2)  # as etcd does
 
     async def apply(self, manifest: Manifest, *, subresource: str = "", manager: str = FIELD_MANAGER) -> Manifest:
         self._answer()
@@ -42,9 +44,9 @@ class FakeCluster:
         live = self.objects.get(ref)
         if live is None and subresource:
             raise NotFound(f"apply {ref}: not found")
-        for name in ("uid", "resourceVersion"):
-            wanted = manifest["metadata"].get(name)
-            if wanted is not None and (live is None or live["metadata"][name] != wanted):
+        for name, absent_is_another in (("uid", True), ("resourceVersion", False)):
+            wanted, found = manifest["metadata"].get(name), live["metadata"][name] if live is not None else None
+            if wanted not in (None, found) and (live is not None or absent_is_another):
                 raise Conflict(f"apply {ref}: another {name}")
         return self._store("apply", ref, _merged(live or {}, manifest))
 
@@ -62,6 +64,7 @@ class FakeCluster:
 
     async def get(self, ref: Ref) -> Manifest:
         self._answer()
+        self.reads.append(ref)
         if ref not in self.objects:
             raise NotFound(f"read {ref}: not found")
         return copy.deepcopy(self.objects[ref])

@@ -8,9 +8,10 @@ from typing import Any
 from athens_operator.anti_entropy import BLIND_AFTER_ROUNDS, DOUBTED_AFTER_ROUNDS, AntiEntropy
 from athens_operator.cache import Cache
 from athens_operator.fanout import Fanout
-from athens_operator.manifests import Manifest
+from athens_operator.manifests import Manifest, ref_of
 from athens_operator.metrics import Metrics
 from athens_operator.resources import NAMESPACES, POLICIES, SERVICES, Key
+from athens_operator.spec import AthensProxy
 from support.fake_cluster import FakeCluster
 from support.proxies import deny, policy, proxy, service_ref
 from support.virtual_time import in_virtual_time
@@ -64,6 +65,36 @@ def test_children_are_found_by_their_proxy_until_they_lose_the_label() -> None:
     cache.put(stored(service(labels={}), version=2))
 
     assert cache.owned_by(GO) == {}
+
+
+def test_a_policy_file_that_many_proxies_have_is_kept_once() -> None:
+    cache = Cache()
+    files = []
+    for name in ("one-policy", "other-policy"):
+        data = {"download.hcl": "\n".join(['mode = "sync"', 'downloadURL = ""'])}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "a", "name": name}, "data": data}
+        cache.put(stored(body, uid=name))
+        files.append((cache.get(ref_of(body)) or {})["data"]["download.hcl"])
+
+    assert files[0] is files[1]
+
+
+def test_a_proxy_is_read_anew_when_its_spec_changed_and_only_then() -> None:
+    cache = Cache()
+    cache.put(stored(proxy("a"), version=1))
+    first = cache.parsed(GO)
+    status = {"phase": "Ready"}
+    cache.put(stored({**proxy("a"), "status": status}, version=2))
+    second = cache.parsed(GO)
+    cache.put(stored(proxy("a", replicas=3), version=3, generation=2))
+    third = cache.parsed(GO)
+
+    assert isinstance(first, AthensProxy)
+    assert isinstance(second, AthensProxy)
+    assert isinstance(third, AthensProxy)
+    assert second.spec is first.spec
+    assert second.identity.status == status
+    assert (third.spec.replicas, third.generation) == (3, 2)
 
 
 def test_field_ownership_is_reduced_to_who_and_when() -> None:

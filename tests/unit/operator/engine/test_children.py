@@ -66,6 +66,28 @@ def test_a_second_pass_sends_nothing() -> None:
     asyncio.run(main())
 
 
+def test_a_new_child_costs_one_request() -> None:
+    bench = Bench()
+
+    asyncio.run(bench.children.apply(owner(), [child()]))
+
+    assert [verb for verb, _ in bench.cluster.writes] == ["apply"]
+    assert bench.cluster.reads == []
+
+
+def test_an_unseen_child_of_ours_is_found_and_brought_up_to_date() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.cluster.put(child(port=81))
+
+        outcome = await bench.children.apply(owner(), [child()])
+
+        assert outcome.failures == ()
+        assert bench.cluster.objects[ref_of(child())]["spec"]["port"] == 80
+
+    asyncio.run(main())
+
+
 def test_a_status_written_by_a_controller_is_no_reason_to_apply() -> None:
     async def main() -> None:
         bench = Bench()

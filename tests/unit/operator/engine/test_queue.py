@@ -168,3 +168,27 @@ def test_planned_runs_leave_no_timers_behind() -> None:
         return len([timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()])  # type: ignore[attr-defined]
 
     assert in_virtual_time(main()) <= 1
+
+
+def test_a_burst_over_many_keys_is_not_cut_into_by_its_own_runs() -> None:
+    async def main() -> int:
+        queue: WorkQueue[int] = WorkQueue()
+        runs = 0
+
+        async def work() -> None:
+            nonlocal runs
+            while True:
+                key = await queue.get()
+                runs += 1
+                queue.done(key)
+
+        worker = asyncio.create_task(work())
+        for _ in range(20):  # edits that go on for two seconds
+            for key in range(500):
+                queue.add(key)
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1)
+        worker.cancel()
+        return runs
+
+    assert in_virtual_time(main()) == 500
