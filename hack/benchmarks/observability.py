@@ -1,10 +1,12 @@
 """Cached files with everything that tells what the proxy does, and without: logs, metrics, every request traced.
 
-The collector is a thread of this program that takes what comes, or one that takes connections and hangs.
+The collector is a thread of this program, on the core of the load, that takes what comes, or one that takes connections
+and hangs.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import tempfile
@@ -15,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 
-from benchmarks.load import Run, median, run
+from benchmarks.load import LOAD_CORE, Run, median, run
 from benchmarks.peers import PACKAGES, Peer, Site
 from benchmarks.report import Figure, Measured, Result, Sense
 from benchmarks.rows import ROUNDS, SECONDS, figures_of
@@ -110,7 +112,12 @@ def _collector() -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def serve() -> None:
+        os.sched_setaffinity(threading.get_native_id(), {int(LOAD_CORE)})  # and of the threads that it starts
+        server.serve_forever()
+
+    threading.Thread(target=serve, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/v1/traces"
     finally:

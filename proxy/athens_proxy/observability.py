@@ -16,7 +16,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.types import EventDict, Processor
 
-from athens_proxy.hit_lines import GCP_SAMPLED, GCP_TRACE, Hit, HitLine, HitLines, gcp_hit, json_hit, plain_hit
+from athens_proxy.hit_lines import GCP_SAMPLED, GCP_TRACE, Hit, HitLines, MakeLines, gcp_hits, json_hits, plain_hits
 
 _LEVELS: Final = {
     "trace": logging.DEBUG,
@@ -50,12 +50,12 @@ def configure_logging(*, level: str, log_format: str, cloud_runtime: str, cloud_
     """
     is_gcp = cloud_runtime == "GCP"
     trace_prefix = f"projects/{cloud_project}/traces/" if cloud_project else ""
-    renderers: dict[str, tuple[Callable[[EventDict], EventDict | str], HitLine]] = {
-        "json": (_json, json_hit),
-        "plain": (_plain, plain_hit),
+    renderers: dict[str, tuple[Callable[[EventDict], EventDict | str], MakeLines]] = {
+        "json": (_json, json_hits),
+        "plain": (_plain, plain_hits),
     }
-    gcp = (_gcp, partial(gcp_hit, trace_prefix=trace_prefix))
-    renderer, hit_line = gcp if is_gcp else renderers[log_format or "plain"]
+    gcp = (_gcp, partial(gcp_hits, trace_prefix=trace_prefix))
+    renderer, make_lines = gcp if is_gcp else renderers[log_format or "plain"]
     processors: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _rendered_by(renderer)]
     if renderer is not _plain:
         processors.append(structlog.processors.JSONRenderer(ensure_ascii=False, default=str))
@@ -65,7 +65,7 @@ def configure_logging(*, level: str, log_format: str, cloud_runtime: str, cloud_
     )
     if renderer is _json:
         formatter = _LeanJson(formatter)
-    handler = _Lines(sys.stdout, hit_line, trace_prefix=trace_prefix if is_gcp else None)
+    handler = _Lines(sys.stdout, make_lines, trace_prefix=trace_prefix if is_gcp else None)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [handler]
@@ -95,13 +95,13 @@ class _Lines(logging.StreamHandler[TextIO]):
 
     Args:
         stream: where to.
-        hit_line: see `HitLines`.
+        make_lines: see `HitLines`.
         trace_prefix: makes the name of a trace for Google Cloud of its id; None for the other formats.
     """
 
-    def __init__(self, stream: TextIO, hit_line: HitLine, *, trace_prefix: str | None = None) -> None:
+    def __init__(self, stream: TextIO, make_lines: MakeLines, *, trace_prefix: str | None = None) -> None:
         super().__init__(stream)
-        self.hits = HitLines(stream, hit_line)
+        self.hits = HitLines(stream, make_lines)
         self.trace_id: TraceId | None = None
         self._trace_prefix = trace_prefix
 

@@ -7,6 +7,7 @@ without credentials serves modules all the same.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import grpc  # type: ignore[import-untyped]  # it ships no types
@@ -38,9 +39,9 @@ class CloudTrace:
         """See `Sender.encoded`."""
         return cloud_trace.span_bytes(span)
 
-    def encoded_kept(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> bytes:
+    def encoded_kept(self, answers: Sequence[KeptAnswer]) -> list[bytes]:
         """See `Sender.encoded_kept`."""
-        return cloud_trace.span_bytes(kept.finished(ids, start_ns, end_ns))
+        return [cloud_trace.span_bytes(kept.finished) for kept in answers]
 
     async def send(self, spans: list[bytes]) -> None:
         """See `Sender.send`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -48,8 +48,8 @@ class Sender(Protocol):
     def encoded(self, span: FinishedSpan) -> bytes:
         """One span as `send` takes it."""
 
-    def encoded_kept(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> bytes:
-        """The same of a request that memory answered, as quickly as can be; `ids` are those of trace and span."""
+    def encoded_kept(self, answers: Sequence[KeptAnswer]) -> list[bytes]:
+        """The same of requests that memory answered, as quickly as can be."""
 
     async def send(self, spans: list[bytes]) -> None:
         """Deliver; may hang, for the caller has a deadline.
@@ -76,7 +76,7 @@ class Exporter:
     def __init__(self, sender: Sender, *, on_spans: OnSpans) -> None:
         self._sender = sender
         self._on_spans = on_spans
-        self._encoded, self._encoded_kept = sender.encoded, sender.encoded_kept
+        self._kept: list[KeptAnswer] = []  # of this turn of the event loop
         self._waiting: deque[list[bytes]] = deque([[]])  # batches; the last one grows
         self._waiting_bytes = 0
         self._last_bytes = 0
@@ -85,24 +85,31 @@ class Exporter:
 
     def add(self, span: FinishedSpan) -> None:
         """Queue a span; never blocks and never fails. On the event loop only."""
-        self._append(self._encoded(span))
+        self._extend([self._sender.encoded(span)])
 
-    def add_kept(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> None:
-        """The same for a request that memory answered."""
-        self._append(self._encoded_kept(ids, kept, start_ns, end_ns))
+    def add_kept(self, kept: KeptAnswer) -> None:
+        """The same for a request that memory answered; they are encoded together when the event loop has turned."""
+        if not self._kept:
+            asyncio.get_running_loop().call_soon(self._encode_kept)
+        self._kept.append(kept)
 
-    def _append(self, data: bytes) -> None:
-        self._waiting[-1].append(data)
-        size = len(data)
+    def _encode_kept(self) -> None:
+        answers, self._kept = self._kept, []
+        self._extend(self._sender.encoded_kept(answers))
+
+    def _extend(self, spans: list[bytes]) -> None:
+        self._waiting[-1] += spans
+        size = sum(map(len, spans))
         self._waiting_bytes += size
         self._last_bytes += size
         if self._last_bytes >= MAX_BATCH_BYTES:
-            self._begin_batch()
+            self._end_batch()
             self._enough.set()
 
-    def _begin_batch(self) -> None:
-        self._waiting.append([])
-        self._last_bytes = 0
+    def _end_batch(self) -> None:
+        if self._waiting[-1]:
+            self._waiting.append([])
+            self._last_bytes = 0
 
     def is_full(self) -> bool:
         """Whether there is no room for one more."""
@@ -115,35 +122,33 @@ class Exporter:
     async def run(self) -> None:
         """Send until cancelled."""
         while True:
-            with suppress(TimeoutError):
+            try:
                 await asyncio.wait_for(self._enough.wait(), EVERY_S)
+            except TimeoutError:
+                self._end_batch()
             await self._send_batches()
 
     async def close(self) -> None:
         """Send what waits, unless the collector is known to be away, and release connections; takes `FLUSH_S`."""
         if not self._is_down:
+            self._end_batch()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._send_batches(), FLUSH_S)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._sender.close(), FLUSH_S)
 
     async def _send_batches(self) -> None:
+        """Send all but the last one, which grows meanwhile: were it sent too, each would be of a few spans."""
         self._enough.clear()
-        while batch := self._batch():
+        while len(self._waiting) > 1:
+            batch = self._waiting.popleft()
+            self._waiting_bytes -= sum(map(len, batch))
             try:
                 await self._delivered(batch)
             except asyncio.CancelledError:
                 self._waiting.appendleft(batch)
                 self._waiting_bytes += sum(map(len, batch))
                 raise
-
-    def _batch(self) -> list[bytes]:
-        """The spans that have waited longest; none is empty but the last."""
-        if len(self._waiting) == 1:
-            self._begin_batch()
-        batch = self._waiting.popleft()
-        self._waiting_bytes -= sum(map(len, batch))
-        return batch
 
     async def _delivered(self, batch: list[bytes]) -> None:
         """Return when the collector has the batch, or will never take it."""

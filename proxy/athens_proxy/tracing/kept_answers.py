@@ -9,7 +9,7 @@ import random
 import time
 
 from athens_proxy.tracing.exporter import Exporter
-from athens_proxy.tracing.spans import KeptAnswer
+from athens_proxy.tracing.spans import new_kept_answer
 from athens_proxy.tracing.tracer import Sampler
 
 _random_bits = random.getrandbits  # ids are no secrets
@@ -46,6 +46,6 @@ class KeptAnswers:
         if not self._samples_all and not self._sampler.samples(ids[:16], None):
             return ""
         end_ns = time.time_ns()
-        kept = KeptAnswer(path, client, is_file, request_id)
-        exporter.add_kept(ids, kept, end_ns - int(duration_s * 1e9), end_ns)
+        start_ns = end_ns - int(duration_s * 1e9)
+        exporter.add_kept(new_kept_answer((path, client, is_file, request_id, ids, start_ns, end_ns)))
         return ids[:16].hex()

@@ -36,6 +36,7 @@ _ATTRIBUTES: Final = 9
 _ATTRIBUTE_TAG: Final = _ATTRIBUTES << 3 | 2
 _SHORT: Final = 96  # characters
 _SPAN: Final = protobuf.tag(2, 2)  # of ScopeSpans
+_SCOPE: Final = protobuf.message(1, protobuf.text(1, "athens-proxy"))
 
 
 def span_bytes(span: FinishedSpan) -> bytes:
@@ -63,8 +64,9 @@ def span_bytes(span: FinishedSpan) -> bytes:
 
 def request_bytes(resource: bytes, spans: Iterable[bytes]) -> bytes:
     """An `ExportTraceServiceRequest` of spans that `span_bytes` made."""
-    scope_spans = protobuf.message(1, protobuf.text(1, "athens-proxy")) + b"".join(spans)
-    return protobuf.message(1, resource + protobuf.message(2, scope_spans))
+    scope_spans = b"".join((_SCOPE, *spans))
+    head = resource + protobuf.head(2, len(scope_spans))
+    return b"".join((protobuf.head(1, len(head) + len(scope_spans)), head, scope_spans))
 
 
 def resource_bytes(attributes: Iterable[tuple[str, Attribute]]) -> bytes:
@@ -112,18 +114,23 @@ class KeptSpans:
     def __init__(self) -> None:
         self._around: dict[tuple[str, str, bool, int], tuple[bytes, bytes]] = {}
 
-    def encoded(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> bytes:
-        """One span, as `span_bytes` would make it; `ids` are those of trace and span."""
-        request_id = kept.request_id
-        key = (kept.path, kept.client, kept.is_file, len(request_id))
-        around = self._around.get(key)
-        if around is None:
-            around = self._made(kept)
-            if len(self._around) >= _MOST_KEPT:
-                self._around.clear()
-            self._around[key] = around
-        times = _TIMES(_START, start_ns, _END, end_ns)
-        return b"".join((around[0], ids[:16], _SPAN_ID, ids[16:], times, around[1], request_id))
+    def encoded(self, answers: Iterable[KeptAnswer]) -> list[bytes]:
+        """Their spans, each as `span_bytes` would make it."""
+        spans: list[bytes] = []
+        for kept in answers:
+            path, client, is_file, request_id, ids, start_ns, end_ns = kept
+            around = self._around.get((path, client, is_file, len(request_id)))
+            before_ids, after_times = around if around is not None else self._remembered(kept)
+            times = _TIMES(_START, start_ns, _END, end_ns)
+            spans.append(b"".join((before_ids, ids[:16], _SPAN_ID, ids[16:], times, after_times, request_id)))
+        return spans
+
+    def _remembered(self, kept: KeptAnswer) -> tuple[bytes, bytes]:
+        if len(self._around) >= _MOST_KEPT:
+            self._around.clear()
+        around = self._made(kept)
+        self._around[kept.path, kept.client, kept.is_file, len(kept.request_id)] = around
+        return around
 
     def _made(self, kept: KeptAnswer) -> tuple[bytes, bytes]:
         """What stands before the ids, and between the times and the request id."""

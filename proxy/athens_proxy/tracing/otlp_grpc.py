@@ -5,6 +5,7 @@ Source: https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import grpc  # type: ignore[import-untyped]  # it ships no types
@@ -41,9 +42,9 @@ class OtlpOverGrpc:
         """See `Sender.encoded`."""
         return otlp.span_bytes(span)
 
-    def encoded_kept(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> bytes:
+    def encoded_kept(self, answers: Sequence[KeptAnswer]) -> list[bytes]:
         """See `Sender.encoded_kept`."""
-        return self._kept_spans.encoded(ids, kept, start_ns, end_ns)
+        return self._kept_spans.encoded(answers)
 
     async def send(self, spans: list[bytes]) -> None:
         """See `Sender.send`."""

@@ -6,6 +6,7 @@ Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from typing import Final
 
 import aiohttp
@@ -47,9 +48,9 @@ class OtlpOverHttp:
         """See `Sender.encoded`."""
         return otlp.span_bytes(span)
 
-    def encoded_kept(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> bytes:
+    def encoded_kept(self, answers: Sequence[KeptAnswer]) -> list[bytes]:
         """See `Sender.encoded_kept`."""
-        return self._kept_spans.encoded(ids, kept, start_ns, end_ns)
+        return self._kept_spans.encoded(answers)
 
     async def send(self, spans: list[bytes]) -> None:
         """See `Sender.send`; redirects are refusals, for credentials may be sent along."""
@@ -58,7 +59,7 @@ class OtlpOverHttp:
             async with self._session.post(self.address, data=body, allow_redirects=False, proxy=self._proxy) as answer:
                 said = await answer.content.read(_SHOWN_BYTES)
         except (aiohttp.ClientError, OSError) as error:
-            raise NotSent(str(error) or type(error).__name__) from error
+            raise NotSent(words_of(error)) from error
         if answer.status != 200:
             why = f"it answered {answer.status} {said.decode('utf-8', 'replace')}".strip()
             raise NotSent(why, may_try_again=answer.status in _TRY_AGAIN)

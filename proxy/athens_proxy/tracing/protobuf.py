@@ -31,7 +31,12 @@ def tag(field: int, wire_type: int) -> bytes:
 
 def message(field: int, content: bytes) -> bytes:
     """A field of bytes: a message, or bytes as they are."""
-    return tag(field, _BYTES) + varint(len(content)) + content
+    return head(field, len(content)) + content
+
+
+def head(field: int, size: int) -> bytes:
+    """What stands before the content of a field of so many bytes."""
+    return tag(field, _BYTES) + varint(size)
 
 
 def text(field: int, content: str) -> bytes:

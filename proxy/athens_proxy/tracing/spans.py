@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
+from functools import partial
 from typing import Final, NamedTuple
 
 from athens_proxy.tracing.context import TraceContext
@@ -58,12 +59,18 @@ class KeptAnswer(NamedTuple):
         client: address of whoever asked, "" if it has none.
         is_file: whether a stored file was asked for.
         request_id: in ASCII.
+        ids: of trace (16 bytes) and span (8 bytes).
+        start_ns: nanoseconds since 1970.
+        end_ns: the same.
     """
 
     path: str
     client: str
     is_file: bool
     request_id: bytes
+    ids: bytes
+    start_ns: int
+    end_ns: int
 
     @property
     def attributes(self) -> tuple[tuple[str, SharedAttribute], ...]:
@@ -76,11 +83,18 @@ class KeptAnswer(NamedTuple):
             *((("athens.cache", "hit"),) if self.is_file else ()),
         )
 
-    def finished(self, ids: bytes, start_ns: int, end_ns: int) -> FinishedSpan:
-        """Its span; `ids` are those of trace and span."""
-        context = TraceContext(ids[:16], ids[16:], True)
+    @property
+    def finished(self) -> FinishedSpan:
+        """Its span."""
+        context = TraceContext(self.ids[:16], self.ids[16:], True)
         own: tuple[tuple[str, Attribute], ...] = ((REQUEST_ID, self.request_id.decode("ascii")),)
-        return FinishedSpan(context, b"", REQUEST_SPAN, Kind.SERVER, start_ns, end_ns, self.attributes, own)
+        return FinishedSpan(context, b"", REQUEST_SPAN, Kind.SERVER, self.start_ns, self.end_ns, self.attributes, own)
+
+
+new_kept_answer: Final[Callable[[tuple[str, str, bool, bytes, bytes, int, int]], KeptAnswer]] = partial(
+    tuple.__new__, KeptAnswer
+)
+"""A kept answer of the values of its fields in their order, in half the time."""
 
 
 class Span:

@@ -18,7 +18,7 @@ from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.web_protocol import RequestHandler
 
 from athens_proxy.connections import PatientConnection, PatientServer
-from athens_proxy.hit_lines import Hit
+from athens_proxy.hit_lines import Hit, new_hit
 from athens_proxy.web.direct_sending import Outlet
 from athens_proxy.web.hot_answers import MOMENT, FinishedAnswer, FinishedAnswers
 from athens_proxy.web.hot_requests import PlainGets, is_whole
@@ -223,13 +223,10 @@ class HotConnection(PatientConnection):
         if self._trace is not None:
             trace_id = self._trace(path, self._client, is_file, request_id, duration_s)
         if self._log is not None:
-            duration_ms = round(duration_s * 1000, 3)
-            size_bytes, text_id, asker = (
-                answer.body.size_bytes,
-                request_id.decode("ascii"),
-                sane_addresses(forwarded_for),
-            )
-            self._log(Hit(path, size_bytes, text_id, duration_ms, is_file, self._client, trace_id, asker))
+            duration_ms = int(duration_s * 1e6 + 0.5) / 1000  # `round` takes as long as the rest of a line
+            asker = sane_addresses(forwarded_for) if forwarded_for else ""
+            text_id, size_bytes = request_id.decode("ascii"), answer.body.size_bytes
+            self._log(new_hit((path, size_bytes, text_id, duration_ms, is_file, self._client, trace_id, asker)))
 
 
 def _address(transport: asyncio.BaseTransport) -> str:

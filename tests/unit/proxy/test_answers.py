@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from athens_proxy import errors
 from athens_proxy.config.values import Secret
 from athens_proxy.errors import ProxyError
-from athens_proxy.hit_lines import Hit
+from athens_proxy.hit_lines import DELAY_S, ENOUGH_CHARS, Hit
 from athens_proxy.observability import configure_logging, correlate, hit_log
 from athens_proxy.web.middleware import AccessLine, log_access
 from athens_proxy.web.responses import MAX_REASON, STATUS, printable, reason, status_of
+from support.virtual_time import in_virtual_time
 
 
 def subclasses(cls: type[ProxyError]) -> Iterator[type[ProxyError]]:
@@ -278,6 +279,46 @@ async def test_lines_of_kept_answers_keep_their_place_and_leave_when_the_loop_ha
     assert before.index("/first") < before.index("second")
     assert "/third" not in before
     assert "/third" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_lines_of_kept_answers_that_come_thick_and_fast_are_written_together_soon_and_in_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def main() -> list[str]:
+        configure_logging(level="info", log_format="plain", cloud_runtime="none")
+        log = hit_log()
+        assert log is not None
+        for number in range(3):
+            log(Hit(f"/{number}", 1, "id", 0.0, True))
+            await asyncio.sleep(0)
+        written = [capsys.readouterr().out]
+        await asyncio.sleep(DELAY_S)
+        written.append(capsys.readouterr().out)
+        log(Hit("/3", 1, "id", 0.0, True))
+        await asyncio.sleep(0)
+        logging.getLogger().handlers[0].flush()  # as at the end of the process
+        return [*written, capsys.readouterr().out]
+
+    paths = [re.findall(r"http-path=(\S+)", text) for text in in_virtual_time(main())]
+
+    assert paths == [["/0"], ["/1", "/2"], ["/3"]]
+
+
+@pytest.mark.usefixtures("unlogged")
+async def test_many_lines_of_kept_answers_do_not_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", log_format="json", cloud_runtime="none")
+    log = hit_log()
+    assert log is not None
+    log(Hit("/first", 1, "id", 0.0, True))
+    await asyncio.sleep(0)
+    capsys.readouterr()
+
+    for number in range(ENOUGH_CHARS // 100):
+        log(Hit(f"/{number}", 1, "id", 0.0, True))
+    await asyncio.sleep(0)
+
+    assert len(capsys.readouterr().out.splitlines()) == ENOUGH_CHARS // 100
 
 
 @pytest.mark.usefixtures("unlogged")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -59,8 +60,8 @@ class Nowhere:
     def encoded(self, span: FinishedSpan) -> bytes:
         return span_bytes(span)
 
-    def encoded_kept(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> bytes:
-        return self.encoded(kept.finished(ids, start_ns, end_ns))
+    def encoded_kept(self, answers: Sequence[KeptAnswer]) -> list[bytes]:
+        return [self.encoded(kept.finished) for kept in answers]
 
     async def send(self, spans: list[bytes]) -> None: ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -27,6 +28,7 @@ class Collector:
 
     failures: list[NotSent | ValueError] = field(default_factory=list)
     hangs: bool = False
+    takes_s: float = 0.0
     taken: list[int] = field(default_factory=list)
     is_closed: bool = False
     address: str = "grpc://collector.example.com:4317"
@@ -34,14 +36,16 @@ class Collector:
     def encoded(self, span: FinishedSpan) -> bytes:
         return b"x" * SPAN_BYTES
 
-    def encoded_kept(self, ids: bytes, kept: KeptAnswer, start_ns: int, end_ns: int) -> bytes:
-        return self.encoded(kept.finished(ids, start_ns, end_ns))
+    def encoded_kept(self, answers: Sequence[KeptAnswer]) -> list[bytes]:
+        return [self.encoded(kept.finished) for kept in answers]
 
     async def send(self, spans: list[bytes]) -> None:
         if self.hangs:
             await asyncio.Event().wait()
         if self.failures:
             raise self.failures.pop(0)
+        if self.takes_s:
+            await asyncio.sleep(self.takes_s)
         self.taken.append(len(spans))
 
     async def close(self) -> None:
@@ -85,6 +89,25 @@ def test_spans_leave_within_a_second_and_large_batches_at_once() -> None:
 
         assert running.collector.taken == [1, many]
         assert running.told == {"exported": many + 1}
+        await running.close()
+
+    in_virtual_time(main())
+
+
+def test_what_comes_while_a_batch_is_sent_waits_for_company() -> None:
+    async def main() -> None:
+        running = Running(Collector(takes_s=0.05))
+        many = exporting.MAX_BATCH_BYTES // SPAN_BYTES + 1
+        for _ in range(many):
+            running.exporter.add(SPAN)
+        for _ in range(100):
+            running.exporter.add(SPAN)
+            await running.after(0.01)
+
+        await running.after(exporting.EVERY_S)
+        assert running.collector.taken[0] == many
+        assert sum(running.collector.taken) == many + 100
+        assert len(running.collector.taken) <= 3
         await running.close()
 
     in_virtual_time(main())
