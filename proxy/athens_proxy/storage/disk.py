@@ -46,9 +46,11 @@ class DiskStorage:
 
     async def info(self, wanted: ModuleVersion) -> bytes:
         """The `.info` file; see `Storage.info`."""
-        data = self._read(wanted, layout.info_file(self._root, wanted))
+        path = layout.info_file(self._root, wanted)
+        data = self._read(wanted, path)
         if not data:  # left by a crash of Athens, which writes in place
             raise _not_stored(wanted)
+        self._sound.require_info(wanted, path, data)
         return data
 
     async def mod(self, wanted: ModuleVersion) -> bytes:

@@ -2,7 +2,8 @@
 
 The whole zip is compared with its sum the first time that this process opens it, and again when the file has become
 another one: its inode, size or times differ. After that a request costs nothing but the `fstat` it needs anyway. A
-go.mod is small and compared at every read.
+go.mod is small and compared at every read. Athens writes in place and keeps no sums: of what a crash left of its small
+files, those that can only be left-overs are told by their look.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from athens_proxy.storage.zip_damage import is_the_recorded_file, recorded_sums,
 
 _MAX_KNOWN: Final = 100_000
 _AT_ONCE: Final = 4
+_BLANK: Final = b"\0 \t\r\n"  # what a crash leaves of a file that was written in place
 _LOG = logging.getLogger(__name__)
 
 Identity = tuple[int, int, int, int]
@@ -61,12 +63,22 @@ class SoundFiles:
         with storage_errors(f"look at the zip of {wanted}"):
             self._know(wanted, path.stat())
 
+    def require_info(self, wanted: ModuleVersion, path: Path, data: bytes) -> None:
+        """Look at both ends of an `.info`, which Athens writes in place; raises as `require_zip`."""
+        text = data.strip(_BLANK)
+        if not text or (text.startswith(b"{") and not text.endswith(b"}")):
+            self._set_aside(wanted, path, "it is cut off")
+            raise _damaged(wanted, path)
+
     def require_mod(self, wanted: ModuleVersion, path: Path, data: bytes) -> None:
-        """Compare a go.mod with its sum; raises as `require_zip`."""
+        """Compare a go.mod with its sum; one whose sum nobody knows is not blank. Raises as `require_zip`."""
         found = self._sums.of_mod(data)
         if self._mods.get(wanted) == found:
             return
         recorded = recorded_sums(self._record(wanted))[1]
+        if not recorded and not data.strip(_BLANK):
+            self._set_aside(wanted, path, "it is empty")
+            raise _damaged(wanted, path)
         if recorded not in ("", found):
             self._set_aside(wanted, path, f"it has {found} where {recorded} was saved")
             raise _damaged(wanted, path)
@@ -109,7 +121,8 @@ class SoundFiles:
 
     def _set_aside(self, wanted: ModuleVersion, path: Path, reason: str) -> None:
         """Take a damaged file out of the version, but not off the disk: it counts as evicted and is fetched again."""
-        aside = self._root / layout.RECORDS_DIR / layout.damaged_file(wanted, path.name, uuid.uuid4().hex[:8])
+        name = "info.json" if path.suffix == ".info" else path.name  # no `.info` of ours may look like a version's
+        aside = self._root / layout.RECORDS_DIR / layout.damaged_file(wanted, name, uuid.uuid4().hex[:8])
         with storage_errors(f"set the damaged {path.name} of {wanted} aside"):
             aside.parent.mkdir(parents=True, exist_ok=True)
             path.rename(aside)

@@ -431,6 +431,40 @@ async def test_an_empty_info_is_no_commit_mark_and_the_version_is_completed(
     assert await storage.info(M.wanted) == M.info
 
 
+@pytest.mark.parametrize("left", [b'{"Version":"v1.0.0","Ti', b"{", bytes(50)])
+async def test_what_a_crash_left_of_an_info_is_kept_aside_and_the_version_completed(
+    storage: DiskStorage, root: Path, tmp_path: Path, left: bytes
+) -> None:
+    """Athens writes in place; `go` would fail at such an answer for ever."""
+    await storage.save(M.fetched(tmp_path))
+    (root / "example.com/m/v1.0.0/v1.0.0.info").write_bytes(left)
+
+    with pytest.raises(ModuleNotFound, match=r"v1.0.0.info of example.com/m@v1.0.0 was damaged"):
+        await storage.info(M.wanted)
+    assert await storage.versions(M.wanted.path) == []
+    await storage.save(M.fetched(tmp_path))
+
+    assert await storage.info(M.wanted) == M.info
+    (aside,) = (root / ".athens/damaged/example.com/m/@v").glob("*")
+    assert (aside.read_bytes(), aside.suffix) == (left, ".json")
+
+
+@pytest.mark.parametrize("left", [b"", bytes(20)])
+async def test_a_blank_go_mod_whose_sum_nobody_knows_is_fetched_again(
+    storage: DiskStorage, root: Path, tmp_path: Path, left: bytes
+) -> None:
+    """An empty go.mod is accepted by `go` and stays in its caches."""
+    await storage.save(M.fetched(tmp_path))
+    (root / ".athens/h1/example.com/m/@v/v1.0.0").unlink()
+    (root / "example.com/m/v1.0.0/go.mod").write_bytes(left)
+
+    with pytest.raises(ModuleNotFound, match=r"go.mod of example.com/m@v1.0.0 was damaged"):
+        await storage.mod(M.wanted)
+    await storage.save(M.fetched(tmp_path))
+
+    assert await storage.mod(M.wanted) == M.mod
+
+
 async def test_a_store_that_somebody_emptied_is_filled_again(storage: DiskStorage, root: Path) -> None:
     """An empty cache is what whoever empties it wants, not a proxy that must be started again."""
     shutil.rmtree(root)
