@@ -21,7 +21,7 @@ from yarl import URL
 from athens_proxy.credentials.entries import Entry
 from athens_proxy.credentials.logins import TOKEN_USER, Login
 from athens_proxy.credentials.secret_files import Unusable, read_file
-from athens_proxy.upstream.answers import one_line
+from athens_proxy.upstream.answers import one_line, words_of
 from athens_proxy.upstream.outbound import OutboundProxies
 
 _TIMEOUT_S: Final = 30.0
@@ -140,8 +140,9 @@ class GitHubApps:
                         return answer.status, await _object(answer)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 if not tries_left:
-                    why = one_line(str(error).encode()) or type(error).__name__
-                    raise Unreachable(entry.name, f"{url.host} cannot be asked for a token: {why}") from error
+                    raise Unreachable(
+                        entry.name, f"{url.host} cannot be asked for a token: {words_of(error)}"
+                    ) from error
         raise AssertionError("the last try returns or raises")
 
 

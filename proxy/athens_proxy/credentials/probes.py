@@ -26,7 +26,7 @@ from athens_proxy.credentials.keyring import Keyring
 from athens_proxy.credentials.secret_files import Unusable, fingerprint
 from athens_proxy.credentials.ssh_files import ssh_arguments
 from athens_proxy.credentials.standings import State
-from athens_proxy.upstream.answers import one_line
+from athens_proxy.upstream.answers import one_line, words_of
 from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.process import run
 
@@ -109,7 +109,7 @@ class Probes:
         except Unusable as problem:
             return State.REFUSED, str(problem)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            return State.UNREACHABLE, one_line(str(error).encode()) or "no answer in time"
+            return State.UNREACHABLE, words_of(error) if str(error) else "no answer in time"
 
     async def _over_https(self, entry: Entry) -> Verdict:
         if entry.match is None:

@@ -21,10 +21,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from athens_proxy.errors import ProxyError
-from athens_proxy.events.kinds import MAX_ID, EventKind, one_line
+from athens_proxy.events.kinds import MAX_ID, EventKind
 from athens_proxy.events.messages import Message, MessageReader
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.owner import Records
+from athens_proxy.upstream.answers import words_of
 from athens_proxy.upstream.authorize import Authorize
 
 CONNECT_S: Final = 30.0
@@ -135,7 +136,7 @@ class Follower:
         try:
             await self._follow()
         except _FAILURES as error:
-            return one_line(str(error)) or type(error).__name__
+            return words_of(error)
         except Exception as error:  # noqa: BLE001 - an outermost edge: a defect must not end the following
             _LOG.exception("following the events of %s failed in a way that nobody foresaw", self._followed.url)
             return type(error).__name__

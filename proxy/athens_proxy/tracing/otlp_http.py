@@ -16,6 +16,7 @@ from athens_proxy.tracing import otlp
 from athens_proxy.tracing.endpoints import OtlpEndpoint
 from athens_proxy.tracing.exporter import NotSent
 from athens_proxy.tracing.spans import FinishedSpan, KeptAnswer
+from athens_proxy.upstream.answers import words_of
 
 _TRY_AGAIN: Final = frozenset({408, 429, 502, 503, 504})
 _SHOWN_BYTES: Final = 200

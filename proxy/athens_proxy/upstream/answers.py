@@ -5,6 +5,7 @@ Source: design of the status table; https://go.dev/ref/mod#goproxy-protocol (404
 
 from __future__ import annotations
 
+import re
 import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,7 @@ from athens_proxy.errors import (
 
 SHOWN_CHARS: Final = 300
 _MAX_RETRY_AFTER_S: Final = 24 * 3600
+_URL_USERINFO: Final = re.compile(r"(\b\w+://)[^/@\s'\"]*@")
 
 
 def failure_of_status(answer: aiohttp.ClientResponse, body: bytes, attempt: str) -> ProxyError:
@@ -62,12 +64,28 @@ def failure_of_transport(error: Exception, attempt: str) -> ProxyError:
     if isinstance(error, TimeoutError):
         return UpstreamTimeout(f"{attempt}: no progress in time")
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError | ssl.CertificateError):
-        return TlsFailure(f"{attempt}: no trusted TLS connection: {one_line(str(error).encode())}")
+        return TlsFailure(f"{attempt}: no trusted TLS connection: {words_of(error)}")
     if isinstance(error, aiohttp.ClientPayloadError):
         return BadUpstreamAnswer(f"{attempt}: the answer was cut off")
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return UpstreamError(f"{attempt}: {words_of(error)}")
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
         return BadUpstreamAnswer(f"{attempt}: the answer is no valid HTTP")
-    return UpstreamError(f"{attempt}: connection failed: {one_line(str(error).encode()) or type(error).__name__}")
+    return UpstreamError(f"{attempt}: connection failed: {words_of(error)}")
+
+
+def words_of(error: Exception) -> str:
+    """What a failure says of itself, in one line and without the password that its address may have."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        said = f"{error.status} {error.message}".strip()
+        return f"the forward proxy answered {said}; check HTTPS_PROXY and the login in it"
+    said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    return one_line(without_logins(said).encode()) or type(error).__name__
+
+
+def without_logins(text: str) -> str:
+    """The text, its addresses without user names and passwords."""
+    return _URL_USERINFO.sub(r"\1", text)
 
 
 def one_line(text: bytes) -> str:

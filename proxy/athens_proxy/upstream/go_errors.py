@@ -23,12 +23,11 @@ from athens_proxy.errors import (
     UpstreamThrottled,
     UpstreamTimeout,
 )
-from athens_proxy.upstream.answers import one_line
+from athens_proxy.upstream.answers import one_line, without_logins
 
 # An origin says what it likes, and patterns that look for two things take quadratic time.
 _EDGE_CHARS: Final = 4096
 _LINE_CHARS: Final = 2048
-_URL_USERINFO: Final = re.compile(r"(\b\w+://)[^/@\s'\"]*@")
 _NOISE: Final = re.compile(
     r"^go: (downloading|added|finding) .*$|^go: |^hint: .*$|^Confirm the import path .*$"
     r"|^If this is a private repository.*$| in \S*/cache/vcs/[0-9a-f]+"
@@ -67,6 +66,11 @@ _ROWS: Final = (
         r"403 response from api\.github\.com|rate limit|429 too many requests|returned error: 429|\b429\b[^\n]*retry",
         UpstreamThrottled,
         "ask again later",
+    ),
+    _row(
+        r"proxy authentication required|connect tunnel failed|proxyconnect tcp|http code \d+ from proxy",
+        UpstreamError,
+        "check HTTPS_PROXY and the login in it",
     ),
     _row(
         r"terminal prompts disabled|could not read (username|password)", ModuleNotFound, "no credential for that host"
@@ -130,7 +134,7 @@ def classified(text: str, *, attempt: str) -> ProxyError:
         attempt: the module version and what was done with it, for the message.
     """
     text = _edges(text)
-    said = one_line(_NOISE.sub("", _URL_USERINFO.sub(r"\1", text)).encode())
+    said = one_line(_NOISE.sub("", without_logins(text)).encode())
     row = next((row for row in _ROWS if row.pattern.search(text)), _Row(re.compile(""), ModuleNotFound))
     message = f"{attempt}: {said or 'the go command failed without a word'}"
     if row.advice:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from athens_proxy.credentials.entries import Entry, parse_entries
 from athens_proxy.credentials.github_app import GitHubApps, Unreachable
 from athens_proxy.credentials.goauth_command import Commands
 from athens_proxy.credentials.keyring import Keyring
+from athens_proxy.credentials.places import Match
 from athens_proxy.credentials.probes import Probes
 from athens_proxy.credentials.secret_files import Unusable
 from athens_proxy.credentials.standings import State
@@ -142,6 +143,38 @@ async def test_nobody_there_and_no_trusted_certificate_are_unreachable(
     assert await verdict(session, nobody, tmp_path) is State.UNREACHABLE
     async with aiohttp.ClientSession() as trusting_nobody:
         assert await verdict(trusting_nobody, untrusted, tmp_path) is State.UNREACHABLE
+
+
+@pytest.mark.parametrize("kind", ["token", "githubApp"])
+async def test_a_forward_proxy_that_lets_nobody_through_is_told_without_its_password(
+    session: aiohttp.ClientSession, tmp_path: Path, kind: str
+) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    numbers = {"appID": 1, "installationID": 2} if kind == "githubApp" else {}
+    files = {"token": "pl4nted", "private-key.pem": GitHubApp().private_key}
+    listed = entry(tmp_path, 8443, kind, files, **numbers)
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        outbound = OutboundProxies.of({"HTTPS_PROXY": f"http://egress:pl4nted@127.0.0.1:{port}", "NO_PROXY": ""})
+        ring = Keyring([listed], apps=GitHubApps(session, outbound), commands=Commands({}))
+        probes = Probes(ring, session, outbound=outbound, environ={}, folder=tmp_path)
+        state, message = await probes.verdict(replace_host(listed))
+
+    assert state is State.UNREACHABLE
+    assert "the forward proxy answered 407 Proxy Authentication Required; check HTTPS_PROXY" in message
+    assert "pl4nted" not in message
+    assert "egress" not in message
+
+
+def replace_host(listed: Entry) -> Entry:
+    """The entry for a host that is asked through the forward proxy, which loopback never is."""
+    url = listed.api_url and "https://git.example.com/api/v3"
+    return replace(listed, match=Match.parse("git.example.com"), api_url=url)
 
 
 async def test_a_missing_secret_is_as_bad_as_a_refused_one(
