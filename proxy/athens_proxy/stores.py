@@ -49,7 +49,12 @@ async def open_storage(config: Config, environ: Mapping[str, str]) -> Storage:
     configured = config.storage.disk_root
     root = Path(configured) if configured else _default_root(environ)
     try:
-        storage = open_disk_storage(root, sums=sums, create=not configured)
+        storage = open_disk_storage(
+            root,
+            sums=sums,
+            create=not configured,
+            need_not_be_written=config.upstream.network_mode == "offline",
+        )
     except StorageError as error:
         raise CannotStart(f"{config.origins['Storage.Disk.RootPath'].name}: {error}") from error
     _LOG.info("disk storage", extra={"root": str(root.absolute())})

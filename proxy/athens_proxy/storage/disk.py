@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
+import tempfile
 from pathlib import Path
 
 from athens_policy import semver
@@ -23,6 +25,7 @@ from athens_proxy.storage.disk_zip import DiskZip
 from athens_proxy.storage.storage import CatalogPage, FetchedModule, StoredSizes
 from athens_proxy.storage.sums import Sums
 
+_LOG = logging.getLogger(__name__)
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
 
 
@@ -30,19 +33,21 @@ class DiskStorage:
     """A `Storage` below one folder.
 
     Args:
-        root: an existing folder that this process may write; see `open_disk_storage`.
+        root: an existing folder; see `open_disk_storage`.
         sums: how stored files are compared with fetched ones.
+        is_written: this process may write there.
     """
 
-    def __init__(self, root: Path, *, sums: Sums) -> None:
+    def __init__(self, root: Path, *, sums: Sums, is_written: bool = True) -> None:
         self._root = root
+        self._is_written = is_written
         self._saver = DiskSaver(root, sums)
         self._sound = SoundFiles(root, sums)
 
     @property
     def scratch(self) -> Path:
         """A folder on the store's file system: what is fetched there is moved into the store, not copied."""
-        return self._saver.tmp
+        return self._saver.tmp if self._is_written else Path(tempfile.gettempdir())
 
     async def info(self, wanted: ModuleVersion) -> bytes:
         """The `.info` file; see `Storage.info`."""
@@ -121,8 +126,12 @@ class DiskStorage:
         await asyncio.to_thread(self._saver.write_record, name, data)
 
     async def check(self) -> None:
-        """Write and remove an empty file; see `Storage.check`."""
-        await asyncio.to_thread(self._saver.probe)
+        """Write and remove an empty file, or look at the root of what is only read; see `Storage.check`."""
+        if self._is_written:
+            await asyncio.to_thread(self._saver.probe)
+            return
+        with storage_errors(f"read {self._root}"):
+            await asyncio.to_thread(os.listdir, self._root)
 
     async def close(self) -> None:
         """Nothing is kept open."""
@@ -189,13 +198,14 @@ def _read_error(what: object, error: OSError) -> ModuleNotFound | StorageError:
     return StorageError(f"read {what} from disk: {disk_reason(error)}")
 
 
-def open_disk_storage(root: Path, *, sums: Sums, create: bool) -> DiskStorage:
+def open_disk_storage(root: Path, *, sums: Sums, create: bool, need_not_be_written: bool = False) -> DiskStorage:
     """A store that can be written, with the left-overs of killed saves swept.
 
     Args:
         root: the store's folder.
         sums: how stored files are compared with fetched ones.
         create: make the folder if it is missing.
+        need_not_be_written: a folder that can only be read will do; a warning says so.
 
     Raises:
         StorageError: the folder does not exist or cannot be written.
@@ -205,7 +215,14 @@ def open_disk_storage(root: Path, *, sums: Sums, create: bool) -> DiskStorage:
             root.mkdir(parents=True, exist_ok=True)
         if not root.is_dir():
             raise StorageError(f"open the disk storage {root}: it is not an existing folder; create it")
-        saver = DiskSaver(root, sums)
-        saver.prepare()
-    saver.probe()
+    saver = DiskSaver(root, sums)
+    try:
+        with storage_errors(f"open the disk storage {root}"):
+            saver.prepare()
+        saver.probe()
+    except StorageError as error:
+        if not need_not_be_written:
+            raise
+        _LOG.warning("%s; until the next start the store is only read", error)
+        return DiskStorage(root, sums=sums, is_written=False)
     return DiskStorage(root, sums=sums)

@@ -18,13 +18,16 @@ from pathlib import Path
 import pytest
 
 from athens_proxy.checksums.dirhash import mod_hash1
-from athens_proxy.errors import ChecksumMismatch, ModuleNotFound, StorageError, StorageFull
+from athens_proxy.config.load import ConfigFile, load
+from athens_proxy.config.sections import Config
+from athens_proxy.errors import CannotStart, ChecksumMismatch, ModuleNotFound, StorageError, StorageFull
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.storage.disk import DiskStorage, open_disk_storage
 from athens_proxy.storage.disk_save import storage_errors
 from athens_proxy.storage.scratch import FETCH
 from athens_proxy.storage.storage import LEFTOVER_AGE_S
 from athens_proxy.storage.sums import Sums
+from athens_proxy.stores import open_storage
 from athens_proxy.upstream.transport import scratch_folder
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 from support.modules_fixture import SampleModule, zip_bytes
@@ -463,6 +466,35 @@ async def test_a_blank_go_mod_whose_sum_nobody_knows_is_fetched_again(
     await storage.save(M.fetched(tmp_path))
 
     assert await storage.mod(M.wanted) == M.mod
+
+
+def settings(root: Path, network_mode: str) -> Config:
+    def no_file(name: str) -> ConfigFile:
+        raise FileNotFoundError(name)
+
+    return load([], {"ATHENS_DISK_STORAGE_ROOT": str(root), "ATHENS_NETWORK_MODE": network_mode}, no_file)
+
+
+async def test_a_store_that_cannot_be_written_is_served_offline_and_ends_every_other_start(
+    storage: DiskStorage, root: Path, tmp_path: Path
+) -> None:
+    """A site without network mounts what it was brought, often read-only; as root, only a file in the way stops us."""
+    await storage.save(M.fetched(tmp_path))
+    shutil.rmtree(root / ".athens")
+    (root / ".athens").write_bytes(b"")
+
+    with pytest.raises(CannotStart, match=r"ATHENS_DISK_STORAGE_ROOT: open the disk storage .*"):
+        await open_storage(settings(root, "strict"), {})
+    opened = await open_storage(settings(root, "offline"), {})
+
+    assert isinstance(opened, DiskStorage)
+    await opened.check()
+    assert await stored_zip(opened, M.wanted) == M.zip
+    assert await opened.mod(M.wanted) == M.mod
+    assert opened.scratch.is_dir()
+    shutil.rmtree(root)
+    with pytest.raises(StorageError, match="No such file or directory"):
+        await opened.check()
 
 
 async def test_a_store_that_somebody_emptied_is_filled_again(storage: DiskStorage, root: Path) -> None:
