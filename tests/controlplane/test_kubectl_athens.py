@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from support.controlplane import ControlPlane
 from support.fake_pods import digest_in
@@ -39,6 +40,21 @@ def athens(plane: ControlPlane, namespace: str) -> Athens:
 
 def rendered(api: KubeApi, namespace: str, operator: OperatorProcess) -> Any:
     return until(lambda: api.get(policy_file_ref(namespace)), "the file is rendered", context=operator.tail)
+
+
+def test_what_is_rendered_from_files_is_what_the_cluster_has_and_nothing_is_left_to_change(
+    operator: OperatorProcess, api: KubeApi, namespace: str, athens: Athens, tmp_path: Path
+) -> None:
+    applied = [policy(namespace, "base", deny("example.com/evil")), proxy(namespace)]
+    for manifest in applied:
+        api.create(manifest)
+    file = rendered(api, namespace, operator)
+    tree, sums = tmp_path / "team.yaml", tmp_path / "go.sum"
+    tree.write_text(yaml.safe_dump_all(applied))
+    sums.write_text(f"example.com/evil/x v1.0.0 h1:{'A' * 43}=\nexample.com/good v1.0.0 h1:{'A' * 43}=\n")
+
+    assert athens("policy", "render", "go", "-f", str(tree)) == file["data"]["download.hcl"]
+    assert "no verdict of 2 module versions changes" in athens("policy", "diff", str(sums), "--to", str(tree))
 
 
 def test_the_answers_are_those_of_the_operator_and_its_switches_work(

@@ -57,6 +57,26 @@ def test_a_standby_waits_as_long_as_the_holder_renews() -> None:
     in_virtual_time(main())
 
 
+@pytest.mark.parametrize("stamp", ["1970-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z"])
+def test_a_holder_whose_clock_is_wrong_keeps_the_lease_and_loses_it_in_time(stamp: str) -> None:
+    """Replicas never compare their clocks: that the Lease changes is what counts."""
+
+    async def main() -> None:
+        cluster = FakeCluster()
+        first, second = lease(cluster, "one"), lease(cluster, "two")
+        await first.acquire()
+        waiting = asyncio.create_task(second.acquire())
+        for _ in range(60):
+            await keep_for(first, 3)
+            cluster.objects[REF]["spec"]["renewTime"] = stamp
+        assert not waiting.done()
+
+        await asyncio.wait_for(waiting, DURATION_S + 5)
+        assert second.held
+
+    in_virtual_time(main())
+
+
 def test_a_standby_takes_over_when_the_holder_falls_silent() -> None:
     async def main() -> None:
         cluster = FakeCluster()
