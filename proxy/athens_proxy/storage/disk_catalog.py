@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from athens_proxy.errors import StorageError
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.storage import layout
+from athens_proxy.storage.disk_save import disk_reason
 from athens_proxy.storage.layout import EntryKey
 from athens_proxy.storage.storage import CatalogPage, InvalidToken
 
@@ -23,6 +25,7 @@ def catalog_page(root: Path, *, token: str, limit: int) -> CatalogPage:
 
     Raises:
         InvalidToken: the token is not `module|version`.
+        StorageError: a folder cannot be read.
     """
     try:
         after = layout.token_key(token)
@@ -67,6 +70,8 @@ class _Folder:
                         files.add(entry.name)
         except FileNotFoundError:  # deleted while we walk
             pass
+        except OSError as error:
+            raise StorageError(f"walk the store: read {path}: {disk_reason(error)}") from error
         folders.sort()
         return cls(folders, files)
 

@@ -529,6 +529,23 @@ async def test_a_link_that_leads_in_a_circle_spoils_neither_lists_nor_the_catalo
     assert await storage.versions(M.wanted.path) == [M.wanted.version]
 
 
+async def test_the_catalogue_names_the_folder_that_it_cannot_read(
+    storage: DiskStorage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkdir(root / "example.com")
+    scandir = os.scandir
+
+    def guarded(path: str) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+        if path.endswith("example.com"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+
+    with pytest.raises(StorageError, match=rf"read {root}/example.com: Permission denied"):
+        await storage.catalog(token="", limit=10)
+
+
 @pytest.mark.parametrize("name", ["lost+found", ".snapshot", ".Trash-0", ".athens"])
 async def test_what_lies_beside_the_modules_is_not_looked_into(
     storage: DiskStorage, root: Path, monkeypatch: pytest.MonkeyPatch, name: str
