@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -37,11 +38,26 @@ def operator(kubectl: Kubectl, images: Images) -> None:
     install(kubectl, images, Way.HELM, print)
 
 
-@pytest.fixture
-def team(kubectl: Kubectl, images: Images, operator: None, request: pytest.FixtureRequest) -> Iterator[Team]:
-    """A fresh namespace under the restricted Pod Security profile; gone when the test ends."""
-    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_"))[:36].strip("-")
-    namespace = f"e2e-{words}-{secrets.token_hex(3)}"
+@contextmanager
+def team_called(words: str, kubectl: Kubectl, images: Images) -> Iterator[Team]:
+    """A fresh namespace under the restricted Pod Security profile; gone in the end."""
+    namespace = f"e2e-{words[:36].strip('-')}-{secrets.token_hex(3)}"
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": _LABELS}})
     yield Team(kubectl, images, namespace)
     kubectl.run("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture
+def team(kubectl: Kubectl, images: Images, operator: None, request: pytest.FixtureRequest) -> Iterator[Team]:
+    """A team of the test's own."""
+    with team_called(
+        re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_")), kubectl, images
+    ) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def lasting_team(kubectl: Kubectl, images: Images, operator: None, request: pytest.FixtureRequest) -> Iterator[Team]:
+    """A team for all tests of a file, whose proxy none of them breaks."""
+    with team_called(request.module.__name__.rpartition("test_")[2].replace("_", "-"), kubectl, images) as it:
+        yield it
