@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.cold import public_proxy
-from benchmarks.peers import Site
+from benchmarks.peers import Site, children_cpu_s
 from benchmarks.report import Figure, Measured, Result, Sense
 from benchmarks.sample_modules import VERSION, BenchModule, write
 from demonstration.console import Say
@@ -147,7 +146,7 @@ def _run(folder: Path, argv: Sequence[str | Path], environ: Mapping[str, str], *
         "ATHENS_DISK_STORAGE_ROOT": str(folder / "store"),
         "ATHENS_GO_BINARY_ENV_VARS": ";".join(f"{name}={value}" for name, value in go_env.items()),
     }
-    before, begun = _children_cpu_s(), time.monotonic()
+    before, begun = children_cpu_s(), time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "athens_proxy", *map(str, argv)],
         env=env,
@@ -159,12 +158,7 @@ def _run(folder: Path, argv: Sequence[str | Path], environ: Mapping[str, str], *
     took_s = time.monotonic() - begun
     if done.returncode:
         raise DemoError(f"athens-proxy {argv[0]}: {done.stderr.strip() or done.stdout.strip()}")
-    return Ran(json.loads(done.stdout), took_s, _children_cpu_s() - before)
-
-
-def _children_cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return Ran(json.loads(done.stdout), took_s, children_cpu_s() - before)
 
 
 def _figure(what: str, ran: Ran) -> Figure:

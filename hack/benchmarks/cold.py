@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.peers import ATHENS, GOPROXY, OURS, Peer, Site
+from benchmarks.peers import ATHENS, GOPROXY, OURS, Peer, Site, children_cpu_s
 from benchmarks.report import Figure, Measured, Result, Sense
 from demonstration.console import Say
 from demonstration.errors import DemoError
@@ -108,7 +107,7 @@ def _download(proxy: str, database: str, environ: Mapping[str, str]) -> Download
         project.mkdir()
         for name in ("go.mod", "go.sum") if database == _OFF else ("go.mod",):
             shutil.copy(_PROJECT / name, project)
-        before_s, begin = _children_cpu_s(), time.monotonic()
+        before_s, begin = children_cpu_s(), time.monotonic()
         ran = subprocess.run(
             ["go", "mod", "download"],
             cwd=project,
@@ -121,7 +120,7 @@ def _download(proxy: str, database: str, environ: Mapping[str, str]) -> Download
         took_s = time.monotonic() - begin
         if ran.returncode:
             raise DemoError(f"go mod download from {proxy}: {ran.stderr.strip()[-500:]}")
-        return Download(took_s, _children_cpu_s() - before_s)
+        return Download(took_s, children_cpu_s() - before_s)
 
 
 def _client_environment(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -141,11 +140,6 @@ def _client_folder() -> Iterator[Path]:
     parent = str(_TMPFS) if os.access(_TMPFS, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as folder:
         yield Path(folder)
-
-
-def _children_cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def _median(downloads: Sequence[Download]) -> Download:

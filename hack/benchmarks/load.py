@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import astuple, dataclass
 from typing import Final
 
-from benchmarks.peers import Peer
+from benchmarks.peers import Peer, children_cpu_s
 from demonstration.errors import DemoError
 
 LOAD_CORE: Final = "1"
@@ -36,6 +36,7 @@ class Run:
         p50_ms: Half of the answers were quicker, under full load.
         p99_ms: One in a hundred was slower, under full load.
         cpu_s: CPU seconds of the server per second of load.
+        load_cpu_s: CPU seconds of the load per second: close to 1 when it is the load that waits for its core.
         mib_per_s: What was received, headers and answers that were cut off at the end included.
     """
 
@@ -43,6 +44,7 @@ class Run:
     p50_ms: float
     p99_ms: float
     cpu_s: float
+    load_cpu_s: float
     mib_per_s: float
 
 
@@ -74,11 +76,12 @@ def run(
 
 
 def _seen(peer: Peer, target: str, command: Sequence[str], seconds: int, core: str) -> Run:
-    before_s = peer.cpu_s
+    before_s, load_before_s = peer.cpu_s, children_cpu_s()
     ran = subprocess.run(
         ["taskset", "-c", core, *command, peer.url + target], capture_output=True, text=True, check=False
     )
-    cpu_s = peer.cpu_s - before_s
+    cpu_s = (peer.cpu_s - before_s) / seconds
+    load_cpu_s = (children_cpu_s() - load_before_s) / seconds
     failures = _FAILURES.search(ran.stdout)
     rate = _RATE.search(ran.stdout)
     if ran.returncode != 0 or failures or rate is None:
@@ -87,7 +90,7 @@ def _seen(peer: Peer, target: str, command: Sequence[str], seconds: int, core: s
     latency_ms = {name: float(value) * _UNITS_MS[unit] for name, value, unit in _PERCENTILE.findall(ran.stdout)}
     transfer = _TRANSFER.search(ran.stdout)
     mib_per_s = float(transfer.group(1)) * _BYTES[transfer.group(2)] / (1 << 20) if transfer else 0.0
-    return Run(float(rate.group(1)), latency_ms["50"], latency_ms["99"], cpu_s / seconds, mib_per_s)
+    return Run(float(rate.group(1)), latency_ms["50"], latency_ms["99"], cpu_s, load_cpu_s, mib_per_s)
 
 
 def median(runs: Sequence[Run]) -> Run:

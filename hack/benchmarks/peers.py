@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -186,6 +187,12 @@ class Site:
             yield Peer(name, f"http://127.0.0.1:{port}", process.pid)
         finally:
             _stop(process)
+
+
+def children_cpu_s() -> float:
+    """CPU seconds of all processes of the bench that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _children(pid: int) -> list[int]:

@@ -104,5 +104,6 @@ def figures_of(ran: Run, peer: Peer) -> dict[str, float]:
         "p99 ms": ran.p99_ms,
         "requests/CPU s": ran.requests_per_s / max(ran.cpu_s, 0.01),
         "CPU s/s": ran.cpu_s,
+        "load CPU s/s": ran.load_cpu_s,
         "peak MiB": peer.peak_resident_mib,
     }
