@@ -47,9 +47,12 @@ def replica_failure(deployment: Manifest) -> Condition | None:
     """Why the Deployment controller cannot create pods, as the condition Available=False.
 
     The controller gives one reason for everything (FailedCreate), so only its message tells quota and pod security
-    apart.
+    apart. Once all pods of the present template exist, it speaks of an older one, until the new ones are available.
     """
-    for condition in deployment.get("status", {}).get("conditions") or ():
+    status = deployment.get("status", {})
+    if status.get("updatedReplicas", 0) >= deployment["spec"].get("replicas", 1):
+        return None
+    for condition in status.get("conditions") or ():
         if condition.get("type") != "ReplicaFailure" or condition.get("status") != "True":
             continue
         said = one_line(str(condition.get("message", "")), MAX_FOREIGN_TEXT)

@@ -103,3 +103,13 @@ def test_why_pods_are_not_even_created(message: str, reason: str) -> None:
     assert trouble.reason == reason
     assert message in trouble.message
     assert replica_failure({**deployment, "status": {"conditions": [{**entry, "status": "False"}]}}) is None
+
+
+def test_a_failure_of_an_older_template_is_not_told_once_the_new_pods_exist() -> None:
+    entry = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: small"}
+    deployment = {"kind": "Deployment", "metadata": {"name": "go"}, "spec": {"replicas": 2}}
+
+    half, all_of_them = ({"conditions": [entry], "updatedReplicas": count} for count in (1, 2))
+
+    assert replica_failure({**deployment, "status": half}) is not None
+    assert replica_failure({**deployment, "status": all_of_them}) is None
