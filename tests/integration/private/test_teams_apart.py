@@ -16,7 +16,8 @@ import pytest
 
 from athens_proxy.clients.lines import token_line
 from support import object_servers
-from support.company import GIT, Company
+from support.company import GIT, SSH, Company
+from support.event_reader import reading
 from support.exchange import Answer
 from support.object_servers import ObjectServer, make_s3_bucket, new_name, versitygw
 from support.proxy_process import ModuleProxy, Settings, running
@@ -26,6 +27,7 @@ StartWith = Callable[[Callable[[Path], Settings]], ModuleProxy]
 TEAMS = {"team": "b-token-0123456789-0123456789", "team-a": "a-token-0123456789-0123456789"}
 MODULE = f"{GIT}/team/plain"
 ABSENT = f"{GIT}/team/never"  # there is no such repository
+OPEN = f"{SSH}/team/locked.git"  # both teams have the key
 FILES = ("@v/list", "@latest", "@v/v1.0.0.info", "@v/v1.0.0.mod", "@v/v1.0.0.zip", "@v/main.info")
 
 
@@ -67,6 +69,7 @@ def teams(company: Company, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 ATHENS_STORAGE_S3_PREFIX=prefix,
                 ATHENS_AUTH_CLIENTS_DIR=str(own / "clients"),
                 ATHENS_INDEX_TYPE="memory",
+                ATHENS_PAGE="true",
                 NO_PROXY="127.0.0.1",
             )
             settings = replace(plain, env={**plain.env, **s3_settings(server, bucket)})
@@ -116,14 +119,31 @@ def test_cached_only_paths_show_nothing_of_the_other_team(teams: Teams, file: st
         "/-/modules",
         "/-/modules?q=plain",
         "/-/summary",
+        "/-/ui",
+        f"/sumdb/sum.golang.org/lookup/{MODULE}@v1.0.0",
+        "/sumdb/sum.golang.org/latest",
+        f"/-/store/{MODULE}/v1.0.0.info",
+        f"/-/events/{MODULE}",
         f"/-/versions?module={MODULE}",
     ],
 )
 def test_what_lists_things_lists_nothing_of_the_other_team(teams: Teams, target: str) -> None:
     text = teams.b.ask(target).text
 
-    assert "team/plain" not in text.replace(MODULE if "module=" in target or "token=" in target else "\0", "")
+    assert "team/plain" not in text.replace(MODULE if MODULE in target else "\0", "")
     assert TEAMS["team-a"] not in text
+
+
+def test_the_events_of_a_proxy_are_those_of_its_own_store(teams: Teams) -> None:
+    """Team A's module was stored first; the first that team B hears of is a module of its own."""
+    assert teams.b.ask(f"/{OPEN}/@v/v1.0.0.zip").status == 200
+
+    def first(team: Team) -> list[str]:
+        with reading(team.proxy.url, headers={"Authorization": f"Bearer {team.token}"}) as events:
+            return events.versions(1)
+
+    assert first(teams.a) == [f"stored {MODULE}@v1.0.0"]
+    assert first(teams.b) == [f"stored {OPEN}@v1.0.0"]
 
 
 def test_statistics_tell_only_what_the_team_asked_for_itself(teams: Teams) -> None:

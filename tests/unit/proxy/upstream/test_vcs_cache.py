@@ -73,8 +73,10 @@ async def test_a_version_that_is_not_there_spoils_nothing(tmp_path: Path) -> Non
 
 
 async def test_a_folder_that_cannot_be_made_is_our_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
     with pytest.raises(StorageError):
-        await used(VcsCache(tmp_path / "nowhere"), "example.com/one")
+        await used(VcsCache(tmp_path / "file"), "example.com/one")
 
 
 async def test_nothing_remains_of_a_closed_cache(tmp_path: Path) -> None:
