@@ -14,7 +14,7 @@ import contextlib
 import logging
 import random
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import kopf
@@ -46,6 +46,38 @@ class EndlessBackoff:
         while True:
             yield delay_s * random.uniform(0.5, 1.0)  # noqa: S311 (jitter, not a secret)
             delay_s = min(BACKOFF_LAST_S, delay_s * 2)
+
+
+class _NothingToCompare(kopf.DiffBaseStorage):
+    """Says that no object has a state worth comparing, which kopf would find out for every event by copying it."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing is written."""
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Remembers nothing about handlers; ours have no second try."""
+
+    def fetch(self, *, key: str, body: kopf.Body) -> kopf.ProgressRecord | None:
+        return None
+
+    def store(self, *, key: str, record: kopf.ProgressRecord, body: kopf.Body, patch: kopf.Patch) -> None:
+        """Nothing is written."""
+
+    def purge(self, *, key: str, body: kopf.Body, patch: kopf.Patch) -> None:
+        """Nothing was written."""
+
+    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None:
+        """Nothing is written."""
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
 
 
 class Watch:
@@ -177,6 +209,8 @@ class Watch:
     def _settings(self) -> kopf.OperatorSettings:
         settings = kopf.OperatorSettings()
         settings.posting.enabled = False
+        settings.persistence.diffbase_storage = _NothingToCompare()
+        settings.persistence.progress_storage = _NoProgress()
         settings.scanning.disabled = bool(self._namespaces)
         settings.process.ultimate_exiting_timeout = None
         settings.watching.server_timeout = 300
