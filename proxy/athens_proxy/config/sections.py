@@ -226,9 +226,11 @@ class PolicySection(Section):
     """The download mode or download file, and what Athens asks before it."""
 
     download_mode: Annotated[Text, Key("DownloadMode", "ATHENS_DOWNLOAD_MODE"), Field(min_length=1)] = "sync"
-    download_url: Annotated[Text, Key("DownloadURL", "ATHENS_DOWNLOAD_URL")] = ""
+    download_url: Annotated[Text, Key("DownloadURL", "ATHENS_DOWNLOAD_URL"), AfterValidator(_http_url_or_nothing)] = ""
     filter_file: Annotated[Text, Key("FilterFile", "ATHENS_FILTER_FILE")] = ""
-    global_endpoint: Annotated[Text, Key("GlobalEndpoint", "ATHENS_GLOBAL_ENDPOINT")] = "http://localhost:3001"
+    global_endpoint: Annotated[
+        Text, Key("GlobalEndpoint", "ATHENS_GLOBAL_ENDPOINT"), AfterValidator(_http_url_or_nothing)
+    ] = "http://localhost:3001"
     validator_hook: Annotated[
         Text, Key("ValidatorHook", "ATHENS_PROXY_VALIDATOR"), AfterValidator(_http_url_or_nothing)
     ] = ""

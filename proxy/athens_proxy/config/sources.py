@@ -46,7 +46,7 @@ def found(key: Key, environ: Mapping[str, str], file: Mapping[str, tuple[str, An
     """The raw value of a key and where it was found, or None when the default holds.
 
     Raises:
-        InvalidText: the environment's text is not UTF-8 or not of the key's type.
+        InvalidText: the environment's text is not UTF-8 or not of the key's type, or the file has a table there.
     """
     names = [prefixed_env(key.toml, key.env), key.env]
     if key.toml == "Port":
@@ -58,6 +58,8 @@ def found(key: Key, environ: Mapping[str, str], file: Mapping[str, tuple[str, An
         return Origin(name, "environment"), _from_text(key, name, text)
     if key.default_table is not None:
         return _table(key.toml, key.default_table, file)
+    if any(path.startswith(f"{key.toml.lower()}.") for path in file):
+        raise InvalidText(f"{key.toml}: is a single setting, not a table; write {key.toml.rpartition('.')[2]} = ...")
     if key.toml.lower() in file:
         written, value = file[key.toml.lower()]
         if not (key.empty_is_unset and value == ""):
@@ -84,7 +86,7 @@ def _table(
 
 
 class InvalidText(ValueError):
-    """An environment variable's text is not of the key's type; the message names the variable."""
+    """A variable's text, or what the file holds, is not of the key's type; the message names the variable or key."""
 
 
 def reserved_findings(environ: Mapping[str, str], file: Mapping[str, tuple[str, Any]]) -> tuple[list[str], list[str]]:

@@ -268,3 +268,15 @@ def test_flags_are_in_go_notation(argv: list[str], file: str, version: bool) -> 
 def test_an_unknown_flag_is_a_usage_error(argv: list[str]) -> None:
     with pytest.raises(UsageError):
         arguments(argv)
+
+
+@pytest.mark.parametrize("name", ["ATHENS_DOWNLOAD_URL", "ATHENS_GLOBAL_ENDPOINT", "ATHENS_PROXY_VALIDATOR"])
+def test_an_address_that_clients_or_we_are_sent_to_is_an_http_address(name: str) -> None:
+    assert problems({name: "proxy.example.com"}) == (f"{name}: must be an http:// or https:// address",)
+    loaded({name: "https://proxy.example.com/base"})
+
+
+def test_a_table_where_one_setting_belongs_is_no_silent_default() -> None:
+    assert problems(toml="[NoSumPatterns]\nmine = 'git.example.com/*'") == (
+        "NoSumPatterns: is a single setting, not a table; write NoSumPatterns = ...",
+    )

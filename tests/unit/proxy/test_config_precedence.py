@@ -25,6 +25,8 @@ CHOICES = {
     "StorageType": ("memory", "disk"),
     "GoBinaryEnvVars": ("GOPROXY=off", "GOPROXY=direct"),
     "NetworkMode": ("offline", "fallback"),
+    "DownloadURL": ("https://a.example.com", "https://b.example.com"),
+    "GlobalEndpoint": ("https://a.example.com", "https://b.example.com"),
     "ValidatorHook": ("https://a.example.com", "https://b.example.com"),
     "Follow": ("https://a.example.com", "https://b.example.com"),
     "FollowAction": ("both", "prefetch"),
