@@ -8,14 +8,33 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from athens_proxy.clients.lines import token_line
 from support.authority import Authority
+from support.event_reader import reading
+from support.exchange import basic_auth
 from support.forge import HOST, OTHER_HOST, Forge, serving
 from support.git_origin import GitOrigin
 from support.github_app import GitHubApp
 from support.proxy_process import Settings, running
+from support.trace_receivers import otlp_over_http
 
 USER, PASSWORD, TOKEN, COMMAND = "pl4nted-user", "pl4nted-password", "pl4nted-token", "pl4nted-command"
 NETRC, CHAIN = "pl4nted-netrc", "pl4nted-chain"
+CLIENT, ONE_USER, COLLECTOR = "pl4nted-client-0123456789", "pl4nted-one-user", "pl4nted-collector"
+PAGES = (
+    "/-/config",
+    "/-/policy",
+    "/-/ui",
+    "/-/modules",
+    "/-/summary",
+    "/-/top",
+    f"/-/versions?module={HOST}/a/m",
+    "/metrics",
+    "/index",
+    "/catalog",
+    "/",
+    "/readyz",
+)
 
 
 def children(pid: int) -> list[int]:
@@ -81,9 +100,9 @@ class Planted:
     @property
     def secrets(self) -> list[bytes]:
         """What must be nowhere, in the forms that it is sent in."""
-        plain = [USER, PASSWORD, TOKEN, COMMAND, NETRC, CHAIN, *self.app.ends]
+        plain = [USER, PASSWORD, TOKEN, COMMAND, NETRC, CHAIN, CLIENT, ONE_USER, COLLECTOR, *self.app.ends]
         plain += ["".join(self.app.private_key.splitlines()[1:3])[:40]]
-        users = ("x-access-token", USER, "robot", "me")
+        users = ("x-access-token", USER, "robot", "me", "client", "one")
         sent = [base64.b64encode(f"{user}:{text}".encode())[:-4] for user in users for text in plain]
         return [*(text.encode() for text in plain), *sent]
 
@@ -118,13 +137,23 @@ class Planted:
 
 def test_no_secret_is_anywhere_but_where_it_was_put(tmp_path: Path) -> None:
     authority = Authority.made(tmp_path, HOST, OTHER_HOST)
-    with serving(Forge(), authority.serving()) as forge:
+    (tmp_path / "clients" / "team").mkdir(parents=True)
+    (tmp_path / "clients" / "team" / "tokens").write_text(token_line("client", CLIENT))
+    client = {"Authorization": f"Bearer {CLIENT}", "traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"}
+    with serving(Forge(), authority.serving()) as forge, otlp_over_http() as collector:
         planted = Planted(tmp_path, forge)
         env = {
             "ATHENS_CREDENTIALS_FILE": str(planted.file),
             "ATHENS_SUM_DBS": "",
             "ATHENS_LOG_LEVEL": "debug",
             "ATHENS_INDEX_TYPE": "memory",
+            "ATHENS_PAGE": "true",
+            "ATHENS_AUTH_CLIENTS_DIR": str(tmp_path / "clients"),
+            "BASIC_AUTH_USER": "one",
+            "BASIC_AUTH_PASS": ONE_USER,
+            "ATHENS_TRACE_EXPORTER": "otlp",
+            "ATHENS_TRACE_EXPORTER_URL": collector.url,
+            "OTEL_EXPORTER_OTLP_HEADERS": f"x-key={COLLECTOR}",
             **forge.environment(authority.ca_file),
         }
         chain = f"https://me:{CHAIN}@{HOST}/nothing,direct"
@@ -133,15 +162,24 @@ def test_no_secret_is_anywhere_but_where_it_was_put(tmp_path: Path) -> None:
         with running(tmp_path / "proxy", settings) as proxy:
             with Watch(proxy.process.pid) as watch:
                 modules = [f"{HOST}/{owner}/m" for owner in "abcde"] + [f"{OTHER_HOST}/n/m"]
-                answers = [proxy.ask(f"/{module}/@v/v1.0.0.info") for module in modules]
-                answers += [proxy.ask("/public.example.com/m/@v/list"), proxy.ask(f"/{modules[1]}/@v/list")]
-            pages = [proxy.ask(target) for target in ("/-/config", "/metrics", "/index", "/catalog", "/", "/readyz")]
-            shown = b"".join(answer.body for answer in (*answers, *pages)) + b"".join(watch.shown)
+                answers = [proxy.ask(f"/{module}/@v/v1.0.0.info", headers=client) for module in modules]
+                more = ("/public.example.com/m/@v/list", f"/{modules[1]}/@v/list")
+                answers += [proxy.ask(target, headers=client) for target in more]
+                answers += [proxy.ask(more[1], headers=basic_auth("client", wrong)) for wrong in (ONE_USER, PASSWORD)]
+            pages = [proxy.ask(target, headers=client) for target in PAGES]
+            with reading(proxy.url, headers=client) as events:
+                heard = events.until(lambda found: len(found) >= 5)
+            spans = collector.wait_for(lambda spans: any("public.example.com" in str(span) for span in spans))
+            told = repr([heard, spans, [answer.headers for answer in (*answers, *pages)]]).encode()
+            shown = b"".join(answer.body for answer in (*answers, *pages)) + b"".join(watch.shown) + told
         log = proxy.process.log.read_bytes()
         stored = b"".join(path.read_bytes() for path in proxy.store.rglob("*") if path.is_file())
         left = list((tmp_path / "proxy" / "tmp").iterdir())
 
     assert [answer.status for answer in answers[:6]] == [200, 200, 200, 200, 502, 200], answers[5].text
+    assert {page.status for page in pages} == {200}
+    assert {refused.status for refused in answers[-2:]} == {401}
+    assert collector.headers["x-key"] == COLLECTOR
     assert any(seen.path.startswith("/nothing/public.example.com/m") for seen in forge.seen)
     assert any(b"git-remote-https" in text for text in watch.shown)
     assert [secret for secret in planted.secrets if secret in shown + log + stored] == []
