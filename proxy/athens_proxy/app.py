@@ -30,7 +30,7 @@ from athens_proxy.download.rules import Rules
 from athens_proxy.download.stored_or_fetched import Sources, StoredOrFetched
 from athens_proxy.enforcement import enforced_policy
 from athens_proxy.errors import CannotStart
-from athens_proxy.event_services import Telling, ended_with, following, telling
+from athens_proxy.event_services import Telling, ended_with, following, looking_for_newer, telling
 from athens_proxy.front import finished_answers, forget_clients, gate, home_page
 from athens_proxy.index.index import Index
 from athens_proxy.metrics import Metrics
@@ -155,6 +155,7 @@ async def _services(
         show, on_drop = outside.credentials.authorize, on.answers.forget
         follow = following(config, environ, session, storage, modules, on.tell, authorize=show, on_drop=on_drop)
         state = PageState(metrics.lookups, await closing.enter_async_context(follow), on.kept.last_used)
+        await closing.enter_async_context(looking_for_newer(config, storage, modules, on.traces.top.in_use))
         facts = await closing.enter_async_context(page_facts(config, storage, on.tell, sources.rules, policy, state))
         services = Services(
             modules=on.tell.told(modules),

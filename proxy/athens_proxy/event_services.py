@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +15,7 @@ import aiohttp
 
 from athens_proxy.client_access import needs_credentials
 from athens_proxy.config.sections import Config
-from athens_proxy.download.listing import newest
+from athens_proxy.download.listing import NetworkMode, newest
 from athens_proxy.download.protocol import DownloadProtocol
 from athens_proxy.download.refusals import Refusals, TellingRefusals
 from athens_proxy.errors import CannotStart, ModuleNotFound, NotSupported, ProxyError, RedirectTo
@@ -24,6 +24,7 @@ from athens_proxy.events.events import Events
 from athens_proxy.events.follow import Drop, Followed, Follower
 from athens_proxy.events.journal import FOLLOWED_LOOK_S, PAGE_LOOK_S, Journal
 from athens_proxy.events.kinds import EventKind
+from athens_proxy.events.newer import NewerVersions
 from athens_proxy.events.stored import StoredNews
 from athens_proxy.metrics import Metrics
 from athens_proxy.modules import ModulePath, ModuleVersion
@@ -143,6 +144,24 @@ async def following(
     running = asyncio.create_task(follower.run(), name="follow")
     try:
         yield follower.describe
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def looking_for_newer(
+    config: Config, storage: Storage, modules: DownloadProtocol, in_use: Callable[[], Sequence[str]]
+) -> AsyncIterator[None]:
+    """Newer versions of the modules in use are looked for while the context is open, if the settings say so."""
+    every_s = config.events.retraction_check_s
+    if not every_s or NetworkMode(config.upstream.network_mode) is NetworkMode.OFFLINE:
+        yield
+        return
+    newer = NewerVersions(modules, storage.versions, in_use=in_use, newest=newest, every_s=every_s)
+    running = asyncio.create_task(newer.run(), name="newer-versions")
+    try:
+        yield
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

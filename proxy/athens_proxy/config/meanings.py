@@ -115,6 +115,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "Page": "serve a page for people at `/-/ui`: what is stored, from where, what the policy says of it",
     "Follow": "address of another athens-proxy whose events are followed; user and password over https, else netrc",
     "FollowAction": "`drop` what it purged, `prefetch` what it stored if the policy allows that, or `both`",
+    "RetractionCheckInterval": "seconds between two looks for newer versions of the modules in use, whose go.mod"
+    " tells retractions; they are fetched as for a client; 0 never looks",
     "DownloadMode": "`sync`, `async`, `none`, `redirect`, `async_redirect`, `file:PATH` or `custom:BASE64`",
     "DownloadURL": "where the redirect modes send clients, unless a download file says so",
     "FilterFile": "deprecated; Athens' filter file, asked before the policy",

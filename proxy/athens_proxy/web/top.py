@@ -66,6 +66,11 @@ class Top:
         for raw_target, times in given.items():
             self.asked(raw_target, times=times)
 
+    def in_use(self) -> list[str]:
+        """Paths of the modules asked for most, at most `CAPACITY` of them."""
+        self.drain()
+        return [one.name for one in self._asked.top(CAPACITY)]
+
     def described(self, at_most: int) -> Mapping[str, Any]:
         """The document of `/-/top`."""
         self.drain()

@@ -93,6 +93,19 @@ def test_what_is_stored_refused_retracted_and_deprecated_is_told_once(tmp_path: 
         assert details[2:3] + details[4:] == ["denied by no: broken", "use example.com/n", "broken"]
 
 
+def test_what_a_newer_version_takes_back_is_told_though_nobody_asks_for_it(tmp_path: Path, settings: Settings) -> None:
+    looking = replace(settings, env={**settings.env, "ATHENS_RETRACTION_CHECK_INTERVAL": "1"})
+    with running(tmp_path / "proxy", looking) as proxy, reading(proxy.url) as events:
+        fetch(proxy, M[1])
+
+        assert events.versions(4) == [
+            "stored example.com/m@v1.1.0",
+            "stored example.com/m@v1.20.0",
+            "deprecated example.com/m@",
+            "retracted example.com/m@v1.1.0",
+        ]
+
+
 def test_a_private_name_is_told_only_where_followers_show_credentials(tmp_path: Path, settings: Settings) -> None:
     closed = {**settings.env, "BASIC_AUTH_USER": "user", "BASIC_AUTH_PASS": "password"}
     for folder, used, headers, told in (
