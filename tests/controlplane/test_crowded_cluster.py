@@ -70,7 +70,7 @@ def test_no_unrelated_secret_is_read_and_memory_does_not_grow_with_them(
     words = {"username": "ada", "password": "lovelace"}
     api.create({"apiVersion": "v1", "kind": "Secret", "metadata": login, "stringData": words})
     api.create(proxy(namespace, auth={"basic": {"secretRef": {"name": "login"}}}))
-    observed.start().until_leading(within_s=60)
+    observed.start(own_image=True).until_leading(within_s=60)
     until(lambda: api.get(deployment_ref(namespace)), "the Deployment appears", context=observed.tail)
 
     paths = {(request.verb, request.path) for request in asked if request.plural == "secrets"}
