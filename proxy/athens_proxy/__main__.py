@@ -50,6 +50,7 @@ USAGE = """Usage of athens-proxy:
         Delete versions for good and exit; see purge --help
   hash-password --user NAME
         Read a password or token, print its line for AuthClientsDir and exit; see hash-password --help"""
+SWITCH_S = 0.001  # a thread that judges a zip leaves the processor to the event loop, where clients wait, so soon
 _LOG = logging.getLogger("athens_proxy")
 
 
@@ -118,6 +119,7 @@ def _refuse_what_processes_cannot_share(config: Config) -> None:
 
 
 def _served(config: Config, environ: Mapping[str, str], version: str, sibling: Sibling | None) -> int:
+    sys.setswitchinterval(SWITCH_S)
     try:
         return uvloop.run(_serve(config, environ, version, sibling))
     except CannotStart as error:

@@ -5,7 +5,6 @@ Source: docs/credentials-file.md; cmd/go/internal/auth/netrc.go
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from yarl import URL
@@ -40,7 +39,7 @@ class Authorizer:
             return ""
         entry = self._entry(url)
         if entry is None:
-            return (await asyncio.to_thread(self._read_netrc)).authorization(url)
+            return self._read_netrc().authorization(url)  # one small file: a hop to a thread costs more
         try:
             login = await self._keyring.login(entry)
         except Unusable as problem:

@@ -24,7 +24,7 @@ from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import Show, show_nobody
 from athens_proxy.upstream.hops import ChainLink, DirectHop, Hop, OffHop, parse_chain
 from athens_proxy.upstream.private import PrivateModules
-from athens_proxy.upstream.transport import scratch_failure, scratch_folder
+from athens_proxy.upstream.transport import scratch_failure, scratch_folder_at_once
 
 _T = TypeVar("_T")
 # The go command knows these hosts: a repository of theirs has two elements after the host.
@@ -76,7 +76,7 @@ class UpstreamChain:
         self, wanted: ModuleVersion, *, upstream: str = "", show: Show = show_nobody
     ) -> AsyncIterator[FetchedModule]:
         """One version from the first hop that has it; its files vanish when the context ends; see `Fetcher.fetch`."""
-        scratch = await scratch_folder(self._scratch_root, FETCH)
+        scratch = scratch_folder_at_once(self._scratch_root, FETCH)
         attempts = itertools.count()
 
         async def fetch_from(source: Source) -> FetchedModule:
@@ -91,7 +91,8 @@ class UpstreamChain:
             fetched, hop = await self._first(wanted.path, upstream, fetch_from)
             yield replace(fetched, source=str(hop))
         finally:
-            await asyncio.shield(asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True))
+            if not _removed_at_once(scratch):
+                await asyncio.shield(asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True))
 
     async def versions(self, path: ModulePath, *, upstream: str = "") -> list[str]:
         """The versions that the first hop lists; see `VersionLister.versions`."""
@@ -131,6 +132,17 @@ class UpstreamChain:
                 if not link.on_any_error and not isinstance(error, ModuleNotFound):
                     break
         raise failure or NotServed(f"not found: {path}: no upstream is configured")
+
+
+def _removed_at_once(scratch: Path) -> bool:
+    """Whether nothing but empty folders was left, as after a save that took the zip over; they are gone then."""
+    try:
+        for attempt in scratch.iterdir():
+            attempt.rmdir()
+        scratch.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=256)

@@ -44,8 +44,13 @@ async def scratch_folder(root: Path, prefix: str) -> Path:
     Raises:
         StorageError: it cannot be made.
     """
+    return await asyncio.to_thread(scratch_folder_at_once, root, prefix)
+
+
+def scratch_folder_at_once(root: Path, prefix: str) -> Path:
+    """The same where somebody waits who would wait longer for a thread than for one system call; blocks for that."""
     try:
-        return await asyncio.to_thread(_new_folder, root, prefix)
+        return _new_folder(root, prefix)
     except OSError as error:
         raise scratch_failure(error, root / prefix) from error
 
