@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -42,11 +43,11 @@ class OperatorProcess:
         self._process: Child | None = None
         self._excused: list[tuple[int, int]] = []
 
-    def start(self) -> OperatorProcess:
-        """Start it; returns before it is ready."""
+    def start(self, *, own_image: bool = False) -> OperatorProcess:
+        """Start it, as `support.processes.started` does; returns before it is ready."""
         with self.log.open("ab") as log:
             words = [sys.executable, "-m", "athens_operator"]
-            self._process = begun(words, env=self._environ, cwd=self.log.parent, log=log)
+            self._process = begun(words, env=self._environ, cwd=self.log.parent, log=log, own_image=own_image)
         return self
 
     def until_leading(self, *, within_s: float = 40.0) -> OperatorProcess:
@@ -111,8 +112,8 @@ class OperatorProcess:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_bytes(self) -> int:
-        """Memory that it has in use now."""
-        assert self._process is not None
+        """Memory that it has in use now; a forked one would not show what it shares."""
+        assert isinstance(self._process, subprocess.Popen)
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
