@@ -24,6 +24,7 @@ from athens_proxy.errors import (
     UpstreamThrottled,
     UpstreamTimeout,
 )
+from athens_proxy.upstream.connection_words import connection_words
 
 SHOWN_CHARS: Final = 300
 _MAX_RETRY_AFTER_S: Final = 24 * 3600
@@ -79,7 +80,10 @@ def words_of(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         said = f"{error.status} {error.message}".strip()
         return f"the forward proxy answered {said}; check HTTPS_PROXY and the login in it"
-    said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):
+        said = connection_words(error)
+    else:
+        said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
     return one_line(without_logins(said).encode()) or type(error).__name__
 
 
