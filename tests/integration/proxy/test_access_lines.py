@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import logging
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from support.exchange import ask
+from support.modules_fixture import SampleModule, write_file_proxy
 from support.proxy_parts import Proxy, SampleUpstream
+from support.proxy_process import Settings, running
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,21 @@ async def test_the_line_of_a_failure_names_module_version_and_kind_as_athens_doe
         "version": "v1.0.0",
     }
     assert of_list["go-module"] == "example.com/none"
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_every_answer_has_its_line_although_the_process_is_stopped_right_behind_the_last_one(
+    tmp_path: Path, processes: str
+) -> None:
+    upstream = write_file_proxy(tmp_path / "upstream", [SampleModule("example.com/m", "v1.0.0")])
+    settings = Settings(f"file://{upstream}", env={"ATHENS_LOG_FORMAT": "json", "ATHENS_PROCESSES": processes})
+    with ExitStack() as ended:
+        proxy = ended.enter_context(running(tmp_path / "proxy", settings))
+        host = proxy.address.removeprefix("http://")
+        client = ended.enter_context(closing(http.client.HTTPConnection(host, timeout=30)))
+        for number in range(300):
+            client.request("GET", "/example.com/m/@v/v1.0.0.mod", headers={"Athens-Request-ID": f"number-{number}"})
+            assert client.getresponse().read()
+
+    log = (tmp_path / "proxy" / "athens-proxy.log").read_text()
+    assert [number for number in range(300) if log.count(f'"request-id": "number-{number}",') != 1] == []
