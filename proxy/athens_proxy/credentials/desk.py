@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import shlex
 import socket
 from collections import defaultdict
@@ -27,9 +28,11 @@ from athens_proxy.credentials.logins import Login
 from athens_proxy.credentials.places import Place
 from athens_proxy.credentials.secret_files import Unusable, fingerprint
 from athens_proxy.credentials.ssh_files import ssh_arguments
+from athens_proxy.upstream.answers import secrets_of, without_secrets
 
 _MAX_QUESTION_BYTES: Final = 64 * 1024
 _PATIENCE_S: Final = 60.0
+_NETRC_PASSWORD: Final = re.compile(r"(?:^|\s)password\s+(\S+)")
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -53,6 +56,16 @@ class Run:
     refused: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     taken: dict[str, tuple[object, Callable[[], Awaitable[object]]]] = field(default_factory=dict, repr=False)
+
+    def masked(self, text: str) -> str:
+        """The text without the logins that the run was given: a server that refuses one may quote it."""
+        for value, _ in self.taken.values():
+            if isinstance(value, Login):
+                text = without_secrets(text, [*secrets_of(value.authorization), *secrets_of(value.basic)])
+            elif isinstance(value, bytes):
+                passwords = _NETRC_PASSWORD.findall(value.decode("utf-8", "replace"))
+                text = without_secrets(text, passwords)
+        return text
 
     async def is_outdated(self) -> bool:
         """Whether something that the run was given has another value by now."""

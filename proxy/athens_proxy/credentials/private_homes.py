@@ -84,6 +84,10 @@ class PrivateHome:
             return CredentialRefused(f'{said}; the credential "{self.run.refused[-1]}" was refused')
         return error
 
+    def masked(self, text: str) -> str:
+        """The text without the logins of the run."""
+        return self.run.masked(text)
+
     async def is_outdated(self) -> bool:
         """Whether an entry or a file of the settings has another value by now."""
         return await self.run.is_outdated()

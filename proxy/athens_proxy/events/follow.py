@@ -25,7 +25,7 @@ from athens_proxy.events.kinds import MAX_ID, EventKind
 from athens_proxy.events.messages import Message, MessageReader
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.owner import Records
-from athens_proxy.upstream.answers import words_of
+from athens_proxy.upstream.answers import secrets_of, without_secrets, words_of
 from athens_proxy.upstream.authorize import Authorize
 
 CONNECT_S: Final = 30.0
@@ -155,8 +155,9 @@ class Follower:
             if answer.status == 401:
                 self._authorize.refused(self._followed.url, headers.get("Authorization", ""))
             if answer.status != 200 or answer.content_type != "text/event-stream":
-                said = " ".join((await answer.content.read(300)).decode(errors="replace").split())
-                raise CannotFollow(f"status {answer.status}, {answer.content_type}: {said}")
+                said = " ".join((await answer.content.read(2048)).decode(errors="replace").split())
+                said = without_secrets(said, secrets_of(headers.get("Authorization", "")))
+                raise CannotFollow(f"status {answer.status}, {answer.content_type}: {said[:300]}")
             self._connected()
             reader = MessageReader()
             while line := await answer.content.readline():  # aiohttp bounds its length

@@ -5,8 +5,11 @@ Source: design of the status table; https://go.dev/ref/mod#goproxy-protocol (404
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 import ssl
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -28,6 +31,7 @@ from athens_proxy.upstream.connection_words import connection_words
 
 SHOWN_CHARS: Final = 300
 _MAX_RETRY_AFTER_S: Final = 24 * 3600
+_MIN_SECRET_CHARS: Final = 6  # a shorter one would hide ordinary words, and is none
 _URL_USERINFO: Final = re.compile(r"(\b\w+://)[^/@\s'\"]*@")
 
 
@@ -39,7 +43,8 @@ def failure_of_status(answer: aiohttp.ClientResponse, body: bytes, attempt: str)
         body: the start of its body.
         attempt: what was tried, for the message.
     """
-    said = one_line(body) if answer.content_type == "text/plain" else ""
+    sent = secrets_of(answer.request_info.headers.get("Authorization", ""))
+    said = one_line(without_secrets(body.decode("utf-8", "replace"), sent).encode()) if _is_text(answer) else ""
     detail = f"{attempt}: {answer.status} {answer.reason or ''}".rstrip() + (f": {said}" if said else "")
     match answer.status:
         case 404 | 410:
@@ -87,6 +92,24 @@ def words_of(error: Exception) -> str:
     return one_line(without_logins(said).encode()) or type(error).__name__
 
 
+def secrets_of(authorization: str) -> list[str]:
+    """What of an Authorization header nobody else may see: a server that refuses it may quote it."""
+    value = authorization.partition(" ")[2].strip()
+    try:
+        password = base64.b64decode(value, validate=True).decode("utf-8").partition(":")[2]
+    except (binascii.Error, ValueError):
+        password = ""
+    return [value, password]
+
+
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """The text with stars for each secret."""
+    for secret in secrets:
+        if len(secret) >= _MIN_SECRET_CHARS:
+            text = text.replace(secret, "***")
+    return text
+
+
 def without_logins(text: str) -> str:
     """The text, its addresses without user names and passwords."""
     return _URL_USERINFO.sub(r"\1", text)
@@ -98,6 +121,10 @@ def one_line(text: bytes) -> str:
     printable = "".join(char if char.isprintable() else " " for char in decoded)
     line = " ".join(printable.split())
     return line if len(line) <= SHOWN_CHARS else line[: SHOWN_CHARS - 3] + "..."
+
+
+def _is_text(answer: aiohttp.ClientResponse) -> bool:
+    return answer.content_type == "text/plain"
 
 
 def _retry_after_s(value: str) -> int | None:

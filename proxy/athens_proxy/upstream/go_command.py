@@ -135,14 +135,14 @@ class GoCommand:
     async def _answer_of(self, go: _GoRun) -> dict[str, Any]:
         """What the go command printed; a credential that was revoked while it ran may have a successor by now."""
         done, home = await self._go(go)
-        failure = await asyncio.to_thread(go.failure, done)
+        failure = await asyncio.to_thread(go.failure, done, home)
         if failure is None:
             return _answer(done)
         explained = home.explained(failure)
         if not (isinstance(explained, CredentialRefused) and await home.is_outdated()):
             raise explained
         done, home = await self._go(go)
-        failure = await asyncio.to_thread(go.failure, done)
+        failure = await asyncio.to_thread(go.failure, done, home)
         if failure is not None:
             raise home.explained(failure)
         return _answer(done)
@@ -216,7 +216,7 @@ class _GoRun:
         """An empty one: a go.mod in a parent directory would change the answer."""
         return self.work / "empty"
 
-    def failure(self, done: Finished) -> ProxyError | None:
+    def failure(self, done: Finished, home: Home) -> ProxyError | None:
         """Why it failed; None if it did not."""
         said = done.stderr.decode("utf-8", "replace")
         if self.clones is not None:
@@ -228,7 +228,7 @@ class _GoRun:
             is_done = not done.exit_code
         if is_done:
             return None
-        failure = classified(said, attempt=self.attempt)
+        failure = classified(home.masked(said), attempt=self.attempt)
         if isinstance(failure, ModuleNotFound) and is_known_tag(said, self.work / VCS_FOLDER):
             return UpstreamError(f"{self.attempt}: git was ended while it read its clone; ask again later")
         return failure

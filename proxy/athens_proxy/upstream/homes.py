@@ -24,6 +24,9 @@ class Home(Protocol):
     def explained(self, error: ProxyError) -> ProxyError:
         """The error of a failed run, or a more telling one; asked after the run."""
 
+    def masked(self, text: str) -> str:
+        """A text of the run without the logins that it was given."""
+
     async def is_outdated(self) -> bool:
         """Whether a credential of the run has another value by now, so that another run may fare better."""
 
@@ -52,6 +55,10 @@ class UserHome:
     def explained(self, error: ProxyError) -> ProxyError:
         """The error itself."""
         return error
+
+    def masked(self, text: str) -> str:
+        """The text: what the user has is not known here."""
+        return text
 
     async def is_outdated(self) -> bool:
         """Never: what the user has is not known here."""

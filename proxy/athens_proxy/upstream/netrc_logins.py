@@ -47,6 +47,10 @@ class HomeWithNetrc:
         refused = f"{asked[1]} refused the login that the netrc file has for it"
         return CredentialRefused(f"{attempt}: {refused} (check the credential for that host)")
 
+    def masked(self, text: str) -> str:
+        """See `Home.masked`."""
+        return self.home.masked(text)
+
     async def is_outdated(self) -> bool:
         """See `Home.is_outdated`."""
         return await self.home.is_outdated()

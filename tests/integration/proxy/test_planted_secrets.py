@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from athens_proxy.clients.lines import token_line
 from support.authority import Authority
 from support.event_reader import reading
@@ -21,6 +23,7 @@ from support.trace_receivers import otlp_over_http
 USER, PASSWORD, TOKEN, COMMAND = "pl4nted-user", "pl4nted-password", "pl4nted-token", "pl4nted-command"
 NETRC, CHAIN = "pl4nted-netrc", "pl4nted-chain"
 CLIENT, ONE_USER, COLLECTOR = "pl4nted-client-0123456789", "pl4nted-one-user", "pl4nted-collector"
+UPSTREAM_LIST = "/nothing/public.example.com/m/@v/list"
 PAGES = (
     "/-/config",
     "/-/policy",
@@ -91,11 +94,11 @@ class Planted:
         self._write(folder)
 
     def accepts(self, user: str, password: str, path: str) -> bool:
-        """Whether the owner of a path is shown its own secret; nobody may read `e`."""
+        """Whether the owner of a path is shown its own secret; `e` has a page for it, and no more."""
         owner = path.partition("/")[0]
         if owner == "d":
             return self.app.accepts(password)
-        return password == {**OWNERS, "n": NETRC}.get(owner)
+        return password == {**OWNERS, "n": NETRC, "e": CHAIN}.get(owner)
 
     @property
     def secrets(self) -> list[bytes]:
@@ -135,6 +138,15 @@ class Planted:
         self.file.write_text(json.dumps({"credentials": listed}))
 
 
+async def quoting(request: web.BaseRequest) -> web.StreamResponse:
+    """A server that refuses whatever it is shown, and says what that was."""
+    header = request.headers.get("Authorization", "")
+    if not header:
+        return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="forge"'})
+    login = base64.b64decode(header.partition(" ")[2]).decode()
+    return web.Response(status=403, text=f"access denied: quoted {header} which is {login}\n")
+
+
 def test_no_secret_is_anywhere_but_where_it_was_put(tmp_path: Path) -> None:
     authority = Authority.made(tmp_path, HOST, OTHER_HOST)
     (tmp_path / "clients" / "team").mkdir(parents=True)
@@ -142,6 +154,7 @@ def test_no_secret_is_anywhere_but_where_it_was_put(tmp_path: Path) -> None:
     client = {"Authorization": f"Bearer {CLIENT}", "traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"}
     with serving(Forge(), authority.serving()) as forge, otlp_over_http() as collector:
         planted = Planted(tmp_path, forge)
+        forge.instead |= dict.fromkeys((f"{HOST}/e/m.git/info/refs", f"{HOST}{UPSTREAM_LIST}"), quoting)
         env = {
             "ATHENS_CREDENTIALS_FILE": str(planted.file),
             "ATHENS_SUM_DBS": "",
@@ -163,7 +176,7 @@ def test_no_secret_is_anywhere_but_where_it_was_put(tmp_path: Path) -> None:
             with Watch(proxy.process.pid) as watch:
                 modules = [f"{HOST}/{owner}/m" for owner in "abcde"] + [f"{OTHER_HOST}/n/m"]
                 answers = [proxy.ask(f"/{module}/@v/v1.0.0.info", headers=client) for module in modules]
-                more = ("/public.example.com/m/@v/list", f"/{modules[1]}/@v/list")
+                more = (UPSTREAM_LIST.removeprefix("/nothing"), f"/{modules[1]}/@v/list")
                 answers += [proxy.ask(target, headers=client) for target in more]
                 answers += [proxy.ask(more[1], headers=basic_auth("client", wrong)) for wrong in (ONE_USER, PASSWORD)]
             pages = [proxy.ask(target, headers=client) for target in PAGES]
@@ -177,6 +190,7 @@ def test_no_secret_is_anywhere_but_where_it_was_put(tmp_path: Path) -> None:
         left = list((tmp_path / "proxy" / "tmp").iterdir())
 
     assert [answer.status for answer in answers[:6]] == [200, 200, 200, 200, 502, 200], answers[5].text
+    assert ["quoted" in answers[4].text, "quoted" in answers[6].text] == [True, True], answers[6].text
     assert {page.status for page in pages} == {200}
     assert {refused.status for refused in answers[-2:]} == {401}
     assert collector.headers["x-key"] == COLLECTOR

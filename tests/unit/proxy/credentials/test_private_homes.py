@@ -236,6 +236,21 @@ def contents(folder: Path) -> str:
     return "".join(path.read_text() for path in folder.iterdir())
 
 
+async def test_what_a_server_quotes_of_a_login_is_shown_to_nobody(tmp_path: Path) -> None:
+    secret = tmp_path / "credentials" / "t" / "token"
+    secret.parent.mkdir(parents=True)
+    secret.write_text("s3cret-token")
+    (tmp_path / "netrc").write_text("machine a.example.com login u password netrc-s3cret\n")
+    token = {"name": "t", "type": "token", "match": "git.example.com/team"}
+    files = UserFiles({".netrc": [("NETRCPath", tmp_path / "netrc")]})
+    sent = base64.b64encode(b"x-access-token:s3cret-token").decode()
+
+    async with homes(tmp_path, token, files=files, has_hg=True).open(MODULE, {}) as home:
+        masked = home.masked(f"remote: no: {sent} s3cret-token netrc-s3cret, u")
+
+    assert masked == "remote: no: *** *** ***, u"
+
+
 async def test_a_run_that_is_cancelled_leaves_no_home(tmp_path: Path) -> None:
     async def run() -> None:
         async with homes(tmp_path).open(MODULE, {}):
