@@ -34,6 +34,9 @@ NO_PROXIES: Final = OutboundProxies()
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SHOWN_BODY_BYTES: Final = 2048
 _KEEPALIVE_S: Final = 60.0
+_HEADER_BYTES: Final = (
+    64 * 1024
+)  # of one; company proxies send policies and signed addresses longer than aiohttp's 8,190
 _CONNECT_TRIES: Final = 2  # aiohttp repeats each GET once by itself, at once
 
 
@@ -59,6 +62,8 @@ def open_upstream_session(observers: Sequence[aiohttp.TraceConfig] = ()) -> aioh
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, limit_per_host=64, ttl_dns_cache=60, keepalive_timeout=_KEEPALIVE_S),
         read_bufsize=CHUNK_BYTES,
+        max_line_size=_HEADER_BYTES,
+        max_field_size=_HEADER_BYTES,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "athens-proxy"},
         trust_env=False,

@@ -126,6 +126,7 @@ async def test_a_version_prefix_means_its_highest_release(proxy: GoProxy, upstre
     [
         (server.status(404, "not found: no such revision"), ModuleNotFound, "not found: no such revision"),
         (server.status(410, "gone"), ModuleNotFound, "not found: gone"),
+        (server.status(404, "nothing", headers={"X-Policy": "x" * 20_000}), ModuleNotFound, "not found: nothing"),
         (server.status(403, "denied by admin: \x1b[31mlicence\n\n second"), UpstreamDenied, "licence second"),
         (server.status(401), CredentialRefused, "401"),
         (server.status(429, headers={"Retry-After": "17"}), UpstreamThrottled, "429"),
