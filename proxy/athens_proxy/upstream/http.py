@@ -34,9 +34,7 @@ NO_PROXIES: Final = OutboundProxies()
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SHOWN_BODY_BYTES: Final = 2048
 _KEEPALIVE_S: Final = 60.0
-_HEADER_BYTES: Final = (
-    64 * 1024
-)  # of one; company proxies send policies and signed addresses longer than aiohttp's 8,190
+_HEADER_BYTES: Final = 64 * 1024  # of one; company proxies send more than aiohttp's 8,190
 _CONNECT_TRIES: Final = 2  # aiohttp repeats each GET once by itself, at once
 
 
