@@ -23,6 +23,7 @@ from yarl import URL
 
 WRITES = frozenset({"PATCH", "POST", "PUT", "DELETE"})
 HOP_BY_HOP = frozenset({"host", "connection", "transfer-encoding", "content-length", "accept-encoding"})
+TURNS_TO_CLOSE = 20  # of the loop: connections that are aborted let go of their sockets a few turns later
 NOT_WORK = frozenset({"leases", "events", "selfsubjectaccessreviews"})
 
 
@@ -182,6 +183,8 @@ class ApiFront:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
+        for _ in range(TURNS_TO_CLOSE):
+            await asyncio.sleep(0)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         asked = _asked(request)
@@ -229,12 +232,19 @@ class ApiFront:
         finally:
             self._streams.remove(stream)
             stream.pump.cancel()
+            _abort(answer)
         if stream.ending:
             with suppress(ConnectionError):  # the client may have hung up before
                 await response.write(stream.ending)
             if not stream.ending.endswith(b"\n"):
                 return _hang_up(request)
         return response
+
+
+def _abort(answer: aiohttp.ClientResponse) -> None:
+    """Let go of the API server's side at once: a polite end of an encrypted connection takes an answer of the peer."""
+    if answer.connection is not None and answer.connection.transport is not None:
+        answer.connection.transport.abort()
 
 
 async def _pump(answer: aiohttp.ClientResponse, response: web.StreamResponse, stream: _Stream) -> None:
