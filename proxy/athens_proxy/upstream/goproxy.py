@@ -56,7 +56,9 @@ class GoProxy:
         zip_path = scratch / "module.zip"
         try:
             async with asyncio.TaskGroup() as files:
-                small = files.create_task(self._shown(wanted, show))
+                mod = files.create_task(self._mod(wanted))  # first: of the three a client waits for it most often
+                info = files.create_task(self._info(wanted))
+                small = files.create_task(self._shown(wanted, info, mod, show))
                 zip_file = files.create_task(self._zip(wanted, zip_path))
         except ExceptionGroup as failures:
             raise _first(failures) from None  # the others were cancelled because of it
@@ -120,11 +122,12 @@ class GoProxy:
             raise BadUpstreamAnswer(f"{wanted}: {self._name} answered a go.mod without a module directive")
         return mod
 
-    async def _shown(self, wanted: ModuleVersion, show: Show) -> SmallFiles:
-        async with asyncio.TaskGroup() as files:
-            info = files.create_task(self._info(wanted))
-            mod = files.create_task(self._mod(wanted))
-        small = SmallFiles(wanted, info.result().of_version().encode(), mod.result(), mod_hash1(mod.result()))
+    @staticmethod
+    async def _shown(
+        wanted: ModuleVersion, info: asyncio.Task[RevInfo], mod: asyncio.Task[bytes], show: Show
+    ) -> SmallFiles:
+        data = await mod
+        small = SmallFiles(wanted, (await info).of_version().encode(), data, mod_hash1(data))
         await show(small)
         return small
 
