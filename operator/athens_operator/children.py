@@ -27,7 +27,7 @@ from athens_operator.status_observed import ApplyFailure, FailureReason
 
 logger = logging.getLogger(__name__)
 
-MADE_ANEW = frozenset({"Job", "PodDisruptionBudget", "HorizontalPodAutoscaler", "ServiceMonitor"})
+MADE_ANEW = frozenset({"ConfigMap", "Job", "PodDisruptionBudget", "HorizontalPodAutoscaler", "ServiceMonitor"})
 APPLIED_ANNOTATION = ANNOTATION_PREFIX + "applied"
 VERSION_OF_NONE = "1"  # etcd counts from 2 on
 VOLATILE = ("resourceVersion", "managedFields", "generation", "creationTimestamp")
@@ -195,7 +195,8 @@ class Children:
         """Apply; where a foreign entry in a Service's ports stands in the way, put our list in place of the whole.
 
         Ports are keyed by number, so somebody who changes the number leaves an entry of theirs under our port's name,
-        and both together are refused. What holds no state is made anew where a field of it cannot change.
+        and both together are refused. What holds no state is made anew where a field of it cannot change: a Job, or a
+        ConfigMap that somebody has made immutable or put in the place of ours.
         """
         try:
             return await self._cluster.apply(body)

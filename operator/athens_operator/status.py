@@ -55,6 +55,8 @@ from athens_operator.status_progress import (
 )
 
 MAX_SHARED = 32
+MAX_ECHO = 256
+"""Characters of an annotation's value; with more of them the API server would refuse the whole status."""
 CRASH_VERDICTS = ((READY, Verdict.FALSE), (STALLED, Verdict.TRUE))
 CRASH_REPLACES = (READY, RECONCILING, STALLED)
 
@@ -92,7 +94,7 @@ def status_of(proxy: AthensProxy, observed: Observed, now: datetime) -> dict[str
         **_present("credentials", credentials_block(proxy, observed)),
         **_present("prefetch", prefetch_block(proxy, observed)),
         **_present("missingCapabilities", list(observed.missing_capabilities)),
-        **_present("lastHandledReconcileAt", proxy.identity.annotations.get(REQUESTED_AT_ANNOTATION)),
+        **_present("lastHandledReconcileAt", proxy.identity.annotations.get(REQUESTED_AT_ANNOTATION, "")[:MAX_ECHO]),
         "conditions": merged(old_conditions, conditions, generation=proxy.generation, now=now),
     }
 

@@ -114,6 +114,12 @@ def test_a_request_to_look_again_is_echoed() -> None:
     assert status(proxy=proxy)["lastHandledReconcileAt"] == "now-1"
 
 
+def test_an_endless_annotation_does_not_cost_the_whole_status() -> None:
+    proxy = proxy_value(annotations={"athensproxy.dev/requestedAt": "\u00e9" * 100_000})
+
+    assert status(proxy=proxy)["lastHandledReconcileAt"] == "\u00e9" * 256
+
+
 def test_what_status_says_about_secrets_names_key_and_field_but_no_value() -> None:
     reference = SecretReference("spec.auth.basic.secretRef", "users", ("username", "password"))
     spec = {"auth": {"basic": {"secretRef": {"name": "users"}}}}

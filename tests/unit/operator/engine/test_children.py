@@ -401,9 +401,10 @@ class Immovable(FakeCluster):
         return await super().apply(manifest, **options)
 
 
-def test_a_job_whose_fields_cannot_change_is_made_anew_and_a_deployment_is_not() -> None:
+def test_what_holds_no_state_and_cannot_change_is_made_anew_and_a_deployment_is_not() -> None:
     async def main() -> None:
-        for kind, verbs in (("Job", ["apply", "delete", "apply"]), ("Deployment", ["apply"])):
+        anew = ["apply", "delete", "apply"]
+        for kind, verbs in (("Job", anew), ("ConfigMap", anew), ("Deployment", ["apply"])):
             cluster, cache = Immovable(), Cache()
             children = Children(cluster, cache, Metrics())
             await children.apply(owner(), [child(kind)])
@@ -412,7 +413,7 @@ def test_a_job_whose_fields_cannot_change_is_made_anew_and_a_deployment_is_not()
 
             assert [verb for verb, _ in cluster.writes] == verbs
             assert [failure.reason for failure in outcome.failures] == (
-                [] if kind == "Job" else [FailureReason.INVALID_CHILD]
+                [] if verbs == anew else [FailureReason.INVALID_CHILD]
             )
 
     asyncio.run(main())
