@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from athens_operator.cluster import FIELD_MANAGER
 from athens_operator.desired.volume import RETAINED_FROM
+from athens_operator.lease import RETRY_S
 from athens_operator.manifests import MANAGED_BY_LABEL, PROXY_LABEL, Manifest, Ref, ref_of
 from athens_operator.resources import CHILDREN, CLAIMS, EVENTS, PROXIES, resource_of
 from support.kube_api import KubeApi, Refused, condition, until
@@ -150,7 +152,7 @@ def test_a_controller_that_keeps_changing_a_child_is_named_and_left_alone(
     until(insist, "the fight is given up", context=operator.tail)
     said = condition(api.get(proxy_ref(namespace)), "Stalled")["message"]
     told = until(lambda: notes(api, namespace, "FieldFight"), "an Event tells", context=operator.tail)
-    writes, cpu_s = operator.writes(), operator.cpu_s()
+    began, writes, cpu_s = time.monotonic(), operator.writes(), operator.cpu_s()
     for count in range(20):
         metadata = {**theirs["metadata"], "labels": {"app.kubernetes.io/name": f"theirs-{count}"}}
         api.edit({**theirs, "metadata": metadata}, manager="stubborn")
@@ -159,7 +161,8 @@ def test_a_controller_that_keeps_changing_a_child_is_named_and_left_alone(
     assert "stubborn keeps changing metadata.labels.app.kubernetes.io/name" in said
     assert said in told[0]
     assert len(notes(api, namespace, "FieldFight")) == 1
-    assert operator.writes() - writes <= WRITES_OF_A_FORCED_PASS
+    renewals = (time.monotonic() - began) / RETRY_S + 1  # of the Lease
+    assert operator.writes() - writes <= WRITES_OF_A_FORCED_PASS + renewals
     assert operator.cpu_s() - cpu_s < 2.0
     assert (api.get(service_ref(namespace)) or {})["metadata"]["labels"]["app.kubernetes.io/name"] == "theirs-19"
 
@@ -231,7 +234,7 @@ def test_two_appliers_own_parts_of_one_proxy_and_the_operator_owns_none(
     again = [apply(manager)["metadata"]["generation"] for manager in parts]
     live = api.get(proxy_ref(namespace)) or {}
 
-    assert again == [1, 1] or again == [2, 2]
+    assert again == [2, 2]
     assert live["spec"]["storage"]["type"] == "memory"
     limits = (api.get(deployment_ref(namespace)) or {})["spec"]["template"]["spec"]["containers"][0]["resources"]
     assert limits["limits"]["memory"] == "3Gi"
