@@ -127,6 +127,32 @@ def test_a_login_is_made_once_the_operator_may_and_stays_as_users_change_it(
     assert (api.get(secret) or {})["data"] == {**made["data"], "password": "aHVudGVyMg=="}
 
 
+def test_a_proxy_for_clients_alone_runs_with_a_login_for_the_operator_where_that_may_be_made(
+    strict: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    """Without the right to make it no pod waits for it."""
+    lines = {"tokens": "ci:$sha256$00000000$" + "0" * 64}
+    metadata = {"namespace": namespace, "name": "builds"}
+    api.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": lines})
+    api.create(proxy(namespace, auth={"clients": [{"name": "builds", "secretRef": {"name": "builds"}}]}))
+
+    def secrets_of_the_pods() -> set[str] | None:
+        deployment = api.get(deployment_ref(namespace))
+        if deployment is None:
+            return None
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        sources = [variable.get("valueFrom") or {} for variable in container["env"]]
+        return {source["secretKeyRef"]["name"] for source in sources if "secretKeyRef" in source}
+
+    until(lambda: secrets_of_the_pods() == set(), "the pods are wanted without it", context=strict.tail)
+    let_make_secrets(api, namespace)
+    edit(api, namespace, replicas=0)
+    until(lambda: secrets_of_the_pods() == {"go-operator-login"}, "the pods know the login", context=strict.tail)
+
+    made = api.get(SECRETS.ref(namespace, "go-operator-login")) or {}
+    assert [owner["name"] for owner in made["metadata"]["ownerReferences"]] == ["go"]
+
+
 def test_a_tenant_who_asks_for_too_much_gets_nothing_until_the_spec_is_corrected(
     strict: OperatorProcess, api: KubeApi, namespace: str
 ) -> None:
