@@ -12,8 +12,9 @@ import asyncio
 import json
 import re
 import shutil
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -202,6 +203,7 @@ class _GoRun:
         timeout_s: seconds until it is ended.
         attempt: what it does, for messages.
         clones: shared clones that it may add to.
+        began_s: Unix time before it.
     """
 
     path: ModulePath
@@ -210,6 +212,7 @@ class _GoRun:
     timeout_s: float
     attempt: str
     clones: Path | None = None
+    began_s: float = field(default_factory=time.time)
 
     @property
     def directory(self) -> Path:
@@ -229,7 +232,7 @@ class _GoRun:
         if is_done:
             return None
         failure = classified(home.masked(said), attempt=self.attempt)
-        if isinstance(failure, ModuleNotFound) and is_known_tag(said, self.work / VCS_FOLDER):
+        if isinstance(failure, ModuleNotFound) and is_known_tag(said, self.work / VCS_FOLDER, since_s=self.began_s):
             return UpstreamError(f"{self.attempt}: git was ended while it read its clone; ask again later")
         return failure
 
