@@ -10,6 +10,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from athens_operator.errors import SpecError
@@ -19,6 +20,7 @@ from athens_operator.resources import NAMESPACES, POLICY_KINDS, PROXIES, Key, Re
 from athens_operator.spec import AthensProxy, Identity
 
 TOMBSTONES_AT_MOST = 10_000
+TEXTS_AT_MOST = 2_000  # those that many objects share are looked up often enough to stay
 
 
 class Cache:
@@ -170,7 +172,13 @@ def _shared(value: Any) -> Any:
         return {sys.intern(name): _shared(entry) for name, entry in value.items()}
     if isinstance(value, list):
         return [_shared(entry) for entry in value]
-    return sys.intern(value) if type(value) is str else value
+    return _one_of(value) if type(value) is str else value
+
+
+@lru_cache(maxsize=TEXTS_AT_MOST)
+def _one_of(text: str) -> str:
+    """The first of equal texts. Interpreters that never forget an interned text would keep every version number."""
+    return text
 
 
 def _scaling(entry: Mapping[str, Any]) -> Manifest:
