@@ -109,7 +109,7 @@ class Shown:
     async def __call__(self, url: URL) -> str:
         return "Basic c2VjcmV0"
 
-    def refused(self, url: URL) -> None:
+    def refused(self, url: URL, shown: str) -> None:
         self.refusals += 1
 
 

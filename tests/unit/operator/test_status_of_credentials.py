@@ -81,7 +81,7 @@ def test_that_the_operator_has_no_login_is_said_where_nothing_is_known_for_that_
     condition = condition_of(status_of(proxy, observed(proxy), NOW), "CredentialsReady")
 
     assert condition["reason"] == "NotTried"
-    assert ("add spec.auth.basic" in condition["message"]) is not auth, condition["message"]
+    assert ("add spec.auth.basic" in condition["message"]) == (not auth), condition["message"]
 
 
 def test_a_pod_that_has_not_tried_yet_hides_nothing_that_another_one_knows() -> None:
