@@ -20,6 +20,7 @@ from athens_operator.anti_entropy import DOUBTED_AFTER_ROUNDS, AntiEntropy
 from athens_operator.cache import Cache
 from athens_operator.cluster import Cluster, Forbidden
 from athens_operator.credential_states import CredentialStates
+from athens_operator.echoes import Echoes
 from athens_operator.errors import ClusterError
 from athens_operator.fanout import Fanout
 from athens_operator.health import Health, health_app
@@ -63,6 +64,7 @@ class Operator:
         self._cache = Cache()
         self._fanout = Fanout(self._cache)
         self._queue: WorkQueue[Key] = WorkQueue()
+        self._echoes = Echoes(self._changed)
         self._listened = asyncio.Event()
         self._compare_now = asyncio.Event()
         self._refused: set[Resource] = set()
@@ -123,6 +125,7 @@ class Operator:
             self._cache,
             self._fanout,
             self._queue,
+            self._echoes,
             self._metrics,
             self._refused,
             self._optional.served,
@@ -222,7 +225,7 @@ class Operator:
             return
         news, before = self._cache.put(body)
         if news:
-            self._changed(before, body)
+            self._echoes.told(before, body)
 
     def _changed(self, before: Manifest | None, after: Manifest | None) -> None:
         if after is None and before is not None and before["kind"] == "Pod" and self._listener is not None:

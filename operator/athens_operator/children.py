@@ -17,6 +17,7 @@ from athens_operator.adoption import Foreign, takes_over
 from athens_operator.cache import Cache, uid_of, version_of
 from athens_operator.cluster import Cluster, Conflict, Forbidden, Immutable, Invalid, NamespaceTerminating, NotFound
 from athens_operator.drift import Drift, Fight, Fights, drift_of, is_as_desired
+from athens_operator.echoes import Echoes
 from athens_operator.errors import ClusterError
 from athens_operator.manifests import Manifest, Ref, ref_of
 from athens_operator.metrics import Metrics
@@ -82,12 +83,14 @@ class Children:
         cluster: where to.
         cache: what exists.
         metrics: counts corrections.
+        echoes: is told what is being written.
     """
 
-    def __init__(self, cluster: Cluster, cache: Cache, metrics: Metrics) -> None:
+    def __init__(self, cluster: Cluster, cache: Cache, metrics: Metrics, echoes: Echoes) -> None:
         self._cluster = cluster
         self._cache = cache
         self._metrics = metrics
+        self._echoes = echoes
         self._applied: dict[Ref, _Applied] = {}
         self._fights = Fights()
 
@@ -168,7 +171,9 @@ class Children:
         """
         ref, metadata = ref_of(manifest), {**manifest["metadata"], "resourceVersion": VERSION_OF_NONE}
         try:
-            after = await self._cluster.apply(_stamped({**manifest, "metadata": metadata}, wanted))
+            with self._echoes.writing(ref) as answered:
+                after = await self._cluster.apply(_stamped({**manifest, "metadata": metadata}, wanted))
+                answered(after)
         except Conflict as somebody_there:
             try:
                 return await self._cluster.get(ref), None
@@ -182,7 +187,9 @@ class Children:
         ref = ref_of(manifest)
         body = {**manifest, "metadata": {**manifest["metadata"], **({"uid": uid_of(live)} if live else {})}}
         try:
-            after = await self._apply_or_replace(ref, body, live)
+            with self._echoes.writing(ref) as answered:
+                after = await self._apply_or_replace(ref, body, live)
+                answered(after)
         except Conflict:
             self._cache.evict(ref)
             raise

@@ -10,6 +10,7 @@ from athens_operator.children import Children
 from athens_operator.cluster import Cluster
 from athens_operator.crash_report import CrashReport
 from athens_operator.credential_states import CredentialStates
+from athens_operator.echoes import Echoes
 from athens_operator.events import Announcer
 from athens_operator.fanout import Fanout
 from athens_operator.gather import Gatherer
@@ -37,6 +38,7 @@ class Surroundings:
         cache: what is known.
         fanout: which keys a change concerns.
         queue: the keys to work on.
+        echoes: holds events back about what a pass is writing.
         metrics: counts everything.
         unseen: dispensable kinds that the operator may not read at present.
         served: optional kinds that the cluster serves at present.
@@ -48,6 +50,7 @@ class Surroundings:
     cache: Cache
     fanout: Fanout
     queue: WorkQueue[Key]
+    echoes: Echoes
     metrics: Metrics
     unseen: Set[Resource] = field(default_factory=frozenset)
     served: Set[Resource] = field(default_factory=frozenset)
@@ -61,7 +64,7 @@ def crew(around: Surroundings, listener: Listener, credentials: CredentialStates
     publisher = Publisher(cluster, cache, Announcer(cluster, instance=settings.identity))
     steps = Steps(
         gatherer=Gatherer(cluster, cache, secrets, settings, around.served),
-        children=Children(cluster, cache, around.metrics),
+        children=Children(cluster, cache, around.metrics, around.echoes),
         propagation=Propagation(cluster, listener, around.metrics),
         credentials=credentials,
         publisher=publisher,

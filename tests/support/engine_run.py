@@ -28,6 +28,7 @@ from athens_operator.settings import Settings
 from athens_operator.status_observed import Readback
 from athens_operator.wiring import Surroundings, crew
 from support.api_front import ApiFront
+from support.fake_cluster import nobody_told
 
 
 class _NoPods:
@@ -43,7 +44,7 @@ async def run_until_at_rest(kubeconfig: Path, front: ApiFront, namespace: str) -
     cluster = KubeCluster(await connect({"KUBECONFIG": str(kubeconfig)}), metrics, user_agent="engine-run")
     fanout = Fanout(cache)
     settings = Settings(watch_namespaces=(namespace,))
-    around = Surroundings(settings, cluster, cache, fanout, queue, metrics)
+    around = Surroundings(settings, cluster, cache, fanout, queue, nobody_told(), metrics)
     life = AntiEntropy(cluster, cache, namespaces=(namespace,), changed=lambda before, after: None, metrics=metrics)
     session = aiohttp.ClientSession()
     workers = crew(around, Listener(_NoPods()), CredentialStates(session))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from athens_operator.cluster import FIELD_MANAGER, Conflict, NotFound
+from athens_operator.echoes import Echoes
 from athens_operator.errors import ClusterError
 from athens_operator.manifests import Manifest, Ref, ref_of
 from athens_operator.resources import Resource
@@ -139,3 +140,8 @@ def _merged(live: Any, wanted: Any) -> Any:
     if isinstance(live, dict) and isinstance(wanted, dict):
         return {**live, **{name: _merged(live.get(name), value) for name, value in wanted.items()}}
     return copy.deepcopy(wanted)
+
+
+def nobody_told() -> Echoes:
+    """For parts whose events no watch tells."""
+    return Echoes(lambda _before, _after: None)

@@ -17,7 +17,7 @@ from athens_operator.manifests import Manifest
 from athens_operator.metrics import Metrics
 from athens_operator.resources import CLAIMS
 from athens_operator.status_observed import FailureReason
-from support.fake_cluster import FakeCluster
+from support.fake_cluster import FakeCluster, nobody_told
 from support.operator_values import INPUTS, proxy_value
 
 OURS = proxy_value()
@@ -33,7 +33,7 @@ def applied(live: Manifest, kind: str) -> tuple[Applied, FakeCluster]:
     """One pass over one child that stands in a cluster already."""
     cluster = FakeCluster()
     cluster.put(live)
-    outcome = asyncio.run(Children(cluster, Cache(), Metrics()).apply(OURS, [wanted(kind)]))
+    outcome = asyncio.run(Children(cluster, Cache(), Metrics(), nobody_told()).apply(OURS, [wanted(kind)]))
     return outcome, cluster
 
 

@@ -15,7 +15,7 @@ from athens_operator.manifests import Manifest
 from athens_operator.metrics import Metrics
 from athens_operator.resources import DEPLOYMENTS
 from athens_operator.spec import AthensProxy
-from support.fake_cluster import FakeCluster
+from support.fake_cluster import FakeCluster, nobody_told
 from support.operator_values import proxy_value
 
 SCALED = {"storage": {"type": "external", "external": {"url": "https://store.example.com"}}}
@@ -73,7 +73,7 @@ def test_with_an_autoscaler_the_number_is_left_out_and_without_one_it_is_ours() 
 
 async def test_a_new_version_alone_is_no_reason_to_write_again() -> None:
     cluster, cache, proxy = FakeCluster(), Cache(), proxy_value(AUTO)
-    children = Children(cluster, cache, Metrics())
+    children = Children(cluster, cache, Metrics(), nobody_told())
     first = deployment(proxy)
     await children.apply(proxy, [first])
     version = (await cluster.get(DEPLOYMENTS.ref("team-a", "go")))["metadata"]["resourceVersion"]

@@ -13,7 +13,7 @@ from athens_operator.manifests import Manifest, ref_of
 from athens_operator.metrics import Metrics
 from athens_operator.spec import AthensProxy
 from athens_operator.status_observed import FailureReason
-from support.fake_cluster import FakeCluster
+from support.fake_cluster import FakeCluster, nobody_told
 from support.proxies import proxy, service_ref
 from support.virtual_time import in_virtual_time
 
@@ -40,7 +40,7 @@ class Bench:
     def __init__(self) -> None:
         self.cluster = FakeCluster()
         self.cache = Cache()
-        self.children = Children(self.cluster, self.cache, Metrics())
+        self.children = Children(self.cluster, self.cache, Metrics(), nobody_told())
 
     def watch(self) -> None:
         """Deliver the present state of everything."""
@@ -353,7 +353,7 @@ def test_a_process_that_begins_anew_writes_nothing_that_an_earlier_one_has_writt
         await bench.children.apply(owner(), [child()])
         bench.cluster.put({**child(), "status": {"readyReplicas": 1}})
         bench.watch()
-        anew = Children(bench.cluster, bench.cache, Metrics())
+        anew = Children(bench.cluster, bench.cache, Metrics(), nobody_told())
 
         await anew.apply(owner(), [child()])
 
@@ -369,7 +369,7 @@ def test_a_process_that_begins_anew_restores_what_was_changed_meanwhile() -> Non
         bench.cluster.put(child(port=81))
         bench.watch()
 
-        await Children(bench.cluster, bench.cache, Metrics()).apply(owner(), [child()])
+        await Children(bench.cluster, bench.cache, Metrics(), nobody_told()).apply(owner(), [child()])
 
         assert bench.cluster.objects[service_ref("a")]["spec"]["port"] == 80
 
@@ -384,7 +384,7 @@ def test_a_process_that_begins_anew_applies_what_it_wants_otherwise_even_where_o
         await bench.children.apply(owner(), [child(extra=1)])
         bench.watch()
 
-        await Children(bench.cluster, bench.cache, Metrics()).apply(owner(), [child()])
+        await Children(bench.cluster, bench.cache, Metrics(), nobody_told()).apply(owner(), [child()])
 
         assert bench.writes() == 2
 
@@ -406,7 +406,7 @@ def test_what_holds_no_state_and_cannot_change_is_made_anew_and_a_deployment_is_
         anew = ["apply", "delete", "apply"]
         for kind, verbs in (("Job", anew), ("ConfigMap", anew), ("Deployment", ["apply"])):
             cluster, cache = Immovable(), Cache()
-            children = Children(cluster, cache, Metrics())
+            children = Children(cluster, cache, Metrics(), nobody_told())
             await children.apply(owner(), [child(kind)])
 
             outcome = await children.apply(owner(), [child(kind, port=81)])
