@@ -37,7 +37,7 @@ class Fanout:
         self._looked_at: set[Key] = set()
 
     def remember(self, proxy: Key, policies: Iterable[Key]) -> set[Key]:
-        """Note what is attached to a proxy now; every policy that was or is concerned, for its status."""
+        """Note what is attached to a proxy now; every policy that has come or gone since the last time."""
         self._looked_at.add(proxy)
         now = set(policies)
         before = self._policies_of.pop(proxy, set())
@@ -47,7 +47,7 @@ class Fanout:
             self._proxies_of[policy].add(proxy)
         if now:
             self._policies_of[proxy] = now
-        return before | now
+        return before ^ now
 
     def attached_to(self, policy: Key) -> set[Key]:
         """The proxies that the policy was attached to when each of them was last looked at.

@@ -150,18 +150,25 @@ class ProxyReconciler:
         if gathered.rotates_secrets and proxy.suspension is None:
             self._metrics.secret_rotations.inc()
             told.append(Announcement("SecretRotated", "a referenced Secret changed; the pods are replaced"))
-        await self._steps.publisher.publish(body, status, also=told)
+        is_news = await self._steps.publisher.publish(body, status, also=told)
         policies = [Key(*policy.key) for policy in gathered.attachment.policies]
-        self._report(key, policies)
+        self._report(key, policies, is_news=is_news)
         await self._tell_policies(policies, of_rejection(proxy, status))
         transient = [error for error in applied.errors if error.transient]
         if transient:
             raise transient[0]
         return self._next_look_s(proxy, status)
 
-    def _report(self, key: Key, policies: Iterable[Key]) -> None:
-        """Have the status of every policy that is or was attached follow, a little later and all at once."""
-        for policy in self._steps.fanout.remember(key, policies):
+    def _report(self, key: Key, policies: Sequence[Key], *, is_news: bool) -> None:
+        """Have the status of every policy concerned follow, a little later and all at once.
+
+        Args:
+            key: the proxy.
+            policies: what is attached to it now.
+            is_news: its status has changed, which tells how far each of them is enforced.
+        """
+        come_or_gone = self._steps.fanout.remember(key, policies)
+        for policy in come_or_gone.union(policies if is_news else ()):
             self._later(policy, POLICIES_AFTER_S)
 
     async def _tell_policies(self, policies: Iterable[Key], told: Announcement | None) -> None:
@@ -267,4 +274,4 @@ class ProxyReconciler:
         self._steps.credentials.forget(uid)
         self._steps.children.forget(uid)
         self._steps.publisher.forget(uid)
-        self._report(key, ())
+        self._report(key, (), is_news=True)

@@ -163,10 +163,11 @@ def test_a_deleted_policy_concerns_the_proxies_that_used_or_name_it() -> None:
     assert fanout.concerned(gone, None) == {BASE, used, Key("AthensProxy", "a", "names")}
 
 
-def test_policies_that_were_and_are_attached_are_reported_together() -> None:
+def test_policies_that_come_and_go_are_reported_together() -> None:
     fanout = Fanout(Cache())
     other = Key("DownloadPolicy", "a", "other")
     assert fanout.remember(GO, [BASE]) == {BASE}
+    assert fanout.remember(GO, [BASE]) == set()
 
     assert fanout.remember(GO, [other]) == {BASE, other}
     assert fanout.attached_to(BASE) == set()
