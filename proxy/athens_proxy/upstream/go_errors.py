@@ -111,7 +111,10 @@ _ROWS: Final = (
     ),
     _row(
         r"repository (?:'[^']*' )?not found|does not appear to be a git repository|does not exist|unknown revision"
-        r"|no matching versions|returned error: 4(04|10)|\b4(04 not found|10 gone)\b|project not found",
+        r"|no matching versions|returned error: 4(04|10)|\b4(04 not found|10 gone)\b|project not found"
+        # over ssh, in the words of GitLab, Gitea and its kin, Gerrit, and Gitolite
+        r"|project you were looking for could not be found|cannot find repository|no such (?:repository|project)"
+        r"|fatal: project \S{1,255} not found|denied by fallthru",
         ModuleNotFound,
     ),
     _row(
