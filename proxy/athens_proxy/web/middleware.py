@@ -15,7 +15,7 @@ from typing import Final
 
 from aiohttp import web
 
-from athens_proxy.errors import ModuleNotFound, ProxyError, RedirectTo
+from athens_proxy.errors import AccessDenied, ModuleNotFound, ProxyError, RedirectTo
 from athens_proxy.request_id import request_id as current_request
 from athens_proxy.web.access import Access
 from athens_proxy.web.responses import REQUEST_ID, REQUEST_ID_KEY, STREAMING_SINCE, Responses, signature
@@ -210,9 +210,14 @@ def _size_bytes(response: web.StreamResponse) -> int:
 
 def _log_failure(error: ProxyError, request: web.BaseRequest, status: int, wanted: Target | ModuleNotFound) -> None:
     """The line of a request that failed: Athens' fields, and which error it was."""
-    level = logging.DEBUG if isinstance(error, ModuleNotFound) else logging.ERROR
     fields = {"kind": HTTPStatus(status).phrase, "cause": type(error).__name__, **_subject(wanted)}
-    _LOG.log(level, "%s", error, extra={**fields, "request-id": request[REQUEST_ID_KEY]})
+    _LOG.log(_level(error), "%s", error, extra={**fields, "request-id": request[REQUEST_ID_KEY]})
+
+
+def _level(error: ProxyError) -> int:
+    if isinstance(error, ModuleNotFound):
+        return logging.DEBUG
+    return logging.INFO if isinstance(error, AccessDenied) else logging.ERROR  # a denial is the policy at work
 
 
 def _subject(wanted: Target | ModuleNotFound) -> dict[str, str]:

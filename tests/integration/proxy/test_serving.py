@@ -244,6 +244,17 @@ async def test_every_failure_has_its_status_and_one_line_of_text(
     assert await proxy.storage.versions(M.wanted.path) == []
 
 
+@pytest.mark.parametrize(("failure", "level"), [(AccessDenied("denied by x: y"), "INFO"), (StorageError("x"), "ERROR")])
+async def test_a_denial_is_no_error_in_the_log(
+    address: str, upstream: SampleUpstream, caplog: pytest.LogCaptureFixture, failure: ProxyError, level: str
+) -> None:
+    caplog.set_level("INFO")
+    upstream.failure = failure
+    await get(address, "/example.com/m/@v/v1.0.0.zip")
+
+    assert [record.levelname for record in caplog.records if str(failure) in record.getMessage()] == [level]
+
+
 async def test_throttling_says_when_to_come_back(address: str, upstream: SampleUpstream) -> None:
     upstream.failure = UpstreamThrottled("slow down", retry_after_s=7)
 
