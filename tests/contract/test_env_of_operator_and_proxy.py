@@ -64,6 +64,7 @@ KEYS = [
 # Keys that no field of AthensProxy reaches yet; users set them by `extraEnv`.
 OPEN = {
     "RobotsFile",
+    "RetractionCheckInterval",
     "ValidatorHook",
     "CloudRuntime",
     "GoBinary",

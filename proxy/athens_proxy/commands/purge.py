@@ -103,7 +103,7 @@ async def _run(
 
 
 def _tombstone(wanted: ModuleVersion, reason: str) -> Tombstone:
-    return Tombstone(wanted.path.text, wanted.version, reason, at=stamp(), by=_who(), announced=False)
+    return Tombstone(wanted.path.text, wanted.version, reason, at=stamp(), by=_who())
 
 
 async def _purged(storage: Storage, wanted: ModuleVersion, asked: argparse.Namespace) -> dict[str, Any]:

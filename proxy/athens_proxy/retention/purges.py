@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -156,7 +155,7 @@ class Purges:
         """Delete a purged version, and tell others unless somebody has."""
         wanted = tombstone.wanted
         try:
-            is_first = not tombstone.announced and await announced(self._storage, wanted)
+            is_first = wanted in self._recorded and await announced(self._storage, wanted)
             try:
                 await self._storage.delete(wanted)
                 is_first = is_first or wanted in self._listed
@@ -232,11 +231,22 @@ async def allow(records: Records, wanted: ModuleVersion) -> bool:
 
 
 async def announced(records: Records, wanted: ModuleVersion) -> bool:
-    """Note that others are told of a purge; False if that was noted before; raises as `bury`."""
-    tombstone = (await buried_in(records)).get(wanted)
-    if tombstone is None or tombstone.announced:
+    """Note that others are told of a purge; False if that was noted before, or it is undone; raises as `bury`.
+
+    Two proxies that note it in the same moment both tell it.
+    """
+    buried = await buried_in(records)
+    if wanted not in buried:
         return False
-    await _changed(records, {wanted: replace(tombstone, announced=True)})
+    try:
+        noted = set((await records.read_record(tombstones.ANNOUNCED)).decode("utf-8", "replace").splitlines())
+    except ModuleNotFound:
+        noted = set()
+    own = tombstones.announcement(buried[wanted])
+    if own in noted:
+        return False
+    lasting = noted & {tombstones.announcement(tombstone) for tombstone in buried.values()}
+    await records.write_record(tombstones.ANNOUNCED, "\n".join(sorted({*lasting, own})).encode())
     return True
 
 

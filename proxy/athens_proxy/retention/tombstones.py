@@ -15,6 +15,7 @@ from athens_proxy.errors import InvalidPath, InvalidVersion
 from athens_proxy.modules import ModulePath, ModuleVersion
 
 RECORD: Final = "retention/purged"
+ANNOUNCED: Final = "retention/announced"  # its own record: a proxy that notes it must not bring a tombstone back
 MAX_FILE_BYTES: Final = 256 * 1024
 MAX_FILE_ENTRIES: Final = 1_000
 MAX_REASON: Final = 200
@@ -35,7 +36,6 @@ class Tombstone:
         reason: for clients, "" if none was given.
         at: when, in RFC 3339; "" where nobody noted it.
         by: who, for people.
-        announced: whether a proxy has told others of it.
     """
 
     module: str
@@ -43,7 +43,6 @@ class Tombstone:
     reason: str = ""
     at: str = ""
     by: str = ""
-    announced: bool = True
 
     @property
     def wanted(self) -> ModuleVersion:
@@ -81,7 +80,7 @@ def from_record(record: bytes) -> dict[ModuleVersion, Tombstone]:
             texts = {name: str(entry.get(name, "")) for name in ("reason", "at", "by")}
         except (BadPurgeList, KeyError, TypeError, AttributeError):
             continue
-        found[wanted] = Tombstone(wanted.path.text, wanted.version, **texts, announced=bool(entry.get("announced")))
+        found[wanted] = Tombstone(wanted.path.text, wanted.version, **texts)
     return found
 
 
@@ -89,6 +88,11 @@ def to_record(tombstones: Iterable[Tombstone]) -> bytes:
     """The record of these."""
     ordered = sorted(tombstones, key=lambda tombstone: (tombstone.module, tombstone.version))
     return json.dumps({"purged": [asdict(tombstone) for tombstone in ordered]}, indent=1).encode()
+
+
+def announcement(tombstone: Tombstone) -> str:
+    """What is noted once others were told of a purge; another purge of the same version is told of again."""
+    return f"{tombstone.module}@{tombstone.version} {tombstone.at}"
 
 
 def from_file(data: bytes, *, by: str) -> dict[ModuleVersion, Tombstone]:

@@ -20,7 +20,7 @@ from support.memory_records import MemoryRecords
 from support.modules_fixture import SampleModule
 
 M = SampleModule()
-STONE = Tombstone(M.path, M.version, reason="leaked a key", announced=False)
+STONE = Tombstone(M.path, M.version, reason="leaked a key")
 
 
 class Silent(MemoryStorage):
@@ -212,3 +212,27 @@ def test_a_record_comes_back_as_it_was_without_entries_that_name_no_version() ->
     record["purged"] += [{"module": "../x", "version": "v1.0.0"}, 7, {"module": "a.com/x"}]
 
     assert from_record(json.dumps(record).encode()) == {M.wanted: STONE}
+
+
+class UndoneMeanwhile(MemoryStorage):
+    """Somebody allows the version again whenever a proxy has just read that it is purged."""
+
+    is_undone = False
+
+    async def read_record(self, name: str) -> bytes:
+        record = await super().read_record(name)
+        if self.is_undone and name == tombstones.RECORD:
+            await super().write_record(name, to_record([]))
+        return record
+
+
+async def test_a_proxy_that_carries_out_a_purge_does_not_bring_it_back_once_it_is_undone() -> None:
+    storage = UndoneMeanwhile()
+    process = Process(storage)
+    await bury(storage, {M.wanted: STONE})
+    storage.is_undone = True
+    await process.purges.look()
+
+    assert await buried_in(storage) == {}
+    await process.purges.look()
+    assert not process.refuses()
