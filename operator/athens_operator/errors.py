@@ -58,6 +58,12 @@ class TenancyError(SpecError):
     reason: ClassVar[str] = "TenancyViolation"
 
 
+class VersionError(SpecError):
+    """A spec asks for a proxy that does not know what this operator writes."""
+
+    reason: ClassVar[str] = "UnsupportedByVersion"
+
+
 class ClusterError(OperatorError):
     """The API server refused a request or could not be asked.
 

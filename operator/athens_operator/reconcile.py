@@ -51,6 +51,7 @@ from athens_operator.spec import AthensProxy, Identity
 from athens_operator.status import status_of, status_of_invalid
 from athens_operator.status_observed import Observed
 from athens_operator.status_prefetch import prefetch_pods
+from athens_operator.supported_versions import version_problem
 from athens_operator.tenancy import tenancy_problem
 
 logger = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class ProxyReconciler:
             await self._farewell(key)
             return None
         proxy = self._cache.parsed(key)
-        refused = tenancy_problem(proxy, self._settings) if isinstance(proxy, AthensProxy) else proxy
+        refused = self._problem(proxy) if isinstance(proxy, AthensProxy) else proxy
         if isinstance(refused, SpecError):
             status = status_of_invalid(Identity.of(body), refused, self._cache.owned_by(key), datetime.now(UTC))
             await self._steps.publisher.publish(body, status)
@@ -135,6 +136,10 @@ class ProxyReconciler:
             await self._farewell(key)
         self._uids[key] = proxy.uid
         return await self._pass(key, proxy, body)
+
+    def _problem(self, proxy: AthensProxy) -> SpecError | None:
+        """Why a spec that can be read is not carried out here."""
+        return version_problem(proxy) or tenancy_problem(proxy, self._settings)
 
     async def _pass(self, key: Key, proxy: AthensProxy, body: Manifest) -> float:
         gathered = await self._steps.gatherer.gather(proxy)
