@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -135,6 +137,7 @@ async def browser() -> AsyncIterator[Tab]:
         f"--user-data-dir={profile}",
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,  # what is on the path is a script that starts the browser
     )
     try:
         port = await _port(Path(profile), process)
@@ -149,7 +152,7 @@ async def browser() -> AsyncIterator[Tab]:
                     await tab.close()
     finally:
         with suppress(ProcessLookupError):
-            process.terminate()
+            os.killpg(process.pid, signal.SIGKILL)  # its profile is thrown away
         await process.wait()
         await asyncio.to_thread(shutil.rmtree, profile, ignore_errors=True)
 
