@@ -1,7 +1,8 @@
 """What the watches have seen: every object the operator works with, newest version known, in memory.
 
 Events of a watch, answers to our own writes and the anti-entropy list all end up in `put` and `remove`, which ignore
-what is older than what is known. So an echo of our own write changes nothing, and nothing needs to remember it.
+what is older than what is known. So an echo of our own write changes nothing, unless it overtakes the answer to that
+write (`echoes.py`).
 """
 
 from __future__ import annotations

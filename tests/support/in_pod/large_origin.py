@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 import zipfile
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -30,14 +29,12 @@ def make_files(folder: Path, module: str, version: str, size_mib: int) -> None:
 class Handler(BaseHTTPRequestHandler):
     """Answers for the files, and 404 for everything else."""
 
-    def __init__(self, folder: Path, module: str, *arguments: object) -> None:
-        self._folder = folder
-        self._prefix = f"/{module}/@v/"
-        super().__init__(*arguments)  # type: ignore[arg-type]
+    folder = Path()
+    prefix = ""
 
     def do_GET(self) -> None:
-        file = self._folder / self.path.removeprefix(self._prefix)
-        if not self.path.startswith(self._prefix) or not file.is_file():
+        file = self.folder / self.path.removeprefix(self.prefix)
+        if not self.path.startswith(self.prefix) or not file.is_file():
             self.send_error(404)
             return
         self.send_response(200)
@@ -51,7 +48,8 @@ def main(module: str, version: str, size_mib: str, port: str) -> None:
     """Serve until the pod ends."""
     folder = Path(os.environ["TMPDIR"])
     make_files(folder, module, version, int(size_mib))
-    ThreadingHTTPServer(("", int(port)), partial(Handler, folder, module)).serve_forever()
+    Handler.folder, Handler.prefix = folder, f"/{module}/@v/"
+    ThreadingHTTPServer(("", int(port)), Handler).serve_forever()
 
 
 if __name__ == "__main__":
