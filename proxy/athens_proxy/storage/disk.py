@@ -71,7 +71,7 @@ class DiskStorage:
         self._require_committed(wanted)
         path = layout.version_dir(self._root, wanted) / layout.ZIP_NAME
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = _open_at_once(path)
         except OSError as error:
             raise _read_error(wanted, error) from error
         try:
@@ -138,7 +138,7 @@ class DiskStorage:
 
     def _read(self, wanted: ModuleVersion, path: Path) -> bytes:
         try:
-            return path.read_bytes()
+            return _content(path)
         except OSError as error:
             raise _read_error(wanted, error) from error
 
@@ -179,6 +179,20 @@ class DiskStorage:
         except OSError as error:  # another module may lie below a folder of this name
             if error.errno != errno.ENOTEMPTY:
                 raise
+
+
+def _open_at_once(path: Path) -> int:
+    """Open for reading, not waiting for the other end of a pipe that somebody has put in the place of a file."""
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+
+def _content(path: Path) -> bytes:
+    descriptor = _open_at_once(path)
+    try:
+        with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+            return file.read() or b""
+    finally:
+        os.close(descriptor)
 
 
 def _size_of(path: Path) -> int | None:

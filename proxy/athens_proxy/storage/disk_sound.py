@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import stat
 import uuid
 from pathlib import Path
 from typing import Final
@@ -54,6 +55,9 @@ class SoundFiles:
             StorageError: the disk fails.
         """
         status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            self._set_aside(wanted, path, "it is no regular file")
+            raise _damaged(wanted, path)
         if self._zips.get(wanted) != _identity(status):
             await self._judge_zip(wanted, path, descriptor, status)
         return status.st_size

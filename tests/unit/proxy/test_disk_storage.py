@@ -24,6 +24,7 @@ from athens_proxy.errors import CannotStart, ChecksumMismatch, ModuleNotFound, S
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.storage.disk import DiskStorage, open_disk_storage
 from athens_proxy.storage.disk_save import storage_errors
+from athens_proxy.storage.layout import version_dir
 from athens_proxy.storage.scratch import FETCH
 from athens_proxy.storage.storage import LEFTOVER_AGE_S
 from athens_proxy.storage.sums import Sums
@@ -564,3 +565,22 @@ async def test_what_lies_beside_the_modules_is_not_looked_into(
     await storage.catalog(token="", limit=10)
 
     assert looked_into == [str(root)]
+
+
+@pytest.mark.parametrize("place", ["go.mod", "source.zip", "v1.0.0.info"])
+async def test_a_pipe_in_the_place_of_a_file_holds_nobody_up_and_the_version_is_completed(
+    storage: DiskStorage, root: Path, tmp_path: Path, place: str
+) -> None:
+    await storage.save(M.fetched(tmp_path))
+    file = version_dir(root, M.wanted) / place
+    file.unlink()
+    os.mkfifo(file)
+    read = {"go.mod": storage.mod, "source.zip": storage.open_zip, "v1.0.0.info": storage.info}[place]
+
+    with pytest.raises(ModuleNotFound):
+        await asyncio.wait_for(asyncio.to_thread(asyncio.run, read(M.wanted)), 5)  # a thread, so that a hang is noticed
+
+    await storage.save(M.fetched(tmp_path))
+    assert await storage.info(M.wanted) == M.info
+    assert await storage.mod(M.wanted) == M.mod
+    assert await stored_zip(storage, M.wanted) == M.zip
