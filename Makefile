@@ -45,7 +45,8 @@ controlplane: $(STAMP) ## one tier of the tests, on two control planes
 
 e2e: $(STAMP) ## one tier of the tests, all of it on one cluster
 	@hack/servers $@
-	@$(PY) -m pytest -q tests/$@
+	@$(PY) -m pytest -q -m alone tests/$@; alone=$$?; \
+	$(PY) -m pytest -q -m 'not alone' --numprocesses 2 --dist loadfile tests/$@ && exit $$alone
 
 bench: $(STAMP) ## measure against the peers in the same run
 	@$(PY) hack/bench $(SCENARIO)

@@ -2,6 +2,7 @@
 
 The cluster is the one that KUBECONFIG or CLUSTER names, else kind where Docker can pull its node image, else the local
 node: `hack/cluster up` chooses. Everything the tests do to it, they do with kubectl and the go command, as users would.
+Tests marked `alone` run first, one by one; the files of the others side by side.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import pytest
 
 from demonstration.installation import Way, install
 from demonstration.kubectl import Kubectl
-from demonstration.tools import Images, cluster_up, images_loaded
+from demonstration.tools import ROOT, Images, cluster_up, images_loaded
+from localcluster.locks import locked
 from support.team import Team
 
 _LABELS = {"athensproxy.dev/e2e": "true", "pod-security.kubernetes.io/enforce": "restricted"}
@@ -34,8 +36,9 @@ def images(kubectl: Kubectl) -> Images:
 
 @pytest.fixture(scope="session")
 def operator(kubectl: Kubectl, images: Images) -> None:
-    """The operator, installed from the chart."""
-    install(kubectl, images, Way.HELM, print)
+    """The operator, installed from the chart; processes that test side by side do so one after the other."""
+    with locked(ROOT / "build/e2e-install.lock"):
+        install(kubectl, images, Way.HELM, print)
 
 
 @contextmanager

@@ -9,8 +9,12 @@ import os
 import re
 import time
 
+import pytest
+
 from demonstration.kubectl import Kubectl
 from support.team import Team
+
+pytestmark = pytest.mark.alone
 
 MINUTE_S = float(os.environ.get("REST_S", "60"))  # an hour is worth watching now and then
 LOOK_EVERY_S = 3.0  # it is a minute of watching, not of waiting for something

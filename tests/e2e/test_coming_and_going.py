@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from demonstration.installation import NAMESPACE, RELEASE, Way, install
 from demonstration.kubectl import Kubectl, condition
 from demonstration.tools import CLUSTER, Images, run
@@ -20,6 +22,7 @@ def served(team: Team, module: str) -> bool:
         return client.run("mod", "download", module).succeeded
 
 
+@pytest.mark.alone
 def test_an_uninstalled_operator_takes_nothing_with_it_and_a_new_one_restarts_no_pod(
     kubectl: Kubectl, images: Images, team: Team
 ) -> None:

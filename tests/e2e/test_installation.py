@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from demonstration.installation import INSTALL, NAMESPACE, RELEASE, Way, install
 from demonstration.kubectl import Kubectl
 from demonstration.tools import Images
 from support.team import EPHEMERAL, Team, login
+
+pytestmark = pytest.mark.alone
 
 
 def test_the_plain_manifest_can_be_applied_twice_and_the_operator_works(

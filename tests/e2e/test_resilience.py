@@ -15,6 +15,8 @@ from demonstration.kubectl import Kubectl, Manifest
 from demonstration.tools import CLUSTER, run
 from support.team import Team
 
+pytestmark = pytest.mark.alone
+
 CACHED = "github.com/google/uuid@v1.6.0"
 FRESH = "github.com/pkg/errors@v0.9.1"
 BY_HAND = """\
