@@ -93,6 +93,28 @@ def body(replacement: bytes, *, content_type: str = "application/octet-stream") 
     return lie
 
 
+def encoded(encoding: str, encode: Callable[[bytes], bytes]) -> Fault:
+    """Answers 200 with the true bytes, encoded and labelled so."""
+
+    async def label(server: GoProxyServer, request: web.Request, data: bytes) -> web.StreamResponse:
+        return web.Response(body=encode(data), headers={"Content-Encoding": encoding})
+
+    return label
+
+
+def stalling_status(code: int, text: str) -> Fault:
+    """Answers with a status and the start of a body that never ends."""
+
+    async def fail_slowly(server: GoProxyServer, request: web.Request, data: bytes) -> web.StreamResponse:
+        answer = web.StreamResponse(status=code, headers={"Content-Type": "text/plain", "Content-Length": "9999"})
+        await answer.prepare(request)
+        await answer.write(text.encode())
+        await server.wait_until_closed()
+        return answer
+
+    return fail_slowly
+
+
 async def hang(server: GoProxyServer, request: web.Request, data: bytes) -> web.StreamResponse:
     """Never answers."""
     await server.wait_until_closed()

@@ -75,6 +75,8 @@ def failure_of_transport(error: Exception, attempt: str) -> ProxyError:
         return BadUpstreamAnswer(f"{attempt}: the answer was cut off")
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return UpstreamError(f"{attempt}: {words_of(error)}")
+    if isinstance(error, UnicodeError):
+        return BadUpstreamAnswer(f"{attempt}: the address, or one that it redirects to, has no valid host name")
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
         return BadUpstreamAnswer(f"{attempt}: the answer is no valid HTTP")
     return UpstreamError(f"{attempt}: connection failed: {words_of(error)}")

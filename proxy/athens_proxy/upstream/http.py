@@ -23,6 +23,7 @@ from yarl import URL
 from athens_proxy.errors import BadUpstreamAnswer, UpstreamThrottled, UpstreamTimeout
 from athens_proxy.upstream.answers import failure_of_status, failure_of_transport
 from athens_proxy.upstream.authorize import SHOW_NOTHING, Authorize
+from athens_proxy.upstream.encoded import decoded_chunks
 from athens_proxy.upstream.hops import HttpHop
 from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.throttle import Throttle
@@ -35,6 +36,8 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SHOWN_BODY_BYTES: Final = 2048
 _KEEPALIVE_S: Final = 60.0
 _HEADER_BYTES: Final = 64 * 1024  # of one; company proxies send more than aiohttp's 8,190
+_GZIP: Final = {"Accept-Encoding": "gzip"}
+_IDENTITY: Final = {"Accept-Encoding": "identity"}
 _CONNECT_TRIES: Final = 2  # aiohttp repeats each GET once by itself, at once
 
 
@@ -47,12 +50,14 @@ class HttpLimits:
         idle_s: seconds without a single byte, before the answer or within its body.
         small_file_s: seconds for a whole small file (list, info, mod), however it trickles.
         retry_delay_s: mean wait before a connection that broke without an answer is tried again.
+        error_body_s: seconds for what an error says of itself; its status alone is an answer.
     """
 
     connect_s: float = 30.0
     idle_s: float = 60.0
     small_file_s: float = 120.0
     retry_delay_s: float = 0.2
+    error_body_s: float = 5.0
 
 
 def open_upstream_session(observers: Sequence[aiohttp.TraceConfig] = ()) -> aiohttp.ClientSession:
@@ -100,21 +105,22 @@ class HttpTransport:
     async def read(self, path: str, *, at_most_bytes: int) -> bytes:
         """The whole of a small file; see `ProxyTransport.read`."""
         try:
-            async with asyncio.timeout(self._limits.small_file_s), self._answer(path) as answer:
+            async with asyncio.timeout(self._limits.small_file_s), self._answer(path, _GZIP) as answer:
                 return await _bounded_body(answer, path, at_most_bytes)
         except TimeoutError as error:
             raise UpstreamTimeout(f"reading {path} from {self._hop}: no complete answer in time") from error
 
     async def download(self, path: str, into: Path, *, at_most_bytes: int) -> int:
         """Write a large file; see `ProxyTransport.download`."""
-        async with self._answer(path, {"Accept-Encoding": "identity"}) as answer:
+        async with self._answer(path, _IDENTITY) as answer:
             size = 0
             with _Scratch(into) as file:
                 pending = bytearray()  # few hops to a thread: each costs more than the write
-                async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+                attempt = f"reading {path} from {self._hop}"
+                async for chunk in decoded_chunks(answer, attempt, chunk_bytes=CHUNK_BYTES):
                     size += len(chunk)
                     if size > at_most_bytes:
-                        raise BadUpstreamAnswer(f"reading {path} from {self._hop}: more than {at_most_bytes} bytes")
+                        raise BadUpstreamAnswer(f"{attempt}: more than {at_most_bytes} bytes")
                     pending += chunk
                     if len(pending) >= CHUNK_BYTES:
                         await asyncio.to_thread(file.write, bytes(pending))
@@ -127,20 +133,25 @@ class HttpTransport:
             return size
 
     @asynccontextmanager
-    async def _answer(self, path: str, headers: dict[str, str] | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _answer(self, path: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
         attempt = f"reading {path} from {self._hop}"
         url = self._url(path)
         self._throttle.refuse(url, attempt)
         try:
-            answer = await self._redirected(url, headers or {}, attempt)
+            answer = await self._redirected(url, headers, attempt)
             async with answer:
                 if answer.status != 200:
-                    failure = failure_of_status(answer, await _shown_body(answer), attempt)
+                    failure = failure_of_status(answer, await _shown_body(answer, self._limits.error_body_s), attempt)
                     if isinstance(failure, UpstreamThrottled):
                         self._throttle.hold(url, failure)
                     raise failure
                 yield answer
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (
+            aiohttp.ClientError,
+            TimeoutError,
+            OSError,
+            UnicodeError,
+        ) as error:  # the last for names no DNS can have
             raise failure_of_transport(error, attempt) from error
 
     async def _redirected(self, url: URL, headers: dict[str, str], attempt: str) -> aiohttp.ClientResponse:
@@ -175,7 +186,12 @@ class HttpTransport:
         for tries_left in reversed(range(_CONNECT_TRIES)):
             try:
                 return await self._session.get(
-                    url, headers=headers, allow_redirects=False, timeout=timeout, proxy=self._outbound.for_url(url)
+                    url,
+                    headers=headers,
+                    allow_redirects=False,
+                    auto_decompress=False,
+                    timeout=timeout,
+                    proxy=self._outbound.for_url(url),
                 )
             except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, TimeoutError):
                 raise
@@ -228,30 +244,33 @@ class _Scratch:
 def _redirect_target(url: URL, location: str, attempt: str) -> URL:
     try:
         target = url.join(URL(location, encoded=True))
+        host, _ = target.host, target.port  # both are only read now
     except (ValueError, IndexError) as error:  # yarl fails with the latter on some brackets
         raise BadUpstreamAnswer(f"{attempt}: redirected to an invalid address") from error
-    if target.scheme not in ("http", "https") or not target.host:
+    if target.scheme not in ("http", "https") or not host:
         raise BadUpstreamAnswer(f"{attempt}: redirected to an address that is not http or https")
     return target.with_user(None)
 
 
 async def _bounded_body(answer: aiohttp.ClientResponse, path: str, at_most_bytes: int) -> bytes:
     body = bytearray()
-    async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+    attempt = f"reading {path} from {answer.url.origin()}"
+    async for chunk in decoded_chunks(answer, attempt, chunk_bytes=CHUNK_BYTES):
         body += chunk
         if len(body) > at_most_bytes:
-            raise BadUpstreamAnswer(f"reading {path} from {answer.url.origin()}: more than {at_most_bytes} bytes")
+            raise BadUpstreamAnswer(f"{attempt}: more than {at_most_bytes} bytes")
     return bytes(body)
 
 
-async def _shown_body(answer: aiohttp.ClientResponse) -> bytes:
+async def _shown_body(answer: aiohttp.ClientResponse, within_s: float) -> bytes:
     """The start of an error body; what cannot be read of it is no second failure."""
     body = bytearray()
     try:
-        async for chunk in answer.content.iter_chunked(_SHOWN_BODY_BYTES):
-            body += chunk
-            if len(body) >= _SHOWN_BODY_BYTES:
-                break
-    except (aiohttp.ClientError, TimeoutError, OSError):
+        async with asyncio.timeout(within_s):
+            async for chunk in decoded_chunks(answer, "", chunk_bytes=_SHOWN_BODY_BYTES):
+                body += chunk
+                if len(body) >= _SHOWN_BODY_BYTES:
+                    break
+    except (aiohttp.ClientError, TimeoutError, OSError, BadUpstreamAnswer):
         return bytes(body)
     return bytes(body)

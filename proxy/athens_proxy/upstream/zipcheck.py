@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -82,7 +83,7 @@ def _name_below(prefix: str, entry: ZipEntry) -> str:
         raise BadZip(f"{_shown(entry)}: the name is not UTF-8") from error
     if not name.startswith(prefix):
         raise BadZip(f"{_shown(entry)}: the name does not start with {grammar.quoted(prefix)}")
-    if name == prefix and entry.size_bytes:
+    if name.endswith("/") and entry.size_bytes:
         raise BadZip(f"{_shown(entry)}: a directory with content")
     return name[len(prefix) :]
 
@@ -142,8 +143,13 @@ def _name_problem(name: str) -> str | None:
 def _folded(name: str) -> str:
     if name.isascii():
         return name.lower()
-    # Go folds rune by rune; Python's casefold may make two characters of one, which no simple folding does.
-    return "".join(folded if len(folded := char.casefold()) == 1 else char for char in name)
+    return "".join(map(_folded_rune, name))
+
+
+@lru_cache(maxsize=1024)
+def _folded_rune(char: str) -> str:
+    # Go folds rune by rune; Python's casefold may make two characters of one ("ß" and its capital are "ss").
+    return next((folded for folded in (char.casefold(), char.lower()) if len(folded) == 1), char)
 
 
 def _shown(entry: ZipEntry) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -35,7 +36,7 @@ from support.modules_fixture import SampleModule, write_file_proxy
 
 MODULE = SampleModule(path="example.com/Upper", files={"data.bin": bytes(range(256)) * 64})
 BASE = "example.com/!upper/@v/"
-QUICK = HttpLimits(connect_s=5, idle_s=0.3, small_file_s=1.0, retry_delay_s=0.001)
+QUICK = HttpLimits(connect_s=5, idle_s=0.3, small_file_s=1.0, retry_delay_s=0.001, error_body_s=0.1)
 
 
 @pytest.fixture
@@ -140,6 +141,14 @@ async def test_a_version_prefix_means_its_highest_release(proxy: GoProxy, upstre
         (server.redirect_loop, BadUpstreamAnswer, "10 redirects"),
         (server.redirect("ftp://example.com/"), BadUpstreamAnswer, "not http"),
         (server.redirect("http://[broken/"), BadUpstreamAnswer, "invalid address"),
+        (server.redirect("http://example.com:99999/"), BadUpstreamAnswer, "invalid address"),
+        (server.redirect("http://two..dots.example.com/"), BadUpstreamAnswer, "no valid host name"),
+        (server.stalling_status(404, "nothing yet"), ModuleNotFound, "not found: nothing yet"),
+        (server.encoded("gzip", lambda data: gzip.compress(data)[:-4]), BadUpstreamAnswer, "cut off within its gzip"),
+        (server.encoded("gzip", lambda data: gzip.compress(data)[:-9]), BadUpstreamAnswer, "cut off within its gzip"),
+        (server.encoded("gzip", lambda data: data), BadUpstreamAnswer, "damaged gzip"),
+        (server.encoded("gzip", lambda data: gzip.compress(data) + b"more"), BadUpstreamAnswer, "damaged gzip"),
+        (server.encoded("zstd", lambda data: data), BadUpstreamAnswer, "compressed as zstd"),
         (server.hang, UpstreamTimeout, "no progress"),
         (server.stall, UpstreamTimeout, "no progress"),
         (server.truncate, BadUpstreamAnswer, "cut off"),
@@ -163,6 +172,33 @@ async def test_each_failure_of_a_file_has_its_error(
 
     assert isinstance(error, kind)
     assert said in str(error)
+
+
+def in_members(data: bytes) -> bytes:
+    """Gzip in two members, as some storage concatenates it."""
+    return gzip.compress(data[:20]) + gzip.compress(data[20:])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "encode"),
+    [("gzip", gzip.compress), ("X-GZip", in_members), ("aws-chunked", bytes), ("identity", bytes)],
+)
+async def test_an_encoded_answer_is_taken_as_the_go_command_takes_it(
+    proxy: GoProxy, upstream: GoProxyServer, tmp_path: Path, encoding: str, encode: Callable[[bytes], bytes]
+) -> None:
+    upstream.faults["*"] = server.encoded(encoding, encode)
+
+    fetched = await proxy.fetch(MODULE.wanted, tmp_path)
+
+    assert (fetched.info, fetched.mod, fetched.zip_path.read_bytes()) == (MODULE.info, MODULE.mod, MODULE.zip)
+
+
+async def test_a_compressed_body_beyond_its_limit_is_not_unpacked_to_its_end(
+    proxy: GoProxy, upstream: GoProxyServer
+) -> None:
+    upstream.faults[BASE + "v1.0.0.info"] = server.encoded("gzip", lambda _: gzip.compress(bytes(30_000_000)))
+
+    assert "more than" in str(await failure(proxy.resolve(MODULE.wanted)))
 
 
 async def test_retry_after_reaches_the_error(proxy: GoProxy, upstream: GoProxyServer) -> None:

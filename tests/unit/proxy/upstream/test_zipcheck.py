@@ -50,6 +50,10 @@ def test_directory_entries_count_for_the_sum(tmp_path: Path) -> None:
     assert plain != with_directory
 
 
+def test_a_directory_with_content_is_refused(tmp_path: Path) -> None:
+    assert "a directory with content" in problem(tmp_path, zip_bytes([(PREFIX + "d/", b"hidden")]))
+
+
 def test_stored_entries_and_unicode_letters_are_allowed(tmp_path: Path) -> None:
     files = [(PREFIX + "größe.go", b"package m\n"), (PREFIX + "испытание/x.go", b"package x\n")]
 
@@ -74,6 +78,7 @@ def test_stored_entries_and_unicode_letters_are_allowed(tmp_path: Path) -> None:
         ([PREFIX + "A.go", PREFIX + "a.go"], "only in case"),
         ([PREFIX + "D/x.go", PREFIX + "d/y.go"], "only in case"),
         ([PREFIX + "Ä.go", PREFIX + "ä.go"], "only in case"),
+        ([PREFIX + "ß.go", PREFIX + "\u1e9e.go"], "only in case"),
         ([PREFIX + "d", PREFIX + "d/x.go"], "both a file and a directory"),
         ([PREFIX + "d/x.go", PREFIX + "d"], "both a file and a directory"),
         ([PREFIX + "sub/go.mod"], "only allowed in the root"),
