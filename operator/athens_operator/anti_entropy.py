@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from athens_operator.cache import Cache, uid_of, version_of
 from athens_operator.cluster import Cluster, NotFound
@@ -70,8 +70,10 @@ class AntiEntropy:
 
     async def _doubtful(self, resource: Resource) -> dict[Ref, Manifest | None]:
         """What is listed otherwise than it is known, with the listed version; None where it is not listed."""
-        listed = {ref_of(body): body for body in await self._list(resource, metadata_only=True)}
-        known = {ref_of(body): body for body in self._cache.all_of(resource)}
+        there, here = await self._list(resource, metadata_only=True), self._cache.all_of(resource)
+        if _identities(there) == _identities(here):  # nearly always
+            return {}
+        listed, known = ({ref_of(body): body for body in bodies} for bodies in (there, here))
         return {ref: listed.get(ref) for ref in listed.keys() | known.keys() if _differ(listed, known, ref)}
 
     def blind_kinds(self, rounds: int = BLIND_AFTER_ROUNDS) -> list[str]:
@@ -111,6 +113,10 @@ class AntiEntropy:
             label=PROXY_LABEL if resource.labelled else "",
             metadata_only=metadata_only,
         )
+
+
+def _identities(bodies: Iterable[Manifest]) -> dict[str, str]:
+    return {body["metadata"]["uid"]: body["metadata"]["resourceVersion"] for body in bodies}
 
 
 def _differ(listed: Mapping[Ref, Manifest], known: Mapping[Ref, Manifest], ref: Ref) -> bool:

@@ -48,6 +48,7 @@ class Lease:
         self._seen: tuple[str, str] | None = None  # holder and resource version at the last look
         self._seen_at = 0.0
         self._held = False
+        self._written: Manifest = {}  # the Lease as we wrote it last
 
     @property
     def held(self) -> bool:
@@ -81,7 +82,7 @@ class Lease:
             await asyncio.sleep(RETRY_S)
             try:
                 async with asyncio.timeout(RENEW_DEADLINE_S):
-                    renewed = await self._try_to_take()
+                    renewed = await self._renew()
             except (ClusterError, TimeoutError) as error:
                 logger.warning("cannot renew the Lease: %s", str(error) or "no answer")
                 renewed = None
@@ -102,6 +103,14 @@ class Lease:
                 await self._write(live, holder="", duration_s=1)
         except ClusterError as error:
             logger.warning("cannot release the Lease, a standby waits for it to run out: %s", error)
+
+    async def _renew(self) -> bool:
+        """Renew what we wrote last without reading it, which fails if anybody has touched it since; then look."""
+        try:
+            await self._write(self._written, holder=self._identity, duration_s=DURATION_S)
+        except (Conflict, NotFound):
+            return await self._try_to_take()
+        return True
 
     async def _try_to_take(self) -> bool:
         """Take or renew; False when somebody else holds it."""
@@ -132,7 +141,7 @@ class Lease:
         now = _micro_time()
         spec = _spec(self._identity, DURATION_S, acquired=now, renewed=now, transitions=0)
         try:
-            await self._cluster.create({**self._manifest(), "spec": spec}, manager=MANAGER)
+            self._written = await self._cluster.create({**self._manifest(), "spec": spec}, manager=MANAGER)
         except Conflict:
             return False
         return True
@@ -149,7 +158,7 @@ class Lease:
             transitions=int(old.get("leaseTransitions") or 0) + (0 if same else 1),
         )
         body = {**self._manifest(resource_version=live["metadata"]["resourceVersion"]), "spec": spec}
-        await self._cluster.apply(body, manager=MANAGER)
+        self._written = await self._cluster.apply(body, manager=MANAGER)
 
     def _manifest(self, *, resource_version: str = "") -> Manifest:
         metadata = {"namespace": self._ref.namespace, "name": self._ref.name}

@@ -111,7 +111,7 @@ class Watch:
         self._restarted = restarted
         self._given_up = asyncio.Event()
         self._kopf_loop: asyncio.AbstractEventLoop | None = None
-        self._had_root = False
+        self._root: asyncio.Task[Any] | None = None
 
     async def run(self) -> None:
         """Watch until cancelled, whatever happens to the streams."""
@@ -155,8 +155,9 @@ class Watch:
         loop = self._kopf_loop
         if loop is None or loop.is_closed():
             return True  # not begun, or about to say that it has ended
-        self._had_root |= (found := any(task.get_name() == ROOT_TASK for task in asyncio.all_tasks(loop)))
-        return found or not self._had_root
+        if self._root is None:
+            self._root = next((task for task in asyncio.all_tasks(loop) if task.get_name() == ROOT_TASK), None)
+        return self._root is None or not self._root.done()
 
     def _thread(
         self, loop: asyncio.AbstractEventLoop, stop: concurrent.futures.Future[None], ended: asyncio.Future[str]
@@ -172,7 +173,7 @@ class Watch:
 
     async def _kopf(self, loop: asyncio.AbstractEventLoop, stop: concurrent.futures.Future[None]) -> None:
         # Not the future itself: kopf would wait for it in a thread, and the loop could not end without that thread.
-        self._kopf_loop, self._had_root = asyncio.get_running_loop(), False
+        self._kopf_loop, self._root = asyncio.get_running_loop(), None
         stopped = asyncio.Event()
         stop.add_done_callback(_setter(asyncio.get_running_loop(), stopped))
         registry = kopf.OperatorRegistry()

@@ -14,6 +14,11 @@ from support.fake_cluster import FakeCluster
 from support.virtual_time import in_virtual_time
 
 REF = LEASES.ref("ops", "athens-operator")
+MANIFEST = {
+    "apiVersion": REF.api_version,
+    "kind": REF.kind,
+    "metadata": {"namespace": REF.namespace, "name": REF.name},
+}
 
 
 def lease(cluster: FakeCluster, identity: str) -> Lease:
@@ -114,13 +119,32 @@ def test_a_holder_that_sees_another_name_stops_at_once() -> None:
         cluster = FakeCluster()
         first = lease(cluster, "one")
         await first.acquire()
-        cluster.objects[REF]["spec"]["holderIdentity"] = "two"
+        cluster.put({**MANIFEST, "spec": {"holderIdentity": "two"}})
 
         with pytest.raises(LeaseLost):
             await first.keep()
 
         assert now() < 5
         assert not first.held
+
+    in_virtual_time(main())
+
+
+def test_a_holder_renews_without_reading_and_makes_the_lease_anew_when_somebody_deleted_it() -> None:
+    async def main() -> None:
+        cluster = FakeCluster()
+        first = lease(cluster, "one")
+        await first.acquire()
+        await keep_for(first, 60)
+        before = list(cluster.reads)
+        await keep_for(first, 60)
+        quiet = list(cluster.reads)
+
+        del cluster.objects[REF]
+        await keep_for(first, 60)
+
+        assert quiet == before
+        assert cluster.objects[REF]["spec"]["holderIdentity"] == "one"
 
     in_virtual_time(main())
 
