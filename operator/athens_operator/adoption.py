@@ -11,8 +11,16 @@ from typing import Any
 from athens_operator.cluster import Conflict
 from athens_operator.desired.volume import RETAINED_FROM
 from athens_operator.errors import ClusterError
-from athens_operator.manifests import Manifest, Ref, is_owned_by, may_write
-from athens_operator.resources import CLAIMS, PROXIES, SERVICE_ACCOUNTS, SERVICES
+from athens_operator.manifests import (
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    PROXY_LABEL,
+    Manifest,
+    Ref,
+    is_owned_by,
+    may_write,
+)
+from athens_operator.resources import CHILDREN, CLAIMS, PROXIES, SERVICE_ACCOUNTS, SERVICES
 from athens_operator.spec import AthensProxy
 from athens_operator.spec.proxy import ANNOTATION_PREFIX
 
@@ -74,7 +82,27 @@ def _controlled(ref: Ref, owner: Mapping[str, Any]) -> Foreign:
     return Foreign(f"{ref} exists and belongs to {whose}; rename the AthensProxy or remove that object")
 
 
+def _is_left_behind(proxy: AthensProxy, live: Manifest) -> bool:
+    """Whether the object looks like a child whose proxy was deleted without its children."""
+    metadata = live["metadata"]
+    labels = metadata.get("labels") or {}
+    ours = labels.get(PROXY_LABEL) == proxy.name and labels.get(MANAGED_BY_LABEL) == MANAGED_BY
+    return ours and not metadata.get("ownerReferences")
+
+
+def _left_behind(proxy: AthensProxy, ref: Ref) -> Foreign:
+    """Labels are no consent: anybody may write them. One command gives it for all that was left behind."""
+    kinds = ",".join(resource.plural for resource in CHILDREN if resource != CLAIMS)
+    chosen = f"-n {proxy.namespace} {kinds} -l {PROXY_LABEL}={proxy.name}"
+    return Foreign(
+        f"{ref} was left behind by an earlier AthensProxy {proxy.name} that was deleted without its children; take "
+        f"over what it left with: kubectl annotate {chosen} {ADOPT_BY_ANNOTATION}={proxy.namespace}/{proxy.name}"
+    )
+
+
 def _foreign(proxy: AthensProxy, ref: Ref, live: Manifest) -> Foreign:
+    if _is_left_behind(proxy, live):
+        return _left_behind(proxy, ref)
     entries = live["metadata"].get("managedFields") or ()
     names = ", ".join(sorted({str(entry["manager"]) for entry in entries if entry.get("manager")}))
     advice = ADVICE_ON_CONFLICT.get(ref.kind, "rename the AthensProxy, remove that object")

@@ -40,12 +40,13 @@ class Drift:
 
 
 def drift_of(desired: Manifest, before: Manifest | None, after: Manifest) -> Drift | None:
-    """What was repaired, or None when the live object had every desired value already."""
+    """What was repaired, or None when nothing was, because the live object had every value that it can have."""
     if before is None:
         return Drift(ref_of(desired), (), "")
     if version_of(before) == version_of(after):
         return None
-    paths = tuple(path.lstrip(".") for path in _differences(desired, before, ""))
+    others = set(_differences(desired, after, ""))  # an admission rule sets these at every write
+    paths = tuple(path.lstrip(".") for path in _differences(desired, before, "") if path not in others)
     return Drift(ref_of(desired), paths[:PATHS_AT_MOST], _last_writer(before)) if paths else None
 
 

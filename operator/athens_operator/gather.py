@@ -101,6 +101,7 @@ class Gatherer:
         cache: everything that is.
         secrets: looks up Secrets.
         settings: of the operator.
+        advisories: what policies take rules from.
         served: optional kinds that the cluster serves at present.
     """
 
@@ -110,6 +111,7 @@ class Gatherer:
         cache: Cache,
         secrets: SecretReader,
         settings: Settings,
+        advisories: AdvisoryReader,
         served: Set[Resource] = frozenset(),
     ) -> None:
         self._cluster = cluster
@@ -117,7 +119,7 @@ class Gatherer:
         self._secrets = secrets
         self._settings = settings
         self._served = served
-        self._advisories = AdvisoryReader(cluster)
+        self._advisories = advisories
         self._logins = GeneratedLogins(
             cluster,
             allowed=Feature.GENERATED_SECRETS in settings.features,

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from athens_operator.conditions import Condition, Verdict, is_true, merged
-from athens_operator.policies import Policy
+from athens_operator.policies import CLUSTER_DOWNLOAD_POLICY, Policy
 from athens_operator.status_observed import FailureReason
 from athens_operator.status_programmed import POLICY_PROGRAMMED, REJECTED, revision_of
 from athens_operator.status_progress import READY, RECONCILING, STALLED
@@ -95,7 +95,9 @@ def status_of_policy(
         **({"truncated": True} if len(shown) > MAX_PROXIES else {}),
         "conditions": merged(
             old.get("conditions") or (),
-            _conditions(accepted, _programmed(ordered, programmed), sum(proxy.conflicts for proxy in ordered)),
+            _conditions(
+                accepted, _programmed(ordered, programmed, _reach(policy)), sum(proxy.conflicts for proxy in ordered)
+            ),
             generation=policy.generation,
             now=now,
         ),
@@ -160,11 +162,20 @@ def _duplicate(policy: Policy) -> str:
     return f"spec.rules: the name {twice[0]} occurs twice; rename one of the rules" if twice else ""
 
 
-def _programmed(proxies: Sequence[AttachedProxy], programmed: int) -> Condition:
-    """Whether every attached proxy enforces this generation."""
+def _reach(policy: Policy) -> str:
+    """Where to look when a policy reaches no proxy."""
+    if policy.kind != CLUSTER_DOWNLOAD_POLICY:
+        return "see spec.proxySelector, or name it in spec.policyRefs of an AthensProxy"
+    if policy.reach.namespace_selector is None:
+        return "without spec.namespaceSelector it reaches no namespace; {} reaches all"
+    return "see spec.namespaceSelector and spec.proxySelector"
+
+
+def _programmed(proxies: Sequence[AttachedProxy], programmed: int, reach: str) -> Condition:
+    """Whether every attached proxy enforces this generation; `reach` is the advice when there is none."""
     summary = f"{programmed}/{len(proxies)} proxies enforce this generation"
     if not proxies:
-        return Condition("Programmed", Verdict.UNKNOWN, "NoTargets", "no proxy is attached; see spec.proxySelector")
+        return Condition("Programmed", Verdict.UNKNOWN, "NoTargets", f"no proxy is attached; {reach}")
     for state, verdict, reason, said in (
         (State.HELD, Verdict.FALSE, "Held", "keeps its last good file; see its conditions"),
         (State.PROPAGATING, Verdict.FALSE, "Propagating", "has not taken it up yet"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass, field
 
+from athens_operator.advisories import AdvisoryReader
 from athens_operator.cache import Cache
 from athens_operator.children import Children
 from athens_operator.cluster import Cluster
@@ -61,9 +62,10 @@ def crew(around: Surroundings, listener: Listener, credentials: CredentialStates
     """Workers that know what to do with a key of each of our kinds."""
     settings, cluster, cache = around.settings, around.cluster, around.cache
     secrets = SecretReader(cluster, namespace=settings.namespace, allowed=settings.secret_access is SecretAccess.GET)
+    advisories = AdvisoryReader(cluster)
     publisher = Publisher(cluster, cache, Announcer(cluster, instance=settings.identity))
     steps = Steps(
-        gatherer=Gatherer(cluster, cache, secrets, settings, around.served),
+        gatherer=Gatherer(cluster, cache, secrets, settings, advisories, around.served),
         children=Children(cluster, cache, around.metrics, around.echoes),
         propagation=Propagation(cluster, listener, around.metrics),
         credentials=credentials,
@@ -75,6 +77,6 @@ def crew(around: Surroundings, listener: Listener, credentials: CredentialStates
     proxies = ProxyReconciler(
         cache, steps, settings, around.metrics, later=later, unseen=around.unseen, lacking=around.lacking
     )
-    policies = PolicyReconciler(cache, around.fanout, publisher)
+    policies = PolicyReconciler(cache, around.fanout, publisher, advisories)
     reconcilers = {PROXIES.kind: proxies.reconcile, **{each.kind: policies.reconcile for each in POLICY_KINDS}}
     return Workers(around.queue, reconcilers, around.metrics, CrashReport(cache, publisher).tell)

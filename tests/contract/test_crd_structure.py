@@ -56,6 +56,17 @@ def test_every_text_and_map_is_bounded(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_no_number_where_a_text_may_stand_is_negative(kind: str) -> None:
+    """A pattern judges texts only; a pod with a volume of -1 bytes is refused where nobody looks for the reason."""
+    either = [n for n in own(kind) if n.schema.get("x-kubernetes-int-or-string")]
+    ruled = [
+        n for n in either if any("isGreaterThan" in r["rule"] for r in n.schema.get("x-kubernetes-validations", ()))
+    ]
+
+    assert [n.path for n in either if n not in ruled and n.schema.get("minimum", -1) < 0] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_field_is_described_for_users(kind: str) -> None:
     fields = [n for n in own(kind) if not n.path.endswith(("[]", "{}"))]
 

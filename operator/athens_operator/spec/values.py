@@ -34,6 +34,8 @@ def seconds_of(text: object) -> int:
 def _quantity(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("not a quantity; write a number with a unit, such as 2Gi")
+    if isinstance(value, int) and value < 0:
+        raise ValueError("a quantity is not negative; write a number with a unit, such as 2Gi")
     return str(value)
 
 

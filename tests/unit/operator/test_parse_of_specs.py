@@ -81,6 +81,7 @@ def test_every_problem_is_listed_with_its_field_path() -> None:
         ({"extraEnv": [{"name": "A"}, {"name": "A"}]}, "spec: extraEnv names a variable twice"),
         ({"server": {"timeouts": {"stash": "5"}}}, "spec.server.timeouts.stash: not a duration"),
         ({"scratch": {"sizeLimit": []}}, "spec.scratch.sizeLimit: not a quantity"),
+        ({"scratch": {"sizeLimit": -1}}, "spec.scratch.sizeLimit: a quantity is not negative"),
         ({"rollout": {"maxSurge": True}}, "spec.rollout.maxSurge: not a number or percentage"),
         ({"auth": {"basic": {"secretRef": {"name": "../x"}}}}, "spec.auth.basic.secretRef.name: not the name of an"),
         ({"serviceAccount": {"name": "a/b"}}, "spec.serviceAccount.name: not the name of an object"),

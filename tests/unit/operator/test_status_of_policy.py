@@ -118,6 +118,19 @@ def test_a_policy_without_proxies_is_ready_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
+    ("spec", "advice"),
+    [
+        ({}, "without spec.namespaceSelector it reaches no namespace"),
+        ({"namespaceSelector": {}}, "see spec.namespaceSelector and spec.proxySelector"),
+    ],
+)
+def test_a_cluster_policy_without_proxies_says_which_selector_to_look_at(spec: dict[str, Any], advice: str) -> None:
+    found = status(policy_value("guard", kind="ClusterDownloadPolicy", enforcement="Default", **spec))
+
+    assert advice in condition_of(found, "Programmed")["message"]
+
+
+@pytest.mark.parametrize(
     ("rules", "reason", "said"),
     [
         ([rule(mode="bogus")], "InvalidRule", "spec.rules[0].mode"),

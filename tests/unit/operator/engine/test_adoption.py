@@ -101,3 +101,18 @@ def test_only_the_claim_of_the_deleted_proxy_is_announced_as_kept() -> None:
     assert not is_kept_claim(owned, OURS.uid)
     assert of_kept_claim(kept, "go").reason == "Retained"
     assert "claim go-data is kept" in of_kept_claim(kept, "go").note
+
+
+def test_a_child_that_was_left_behind_needs_consent_and_its_conflict_names_the_one_command() -> None:
+    """Labels alone are no consent, since anybody may write them."""
+    left = wanted("Service")
+    left = {**left, "metadata": {name: text for name, text in left["metadata"].items() if name != "ownerReferences"}}
+
+    outcome, cluster = applied(left, "Service")
+
+    (failure,) = outcome.failures
+    assert failure.reason == FailureReason.CHILD_CONFLICT
+    assert "was left behind by an earlier AthensProxy go" in failure.message
+    assert "kubectl annotate -n team-a serviceaccounts,configmaps,deployments,services," in failure.message
+    assert failure.message.endswith("-l athensproxy.dev/proxy=go athensproxy.dev/adopt-by=team-a/go")
+    assert cluster.writes == []

@@ -8,7 +8,7 @@ from typing import Any
 from athens_operator.cache import Cache
 from athens_operator.children import Children
 from athens_operator.cluster import Immutable, Unavailable
-from athens_operator.drift import CALM_S, FIGHT_COUNT, FIGHT_PAUSE_S, Fight
+from athens_operator.drift import CALM_S, FIGHT_COUNT, FIGHT_PAUSE_S, Fight, drift_of
 from athens_operator.manifests import Manifest, ref_of
 from athens_operator.metrics import Metrics
 from athens_operator.spec import AthensProxy
@@ -417,3 +417,17 @@ def test_what_holds_no_state_and_cannot_change_is_made_anew_and_a_deployment_is_
             )
 
     asyncio.run(main())
+
+
+def test_a_value_that_an_admission_rule_sets_at_every_write_is_not_said_to_be_restored() -> None:
+    wanted = child(image="ours", color="green")
+
+    def live(version: str, color: str) -> Manifest:
+        found = child(image="a-mirror", color=color)
+        return {**found, "metadata": {**found["metadata"], "resourceVersion": version}}
+
+    drift = drift_of(wanted, live("1", "red"), live("2", "green"))
+
+    assert drift is not None
+    assert drift.paths == ("spec.color",)
+    assert drift_of(wanted, live("1", "green"), live("2", "green")) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from athens_operator.advisories import AdvisoryReader
 from athens_operator.cache import Cache
 from athens_operator.desired.configuration import policy_config_map
 from athens_operator.desired.workload import INPUTS_HASH
@@ -27,7 +28,9 @@ LOGIN: dict[str, Any] = {"auth": {"basic": {"secretRef": {"name": "users"}}}}
 
 
 def gatherer(cluster: FakeCluster, cache: Cache) -> Gatherer:
-    return Gatherer(cluster, cache, SecretReader(cluster, namespace="ops", allowed=True), Settings())
+    return Gatherer(
+        cluster, cache, SecretReader(cluster, namespace="ops", allowed=True), Settings(), AdvisoryReader(cluster)
+    )
 
 
 def with_last_good(proxy: AthensProxy) -> Cache:
