@@ -33,7 +33,8 @@ def listed(
     Args:
         path: the module.
         stored: canonical versions in the store.
-        upstream: what upstream lists, or how asking it failed; `ModuleNotFound` when it is not asked.
+        upstream: what upstream lists, as `VersionLister.versions` promises it, or how asking it failed;
+            `ModuleNotFound` when it is not asked.
         mode: whether a failure is an error.
 
     Raises:
@@ -41,7 +42,8 @@ def listed(
         ProxyError: upstream failed and the mode is strict.
     """
     if not isinstance(upstream, ProxyError):
-        return in_order(path, {*upstream, *_tagged(stored)})
+        only_stored = set(_tagged(stored)).difference(upstream)
+        return in_order(path, [*upstream, *only_stored]) if only_stored else list(upstream)
     if mode is NetworkMode.STRICT and not isinstance(upstream, ModuleNotFound):
         raise upstream
     if not stored:
@@ -67,7 +69,7 @@ def meant(query: str, versions: Iterable[str]) -> str:
 
 def in_order(path: ModulePath, versions: Iterable[str]) -> list[str]:
     """The canonical versions that are valid for the path, each once, in semver order."""
-    return sorted({v for v in versions if ModuleVersion(path, v).is_canonical}, key=semver.sort_key)
+    return sorted(dict.fromkeys(v for v in versions if ModuleVersion(path, v).is_canonical), key=semver.sort_key)
 
 
 def not_found(error: ProxyError) -> ModuleNotFound:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Final
 
 from athens_policy.decide import Decision, FetchSync, Redirect
 from athens_proxy.download.first_seen import FirstSeen
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.policy.enforced import EnforcedPolicy
 from athens_proxy.upstream.private import PrivateModules
+
+_FEW_VERSIONS: Final = 1000  # judged while others wait; more are judged on a thread
 
 
 class Rules:
@@ -41,7 +46,8 @@ class Rules:
     async def visible(self, path: ModulePath, versions: Sequence[str]) -> list[str]:
         """The versions that may be listed, in their order."""
         seen = await self._first_seen.of(path, versions) if self._policy.uses_min_age else {}
-        return self._policy.visible(path, versions, first_seen=seen)
+        judge = partial(self._policy.visible, path, versions, first_seen=seen)
+        return judge() if len(versions) <= _FEW_VERSIONS else await asyncio.to_thread(judge)
 
     def _kept_here(self, path: ModulePath, decision: Decision) -> Decision:
         """The decision, unless it would send a client with a private name to a proxy that is for everything."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, assert_never
+from typing import Final, Protocol, TypeVar, assert_never
 from urllib.parse import quote
 
 from athens_policy.decide import Decision, Denied, FetchAsync, FetchSync, Redirect
@@ -31,6 +31,7 @@ from athens_proxy.upstream.fetcher import SmallFiles, VersionLister
 T = TypeVar("T")
 OnLookup = Callable[[str, bool], None]
 # Hosts whose repositories always have the form host/user/repository, so that shorter paths need no question.
+_FEW_VERSIONS: Final = 1000  # merged while others wait; more are merged on a thread
 _HOSTS_OF_THREE = frozenset({"github.com", "bitbucket.org"})
 
 
@@ -89,7 +90,11 @@ class StoredOrFetched:
     async def versions(self, path: ModulePath) -> list[str]:
         """Stored and upstream versions merged by `listing.listed`."""
         stored = await self._sources.storage.versions(path)
-        return listed(path, stored, await self._upstream_versions(path), self._network_mode)
+        upstream = await self._upstream_versions(path)
+        known_count = len(stored) + (0 if isinstance(upstream, ProxyError) else len(upstream))
+        if known_count <= _FEW_VERSIONS:
+            return listed(path, stored, upstream, self._network_mode)
+        return await asyncio.to_thread(listed, path, stored, upstream, self._network_mode)
 
     async def latest(self, path: ModulePath) -> RevInfo:
         """Upstream's answer; the newest stored version when upstream does not have the module or may fail."""

@@ -111,7 +111,7 @@ class GoCommand:
     async def versions(self, path: ModulePath) -> list[str]:
         """The origin's tags that are versions, retracted ones included; see `VersionLister.versions`."""
         answer = await self._list(ModuleVersion(path, "latest"), "-versions", "-retracted")
-        return listable_versions(path, answer.get("Versions") or ())
+        return await asyncio.to_thread(listable_versions, path, answer.get("Versions") or ())
 
     async def latest(self, path: ModulePath) -> RevInfo:
         """What `go` calls latest; see `VersionLister.latest`."""

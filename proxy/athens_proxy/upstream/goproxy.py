@@ -26,6 +26,7 @@ from athens_proxy.upstream.zipcheck import MAX_GO_MOD_BYTES, MAX_ZIP_BYTES, chec
 
 MAX_INFO_BYTES: Final = 1024 * 1024
 MAX_LIST_BYTES: Final = 16 * 1024 * 1024
+_SHORT_LIST_BYTES: Final = 16 * 1024  # read within some ten milliseconds
 
 _MODULE_LINE: Final = re.compile(rb"(?m)^[ \t]*module\b")
 _VERSION_PREFIX: Final = re.compile(r"v\d+(\.\d+)?\Z", re.ASCII)
@@ -68,7 +69,9 @@ class GoProxy:
     async def versions(self, path: ModulePath) -> list[str]:
         """The listed versions that may be listed; see `VersionLister.versions`."""
         data = await self._transport.read(f"{path.escaped}/@v/list", at_most_bytes=MAX_LIST_BYTES)
-        return listable_versions(path, data.decode("utf-8", "replace").splitlines())
+        if len(data) <= _SHORT_LIST_BYTES:
+            return _listable(path, data)
+        return await asyncio.to_thread(_listable, path, data)  # other clients do not wait until it is read
 
     async def latest(self, path: ModulePath) -> RevInfo:
         """What the proxy calls latest; see `VersionLister.latest`.
@@ -162,8 +165,13 @@ def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
     return failure
 
 
+def _listable(path: ModulePath, data: bytes) -> list[str]:
+    return listable_versions(path, data.decode("utf-8", "replace").splitlines())
+
+
 def listable_versions(path: ModulePath, lines: Iterable[str]) -> list[str]:
     """The canonical versions of a list, sorted, without pseudo-versions and whatever else may stand in such a file."""
-    first_fields = {fields[0] for line in lines if (fields := line.split(maxsplit=1))}
+    # In their order, which is mostly that of versions: sorting what is sorted holds nobody up.
+    first_fields = dict.fromkeys(fields[0] for line in lines if (fields := line.split(maxsplit=1)))
     kept = (version for version in first_fields if ModuleVersion(path, version).is_canonical)
     return sorted((version for version in kept if not semver.is_pseudo_version(version)), key=semver.sort_key)

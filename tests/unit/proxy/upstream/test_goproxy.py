@@ -330,6 +330,25 @@ async def test_a_directory_serves_as_a_proxy(file_proxy: GoProxy, tmp_path: Path
     assert (await file_proxy.latest(MODULE.wanted.path)).version == "v1.0.0"
 
 
+async def test_nobody_waits_until_a_long_list_is_read(file_proxy: GoProxy, tmp_path: Path) -> None:
+    listed = [f"v1.{number // 100}.{number % 100}" for number in range(10_000)]
+    (tmp_path / "proxy" / (BASE + "list")).write_text("\n".join(listed))
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    turning = asyncio.create_task(turn())
+    versions = await file_proxy.versions(MODULE.wanted.path)
+    turning.cancel()
+
+    assert versions == listed
+    assert turns > 200  # some ten, if the loop stood still
+
+
 async def test_the_directorys_own_zip_is_copied_not_moved(file_proxy: GoProxy, tmp_path: Path) -> None:
     fetched = await file_proxy.fetch(MODULE.wanted, tmp_path)
     fetched.zip_path.write_bytes(b"")
