@@ -340,7 +340,7 @@ class AtHand:
         return self._data
 
     async def download(self, path: str, into: Path, *, at_most_bytes: int) -> int:
-        return into.write_bytes(self._data)
+        return await asyncio.to_thread(into.write_bytes, self._data)
 
 
 async def test_nobody_waits_until_a_long_list_is_read() -> None:
