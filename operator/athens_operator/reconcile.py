@@ -48,7 +48,7 @@ from athens_operator.resources import (
 from athens_operator.settings import Readback as ReadbackSetting
 from athens_operator.settings import Settings
 from athens_operator.spec import AthensProxy, Identity
-from athens_operator.status import status_of, status_of_invalid
+from athens_operator.status import status_of, status_of_invalid, status_of_leaving
 from athens_operator.status_observed import Observed
 from athens_operator.status_prefetch import prefetch_pods
 from athens_operator.supported_versions import version_problem
@@ -124,13 +124,17 @@ class ProxyReconciler:
         if body is None:
             await self._farewell(key)
             return None
+        identity = Identity.of(body)
+        if identity.deleting:  # somebody's finalizer holds it; children are left to garbage collection
+            await self._steps.publisher.publish(body, status_of_leaving(identity))
+            return RESYNC_S
         proxy = self._cache.parsed(key)
         refused = self._problem(proxy) if isinstance(proxy, AthensProxy) else proxy
         if isinstance(refused, SpecError):
-            status = status_of_invalid(Identity.of(body), refused, self._cache.owned_by(key), datetime.now(UTC))
+            status = status_of_invalid(identity, refused, self._cache.owned_by(key), datetime.now(UTC))
             await self._steps.publisher.publish(body, status)
             return RESYNC_S
-        if not isinstance(proxy, AthensProxy) or body["metadata"].get("deletionTimestamp"):
+        if not isinstance(proxy, AthensProxy):
             return RESYNC_S
         if self._uids.get(key, proxy.uid) != proxy.uid:  # deleted and made again since the last pass
             await self._farewell(key)

@@ -84,7 +84,7 @@ def status_of(proxy: AthensProxy, observed: Observed, now: datetime) -> dict[str
         conditions = (verdicts[0], *checks, suspended(proxy.suspension), *advice)
     return {
         "observedGeneration": proxy.generation,
-        "phase": phase_of(conditions, started=deployment is not None, deleting=proxy.identity.deleting).value,
+        "phase": phase_of(conditions, started=deployment is not None).value,
         **_scale(proxy, deployment),
         **_running(deployment),
         "endpoints": _endpoints(proxy, observed),
@@ -124,9 +124,14 @@ def status_of_invalid(
     return {
         **old,
         "observedGeneration": identity.generation,
-        "phase": phase_of(conditions, started=deployment is not None, deleting=identity.deleting).value,
+        "phase": phase_of(conditions, started=deployment is not None).value,
         "conditions": merged(old.get("conditions") or (), conditions, generation=identity.generation, now=now),
     }
+
+
+def status_of_leaving(identity: Identity) -> dict[str, Any]:
+    """The status of a proxy that is being deleted and not gone yet: what was last known, and that word."""
+    return {**identity.status, "phase": Phase.TERMINATING.value}
 
 
 def status_of_crash(identity: Identity, now: datetime) -> dict[str, Any]:

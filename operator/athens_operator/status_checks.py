@@ -11,6 +11,7 @@ from athens_operator.desired.names import claim_name, service_name
 from athens_operator.desired.optional import missing_kinds
 from athens_operator.desired.sharing import shares_lock
 from athens_operator.manifests import Manifest, Ref
+from athens_operator.resources import CLAIMS
 from athens_operator.shared_stores import Sharing
 from athens_operator.spec.proxy import AthensProxy
 from athens_operator.spec.storage import StorageType
@@ -42,7 +43,7 @@ def configuration_valid(observed: Observed) -> Condition:
     invalid = [found for found in observed.failures if found.reason is FailureReason.INVALID_CHILD]
     if invalid:
         said = _refused(invalid[0])
-        if invalid[0].ref.kind == "PersistentVolumeClaim":
+        if invalid[0].ref.kind == CLAIMS.kind:
             said = (
                 f"claim {invalid[0].ref.name} exists and cannot become what spec.storage asks for; write the size, "
                 "class and access modes that it has, or name another one in spec.storage.disk.existingClaim: "
@@ -106,7 +107,7 @@ def storage_ready(proxy: AthensProxy, observed: Observed) -> Condition | None:
         where = "memory" if kind is StorageType.MEMORY else "an emptyDir"
         return Condition(STORAGE_READY, Verdict.TRUE, "Ephemeral", f"modules are kept in {where} and lost with the pod")
     if observed.claim is None:
-        return _claim_absent(proxy, name)
+        return _claim_absent(proxy, observed, name)
     phase = observed.claim.get("status", {}).get("phase", "Pending")
     if phase == "Lost":
         return Condition(
@@ -217,7 +218,7 @@ def _store_is_taken(sharing: Sharing) -> Condition:
     )
 
 
-def _claim_absent(proxy: AthensProxy, name: str) -> Condition:
+def _claim_absent(proxy: AthensProxy, observed: Observed, name: str) -> Condition:
     if proxy.existing_claim:
         return Condition(
             STORAGE_READY,
@@ -226,7 +227,9 @@ def _claim_absent(proxy: AthensProxy, name: str) -> Condition:
             f"claim {name} does not exist in namespace {proxy.namespace}; create it or correct "
             "spec.storage.disk.existingClaim",
         )
-    return Condition(STORAGE_READY, Verdict.FALSE, "ClaimPending", f"claim {name} does not exist yet")
+    refused = [found.message for found in observed.failures if found.ref.kind == CLAIMS.kind]
+    said = f"claim {name} cannot be made: {refused[0]}" if refused else f"claim {name} does not exist yet"
+    return Condition(STORAGE_READY, Verdict.FALSE, "ClaimPending", said)
 
 
 def _unbound(proxy: AthensProxy, name: str, storage_class: str) -> Condition:

@@ -144,17 +144,14 @@ def suspended(suspension: Suspension) -> Condition:
     return Condition(SUSPENDED, Verdict.TRUE, suspension.reason, suspension.message)
 
 
-def phase_of(conditions: Sequence[Condition], *, started: bool, deleting: bool) -> Phase:
+def phase_of(conditions: Sequence[Condition], *, started: bool) -> Phase:
     """The one word.
 
     Args:
         conditions: all conditions of the new status.
         started: there is a Deployment.
-        deleting: the object is being deleted.
     """
     by_type = {condition.type: condition for condition in conditions}
-    if deleting:
-        return Phase.TERMINATING
     if SUSPENDED in by_type:
         return Phase.SUSPENDED
     if RECONCILING in by_type:

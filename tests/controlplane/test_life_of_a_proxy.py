@@ -128,6 +128,25 @@ def test_deleting_a_proxy_leaves_nothing_behind(operator: OperatorProcess, api: 
     assert api.get(policy_file_ref(namespace)) is None
 
 
+def test_a_proxy_that_a_finalizer_of_others_holds_says_that_it_is_leaving(
+    operator: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    held = proxy(namespace)
+    held["metadata"]["finalizers"] = ["example.com/backup"]
+    api.create(held)
+    settled(operator, api, namespace)
+
+    api.delete(proxy_ref(namespace))
+
+    until(
+        lambda: (api.get(proxy_ref(namespace)) or {}).get("status", {}).get("phase") == "Terminating",
+        "it says so",
+        context=operator.tail,
+    )
+    api.edit({**proxy(namespace), "metadata": {"namespace": namespace, "name": "go", "finalizers": []}})
+    until(lambda: api.get(proxy_ref(namespace)) is None, "it goes", context=operator.tail)
+
+
 def test_a_hand_edited_child_is_repaired_and_the_editor_is_named_in_an_event(
     operator: OperatorProcess, api: KubeApi, namespace: str
 ) -> None:

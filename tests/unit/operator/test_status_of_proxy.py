@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +11,10 @@ from athens_operator.attachment import MissingPolicy, MissingReason
 from athens_operator.conditions import Verdict, held_for
 from athens_operator.errors import Problem, SpecError
 from athens_operator.manifests import Manifest, Ref, ref_of
+from athens_operator.resources import CLAIMS
 from athens_operator.spec import AthensProxy, Identity
 from athens_operator.spec.proxy import SecretReference
-from athens_operator.status import status_of, status_of_invalid
+from athens_operator.status import status_of, status_of_invalid, status_of_leaving
 from athens_operator.status_observed import ApplyFailure, FailureReason, MissingSecret, PolicyFailure, Readback
 from athens_policy.merge import PolicyRule, PolicySource, Tier, merge
 from athens_policy.model import Mode
@@ -188,6 +188,16 @@ def test_the_claim_explains_itself(claim: Manifest | None, reason: str, said: st
     assert said in message(found, "StorageReady")
 
 
+def test_a_claim_that_may_not_be_made_says_why() -> None:
+    """Ready repeats this condition, so that nobody has to look further."""
+    quota = 'apply PersistentVolumeClaim team-a/go-data: persistentvolumeclaims "go-data" is forbidden: exceeded quota'
+    refused = ApplyFailure(CLAIMS.ref("team-a", "go-data"), FailureReason.QUOTA_EXCEEDED, quota)
+    found = status(claim=None, failures=(refused,))
+
+    assert judged(found, "StorageReady") == "False/ClaimPending"
+    assert message(found) == f"claim go-data cannot be made: {quota}"
+
+
 def test_a_claim_may_wait_for_the_first_pod_of_a_proxy_without_replicas() -> None:
     found = status({"replicas": 0}, claim={**CLAIM, "status": {"phase": "Pending"}}, pods=())
 
@@ -337,11 +347,10 @@ def test_a_child_that_somebody_froze_is_said_beside_what_is_judged() -> None:
     assert found["phase"] == "Suspended"
 
 
-def test_an_object_on_its_way_out_says_so() -> None:
-    proxy = proxy_value()
-    leaving = replace(proxy, identity=replace(proxy.identity, deleting=True))
+def test_an_object_on_its_way_out_says_so_and_keeps_what_was_known() -> None:
+    before = status()
 
-    assert status(proxy=leaving)["phase"] == "Terminating"
+    assert status_of_leaving(Identity.of(proxy_body(status=before))) == {**before, "phase": "Terminating"}
 
 
 def test_an_invalid_spec_keeps_the_facts_and_names_the_fields() -> None:
