@@ -27,7 +27,7 @@ QUICK: Final = "BENCH_QUICK"
 """Environment variable; when set, servers that need most of the time are left out."""
 DIRECT: Final = "direct"
 CORES: Final = "0,1"
-_PROJECT: Final = REPOSITORY / "hack/tools/kubernetes"
+_PROJECT: Final = REPOSITORY / "hack/benchmarks/project"
 _TMPFS: Final = Path("/dev/shm")
 _DEADLINE_S: Final = 300.0
 _OFF, _ON = "off", "sum.golang.org"

@@ -1,6 +1,7 @@
 """Server binaries built from Go modules, pinned in hack/tools and cached outside the work tree.
 
-One module per group: were they one, the newest requirement of each would move all the others.
+Programs that import Kubernetes share one module, because compiling that twice costs minutes. The others have one each:
+were they one, the newest requirement of each would move all the others.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,32 +26,50 @@ from localcluster.progress import step
 _PINS: Final = REPOSITORY / "hack/tools"
 _KEY_LENGTH: Final = 12
 _K8S_VERSION: Final = "k8s.io/component-base/version"
+_CLUSTER: Final = "cluster"
 
 
 @dataclass(frozen=True)
 class Group:
-    """Binaries built from one Go module.
+    """Programs that are built together.
 
     Attributes:
-        name: The folder below hack/tools.
-        tools: Tool name -> name of the binary that Go gives it.
+        module: The folder below hack/tools that pins them.
+        programs: Tool name -> import path of its command.
         stamps: Linker variables a release build would set.
+        tags: Build tags, separated by commas.
     """
 
-    name: str
-    tools: dict[str, str]
+    module: str
+    programs: dict[str, str]
     stamps: dict[str, str] = field(default_factory=dict)
+    tags: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the group is called: like its only tool, else like its module."""
+        return next(iter(self.programs)) if len(self.programs) == 1 else self.module
+
+    @property
+    def flags(self) -> Sequence[str]:
+        """What `go build` is told."""
+        stamps = " ".join(["-s -w", *(f"-X {name}={value}" for name, value in self.stamps.items())])
+        return ("-trimpath", "-ldflags", stamps, "-tags", self.tags)
+
+    def binary(self, tool: str) -> str:
+        """The name that Go gives a tool's program."""
+        return self.programs[tool].rpartition("/")[2]
 
 
-def _single(name: str, binary: str | None = None) -> Group:
-    return Group(name, {name: binary or name})
+def _single(name: str, program: str) -> Group:
+    return Group(name, {name: program})
 
 
 GROUPS: Final = (
     Group(
-        "kubernetes",
+        _CLUSTER,
         {
-            name: name
+            name: f"k8s.io/kubernetes/cmd/{name}"
             for name in (
                 "kube-apiserver",
                 "kube-controller-manager",
@@ -65,23 +85,24 @@ GROUPS: Final = (
             f"{_K8S_VERSION}.gitMinor": "36",
         },
     ),
-    _single("coredns"),
-    _single("helm"),
-    _single("kind"),
-    _single("athens", "proxy"),
-    _single("goproxy"),
-    _single("versitygw"),
-    _single("minio"),
-    _single("fake-gcs-server"),
-    _single("ferretdb"),
-    _single("promtool"),
-    _single("jaeger", "all-in-one"),
+    Group(_CLUSTER, {"coredns": "athensproxy.dev/hack/tools/cluster/coredns"}),
+    Group(_CLUSTER, {"helm": "helm.sh/helm/v3/cmd/helm"}),
+    # Without it promtool has a client of every cloud, to discover what it could scrape.
+    Group(_CLUSTER, {"promtool": "github.com/prometheus/prometheus/cmd/promtool"}, tags="remove_all_sd"),
+    _single("kind", "sigs.k8s.io/kind"),
+    _single("athens", "github.com/gomods/athens/cmd/proxy"),
+    _single("goproxy", "github.com/goproxy/goproxy/cmd/goproxy"),
+    _single("versitygw", "github.com/versity/versitygw/cmd/versitygw"),
+    _single("minio", "github.com/minio/minio"),
+    _single("fake-gcs-server", "github.com/fsouza/fake-gcs-server"),
+    _single("ferretdb", "athensproxy.dev/hack/tools/ferretdb"),
+    _single("jaeger", "github.com/jaegertracing/jaeger/cmd/all-in-one"),
 )
 
 
 def tool_names() -> list[str]:
     """Every name that `ensure` knows."""
-    return sorted([*(tool for group in GROUPS for tool in group.tools), *npm_tools.TOOLS])
+    return sorted([*(tool for group in GROUPS for tool in group.programs), *npm_tools.TOOLS])
 
 
 def ensure(tool: str, places: Places | None = None) -> Path:
@@ -97,28 +118,24 @@ def ensure(tool: str, places: Places | None = None) -> Path:
     places = places or Places.from_env(os.environ)
     if tool in npm_tools.TOOLS:
         return npm_tools.ensure(tool, places)
-    group = next((group for group in GROUPS if tool in group.tools), None)
+    group = next((group for group in GROUPS if tool in group.programs), None)
     if group is None:
         raise ClusterError(f"no tool is called {tool!r}; there are {', '.join(tool_names())}")
-    key = cache_key(_PINS / group.name, _go_version(), group.stamps)
+    key = cache_key(_PINS / group.module, _go_version(), group.flags)
     folder = places.cache / "bin" / f"{group.name}-{key}"
     if not folder.exists():
-        with locked(folder.parent / f"{group.name}.lock"):
+        with locked(folder.parent / f"{group.module}.lock"):  # what a module's programs share is compiled once
             if not folder.exists():  # another process may have built it while we waited
                 with step(f"building {group.name} from Go modules"):
                     _build(group, folder)
-    return folder / group.tools[tool]
+    return folder / group.binary(tool)
 
 
-def cache_key(pins: Path, go_version: str, stamps: dict[str, str]) -> str:
-    """What the binaries depend on, in a few hexadecimal digits: the pins, the compiler and the stamps."""
+def cache_key(pins: Path, go_version: str, flags: Sequence[str]) -> str:
+    """What binaries depend on, in a few hexadecimal digits: the files of their module, the compiler and its flags."""
     digest = hashlib.sha256()
-    for part in (
-        (pins / "go.mod").read_bytes(),
-        (pins / "go.sum").read_bytes(),
-        go_version.encode(),
-        repr(sorted(stamps.items())).encode(),
-    ):
+    files = sorted(path for path in pins.rglob("*") if path.is_file())
+    for part in (*(path.read_bytes() for path in files), go_version.encode(), repr(tuple(flags)).encode()):
         digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()[:_KEY_LENGTH]
 
@@ -133,13 +150,12 @@ def _go_version() -> str:
 
 def _build(group: Group, folder: Path) -> None:
     """Build every binary of the group, then publish them together by one rename."""
-    stamps = " ".join(["-s -w", *(f"-X {name}={value}" for name, value in group.stamps.items())])
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false"}
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         built = subprocess.run(
-            ["go", "build", "-trimpath", "-ldflags", stamps, "-o", f"{unfinished}/", "tool"],
-            cwd=_PINS / group.name,
+            ["go", "build", *group.flags, "-o", f"{unfinished}/", *group.programs.values()],
+            cwd=_PINS / group.module,
             env=environment,
             capture_output=True,
             text=True,
@@ -147,7 +163,7 @@ def _build(group: Group, folder: Path) -> None:
         )
         if built.returncode != 0:
             raise ClusterError(
-                f"could not build {group.name} in hack/tools/{group.name}: {built.stderr.strip()[-2000:]}"
+                f"could not build {group.name} in hack/tools/{group.module}: {built.stderr.strip()[-2000:]}"
             )
         unfinished.chmod(0o755)
         unfinished.rename(folder)

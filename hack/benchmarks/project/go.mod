@@ -1,6 +1,5 @@
-// Pins the Kubernetes binaries of the local cluster. The staging modules carry
-// the release's number with a leading zero and must all move together.
-module athensproxy.dev/hack/tools/kubernetes
+// A real project of 159 modules for the benchmarks that download one: Kubernetes' own programs.
+module athensproxy.dev/hack/benchmarks/project
 
 go 1.26.0
 
