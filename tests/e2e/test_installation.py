@@ -9,9 +9,8 @@ from demonstration.kubectl import Kubectl
 from demonstration.tools import Images
 from support.team import EPHEMERAL, Team, login
 
-pytestmark = pytest.mark.alone
 
-
+@pytest.mark.alone
 def test_the_plain_manifest_can_be_applied_twice_and_the_operator_works(
     kubectl: Kubectl, images: Images, team: Team
 ) -> None:
@@ -25,6 +24,7 @@ def test_the_plain_manifest_can_be_applied_twice_and_the_operator_works(
     install(kubectl, images, Way.HELM, print)
 
 
+@pytest.mark.alone
 def test_an_upgrade_without_a_change_restarts_neither_operator_nor_proxies(
     kubectl: Kubectl, images: Images, team: Team
 ) -> None:
@@ -36,6 +36,7 @@ def test_an_upgrade_without_a_change_restarts_neither_operator_nor_proxies(
     assert (operator_pods(kubectl), team.pods()) == before
 
 
+@pytest.mark.alone
 def test_the_operator_runs_under_the_restricted_profile_and_its_roles_suffice(kubectl: Kubectl, team: Team) -> None:
     """A missing right would show in the operator's log as a refusal of its service account."""
     kubectl.run("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
