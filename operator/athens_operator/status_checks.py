@@ -14,6 +14,7 @@ from athens_operator.manifests import Manifest, Ref
 from athens_operator.resources import CLAIMS
 from athens_operator.shared_stores import Sharing
 from athens_operator.spec.proxy import AthensProxy
+from athens_operator.spec.references import BASIC_AUTH_SECRET
 from athens_operator.spec.storage import StorageType
 from athens_operator.status_observed import ApplyFailure, FailureReason, MissingSecret, Observed, PolicyState
 from athens_operator.status_pods import AVAILABLE, is_serving, pod_trouble, replica_failure
@@ -268,10 +269,11 @@ def _missing_secret(proxy: AthensProxy, found: MissingSecret) -> str:
     if found.key:
         return f"{reference.kind} {reference.name} has no key {found.key}; add it or correct {reference.path}"
     keys = f" with the keys {' and '.join(reference.keys)}" if reference.keys else ""
-    return (
-        f"{reference.kind} {reference.name} does not exist in namespace {proxy.namespace}; create it{keys}, or correct "
-        f"{reference.path}"
-    )
+    absent = f"{reference.kind} {reference.name} does not exist in namespace {proxy.namespace}; create it{keys}, or"
+    basic = proxy.spec.auth.basic
+    if basic is not None and basic.generate and reference.path == BASIC_AUTH_SECRET:
+        return f"{absent} let the operator make it, which the install value features.generatedSecrets allows"
+    return f"{absent} correct {reference.path}"
 
 
 def _missing_policy(proxy: AthensProxy, found: MissingPolicy) -> str:

@@ -133,6 +133,17 @@ def test_what_status_says_about_secrets_names_key_and_field_but_no_value() -> No
     )
 
 
+def test_a_login_that_the_operator_may_not_make_is_told_with_the_install_value() -> None:
+    """The user wrote no secretRef that could be corrected."""
+    reference = SecretReference("spec.auth.basic.secretRef", "go-auth", ("username", "password"))
+    found = status({"auth": {"basic": {"generate": True}}}, missing_secrets=(MissingSecret(reference),))
+
+    assert message(found).endswith(
+        "create it with the keys username and password, or let the operator make it, which the install value "
+        "features.generatedSecrets allows"
+    )
+
+
 @pytest.mark.parametrize(
     ("reason", "said"),
     [
