@@ -8,7 +8,6 @@ Source: cmd/go/internal/modfetch/proxy.go (TryProxies) and repo.go (lookup); htt
 from __future__ import annotations
 
 import asyncio
-import itertools
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +23,7 @@ from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import Show, show_nobody
 from athens_proxy.upstream.hops import ChainLink, DirectHop, Hop, OffHop, parse_chain
 from athens_proxy.upstream.private import PrivateModules
-from athens_proxy.upstream.transport import scratch_failure, scratch_folder_at_once
+from athens_proxy.upstream.transport import scratch_name
 
 _T = TypeVar("_T")
 # The go command knows these hosts: a repository of theirs has two elements after the host.
@@ -36,7 +35,7 @@ class Source(Protocol):
     """What one hop can do; errors as in `Fetcher` and `VersionLister`."""
 
     async def fetch(self, wanted: ModuleVersion, scratch: Path, *, show: Show = show_nobody) -> FetchedModule:
-        """One version with its files in `scratch`, which is empty; `show` gets the small ones while the zip comes."""
+        """One version with its zip in `scratch`, a new folder made for it; `show` gets the small files early."""
 
     async def versions(self, path: ModulePath) -> list[str]:
         """See `VersionLister.versions`."""
@@ -76,23 +75,19 @@ class UpstreamChain:
         self, wanted: ModuleVersion, *, upstream: str = "", show: Show = show_nobody
     ) -> AsyncIterator[FetchedModule]:
         """One version from the first hop that has it; its files vanish when the context ends; see `Fetcher.fetch`."""
-        scratch = scratch_folder_at_once(self._scratch_root, FETCH)
-        attempts = itertools.count()
+        folders: list[Path] = []
 
         async def fetch_from(source: Source) -> FetchedModule:
-            own = scratch / str(next(attempts))
-            try:
-                own.mkdir()
-            except OSError as error:
-                raise scratch_failure(error, own) from error
-            return await source.fetch(wanted, own, show=show)
+            folders.append(scratch_name(self._scratch_root, FETCH))
+            return await source.fetch(wanted, folders[-1], show=show)
 
         try:
             fetched, hop = await self._first(wanted.path, upstream, fetch_from)
             yield replace(fetched, source=str(hop))
         finally:
-            if not _removed_at_once(scratch):
-                await asyncio.shield(asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True))
+            for scratch in folders:
+                if not _removed_at_once(scratch):
+                    await asyncio.shield(asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True))
 
     async def versions(self, path: ModulePath, *, upstream: str = "") -> list[str]:
         """The versions that the first hop lists; see `VersionLister.versions`."""
@@ -135,11 +130,11 @@ class UpstreamChain:
 
 
 def _removed_at_once(scratch: Path) -> bool:
-    """Whether nothing but empty folders was left, as after a save that took the zip over; they are gone then."""
+    """Whether nothing but an empty folder was left, if any, as after a save that took the zip over; it is gone then."""
     try:
-        for attempt in scratch.iterdir():
-            attempt.rmdir()
         scratch.rmdir()
+    except FileNotFoundError:
+        return True
     except OSError:
         return False
     return True

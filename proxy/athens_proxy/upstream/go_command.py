@@ -40,7 +40,7 @@ from athens_proxy.upstream.known_tags import is_known_tag
 from athens_proxy.upstream.netrc_logins import with_netrc
 from athens_proxy.upstream.process import Finished, run
 from athens_proxy.upstream.quota import QuotaExceeded, within_quota
-from athens_proxy.upstream.transport import scratch_failure, scratch_folder
+from athens_proxy.upstream.transport import make_scratch, scratch_failure, scratch_folder
 from athens_proxy.upstream.vcs_cache import VcsCache
 from athens_proxy.upstream.zipcheck import checked_zip_h1
 
@@ -103,6 +103,7 @@ class GoCommand:
         work = scratch / "go"
         argv = ["mod", "download", "-json", "--", str(wanted)]
         async with self._slots, self._clones.clones(wanted.path) as clones:
+            make_scratch(scratch)
             _link(work / VCS_FOLDER, clones)
             go = _GoRun(wanted.path, argv, work, self._settings.fetch_timeout_s, attempt, clones)
             answer = await self._answer_of(go)

@@ -20,7 +20,7 @@ from athens_proxy.errors import BadUpstreamAnswer, ModuleNotFound
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo, grammar
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import Show, SmallFiles, show_nobody
-from athens_proxy.upstream.transport import ProxyTransport
+from athens_proxy.upstream.transport import ProxyTransport, make_scratch
 from athens_proxy.upstream.zip_turns import ZipTurns
 from athens_proxy.upstream.zipcheck import MAX_GO_MOD_BYTES, MAX_ZIP_BYTES, checked_zip_h1
 
@@ -47,7 +47,7 @@ class GoProxy:
         self._turns = turns or ZipTurns()
 
     async def fetch(self, wanted: ModuleVersion, scratch: Path, *, show: Show = show_nobody) -> FetchedModule:
-        """One version whose files lie in `scratch`; a query is resolved first.
+        """One version whose zip lies in `scratch`, a folder that is made for it if need be; a query is resolved first.
 
         Raises:
             ModuleNotFound, UpstreamDenied, UpstreamError, UpstreamThrottled, UpstreamTimeout: see `errors.py`.
@@ -136,6 +136,7 @@ class GoProxy:
 
     async def _zip(self, wanted: ModuleVersion, into: Path) -> tuple[int, str]:
         async with self._turns.turn(wanted):
+            make_scratch(into.parent)  # not before: most versions are only asked for their go.mod
             size_bytes = await self._transport.download(self._file(wanted, "zip"), into, at_most_bytes=MAX_ZIP_BYTES)
             return size_bytes, await asyncio.to_thread(checked_zip_h1, into, wanted)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import tempfile
+import uuid
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -44,24 +44,32 @@ async def scratch_folder(root: Path, prefix: str) -> Path:
     Raises:
         StorageError: it cannot be made.
     """
-    return await asyncio.to_thread(scratch_folder_at_once, root, prefix)
+    scratch = scratch_name(root, prefix)
+    await asyncio.to_thread(make_scratch, scratch)
+    return scratch
 
 
-def scratch_folder_at_once(root: Path, prefix: str) -> Path:
-    """The same where somebody waits who would wait longer for a thread than for one system call; blocks for that."""
+def scratch_name(root: Path, prefix: str) -> Path:
+    """The path of a folder for temporary files that does not exist yet."""
+    return root / f"{prefix}{uuid.uuid4().hex}"
+
+
+def make_scratch(scratch: Path) -> None:
+    """Make a folder for temporary files unless it is there; blocks for one system call.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
     try:
-        return _new_folder(root, prefix)
+        try:
+            scratch.mkdir(mode=0o700, exist_ok=True)
+        except (
+            FileNotFoundError
+        ):  # somebody has emptied the store, its folders for these included; its root is not ours
+            for folder in (scratch.parent.parent, scratch.parent, scratch):
+                folder.mkdir(mode=0o700 if folder is scratch else 0o777, exist_ok=True)
     except OSError as error:
-        raise scratch_failure(error, root / prefix) from error
-
-
-def _new_folder(root: Path, prefix: str) -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix=prefix, dir=root))
-    except FileNotFoundError:  # somebody has emptied the store, `.athens/tmp` included; its root is not ours to make
-        root.parent.mkdir(exist_ok=True)
-        root.mkdir(exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+        raise scratch_failure(error, scratch) from error
 
 
 def scratch_failure(error: OSError, into: Path) -> StorageError:

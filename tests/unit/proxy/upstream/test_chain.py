@@ -24,6 +24,7 @@ from athens_proxy.upstream.chain import UpstreamChain
 from athens_proxy.upstream.fetcher import Show, show_nobody
 from athens_proxy.upstream.hops import Hop
 from athens_proxy.upstream.private import PrivateModules
+from athens_proxy.upstream.transport import make_scratch
 from support.modules_fixture import SampleModule
 
 MODULE = SampleModule()
@@ -45,6 +46,7 @@ class ScriptedSource:
         return RevInfo(self.name)
 
     async def fetch(self, wanted: ModuleVersion, scratch: Path, *, show: Show = show_nobody) -> FetchedModule:
+        make_scratch(scratch)
         (scratch / "half").write_bytes(b"written before a failure")
         self._info(str(wanted))
         return SampleModule(wanted.path.text, wanted.version).fetched(scratch)

@@ -314,7 +314,9 @@ async def test_nobody_listening_is_an_upstream_error(session: aiohttp.ClientSess
 
 
 async def test_a_scratch_directory_that_cannot_be_written_is_our_fault(proxy: GoProxy, tmp_path: Path) -> None:
-    assert isinstance(await failure(proxy.fetch(MODULE.wanted, tmp_path / "absent")), StorageError)
+    (tmp_path / "file").write_bytes(b"")
+
+    assert isinstance(await failure(proxy.fetch(MODULE.wanted, tmp_path / "file" / "below")), StorageError)
 
 
 @pytest.fixture
