@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 # Files of these tiers share nothing, and most of their time is spent waiting for servers.
 PARALLEL := --numprocesses 3 --dist loadfile
 SOURCES := operator proxy policy cli hack tests
+# Without it every process of the tests compiles every file again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test check bench format lock unit contract integration controlplane e2e

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPException
@@ -18,8 +17,6 @@ from support.processes import ProcessFailed, free_port
 from support.proxy_process import ModuleProxy, Settings, running
 from support.shared_store import CLIENTS, VERSIONS, VERSIONS_PER_CLIENT, ask_everything, modules
 
-FULL = "ATHENS_TEST_FULL"  # when set, buckets get as many versions as the other services
-VERSIONS_IN_BUCKETS = 60
 SERVICES = tuple(kind for kind in KINDS if kind not in BUCKETS)  # a bucket that is gone takes the store with it
 
 
@@ -34,9 +31,12 @@ def two_proxies(folder: Path, upstream: str, env: Mapping[str, str]) -> Iterator
     store = folder / "shared-store"
     store.mkdir()
     env = {**env, "ATHENS_DISK_STORAGE_ROOT": str(store)}
-    settings = Settings(upstream, env=env, own_image=True)  # replicas do not hash alike
     with ExitStack() as stack:
-        yield [stack.enter_context(running(folder / f"proxy-{number}", settings)) for number in range(2)]
+        yield [
+            # Replicas do not hash alike: one has the seed of the fork server, the other one of its own.
+            stack.enter_context(running(folder / f"proxy-{number}", Settings(upstream, env=env, own_image=number > 0)))
+            for number in range(2)
+        ]
 
 
 @pytest.fixture(params=KINDS)
@@ -53,14 +53,13 @@ def locks_of(proxy: ModuleProxy) -> dict[str, float]:
 
 
 async def test_each_version_is_fetched_once(service: Service, upstream: GoProxyServer, tmp_path: Path) -> None:
-    versions = VERSIONS if service.kind not in BUCKETS or FULL in os.environ else VERSIONS_IN_BUCKETS
     with two_proxies(tmp_path, upstream.url, service.env) as proxies:
-        outcome = await ask_everything(proxies, upstream, modules(versions))
+        outcome = await ask_everything(proxies, upstream, modules())
         locks = [locks_of(proxy) for proxy in proxies]
 
     print(f"{service.kind}: {outcome.elapsed_s:.1f} s, surplus {outcome.surplus}, locks {locks}")
     assert outcome.statuses == {200: CLIENTS * VERSIONS_PER_CLIENT}
-    assert (len(outcome.fetches), outcome.surplus) == (versions, 0)
+    assert (len(outcome.fetches), outcome.surplus) == (VERSIONS, 0)
     assert not any("unavailable" in counts or "lost" in counts for counts in locks)
 
 
