@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -126,9 +127,17 @@ def _http_log() -> logging.Logger:
 async def _start(runner: web.ServerRunner, listener: Listener) -> None:
     try:
         await _site(runner, listener).start()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for names that no DNS can have
         where = listener.unix_socket or f"{listener.host}:{listener.port}"
-        raise CannotStart(f"listen on {where}: {os.strerror(error.errno or 0).lower()}") from error
+        raise CannotStart(f"listen on {where}: {_problem(error)}") from error
+
+
+def _problem(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError):
+        return "no host has such a name"
+    if isinstance(error, socket.gaierror):
+        return f"{str(error.strerror).lower()}; write an address of this machine, or nothing for all of them"
+    return os.strerror(error.errno).lower() if error.errno else str(error)  # a socket's path may be too long
 
 
 def _site(runner: web.ServerRunner, listener: Listener) -> web.BaseSite:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from athens_proxy.config.reserved import RESERVED, ReservedKey, WhenSet
 from athens_proxy.config.sections import Key, Origin
 
+_BYTE_ORDER_MARK: Final = "\ufeff"  # some editors begin every file with one
 _NOTHING = ("", "0", "f", "F", "FALSE", "false", "False", False, None)
 _SERVICE_LINK = re.compile(r"ATHENS_(SERVICE_(HOST|PORT)\w*|PORT_\d+_(TCP|UDP)\w*)", re.ASCII)
 
@@ -29,7 +30,7 @@ def flattened(text: str) -> dict[str, tuple[str, Any]]:
     Raises:
         tomllib.TOMLDecodeError: the text is no TOML.
     """
-    return dict(_leaves(tomllib.loads(text), ()))
+    return dict(_leaves(tomllib.loads(text.removeprefix(_BYTE_ORDER_MARK)), ()))
 
 
 def _leaves(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, Any]]]:

@@ -67,6 +67,8 @@ def failure_of_status(answer: aiohttp.ClientResponse, body: bytes, attempt: str)
 
 def failure_of_transport(error: Exception, attempt: str) -> ProxyError:
     """The error for a connection or a body that broke."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return UpstreamTimeout(f"{attempt}: no connection in time; check the network, and HTTPS_PROXY if one is needed")
     if isinstance(error, TimeoutError):
         return UpstreamTimeout(f"{attempt}: no progress in time")
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError | ssl.CertificateError):

@@ -158,6 +158,21 @@ async def closed(reader: asyncio.StreamReader) -> bytes:
         return b""
 
 
+@pytest.mark.parametrize(
+    ("listener", "said"),
+    [
+        (Listener("two..dots.example.com", 3000), "two..dots.example.com:3000: no host has such a name"),
+        (Listener(unix_socket=f"/tmp/{'s' * 200}"), "s: AF_UNIX path too long"),
+    ],
+)
+async def test_an_address_that_cannot_be_listened_on_is_named_with_the_reason(listener: Listener, said: str) -> None:
+    with pytest.raises(CannotStart) as caught:
+        async with listening(answer, listener):
+            pass
+
+    assert str(caught.value).endswith(said)
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
 async def test_a_header_that_never_ends_loses_its_connection(sent: bytes) -> None:
     async with listening(answer, Listener("127.0.0.1", 0, shutdown_timeout_s=5, header_timeout_s=0.2)) as at:

@@ -172,6 +172,10 @@ def test_a_file_that_is_no_toml_is_named_with_the_place() -> None:
     assert problems(toml="a = = b") == ("config.toml: Invalid value (at line 1, column 5)",)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file() -> None:
+    assert loaded(toml='\ufeffPort = ":4000"').server.address.port == 4000
+
+
 def test_all_problems_come_at_once() -> None:
     found = problems({"ATHENS_LOG_LEVEL": "x", "ATHENS_TIMEOUT": "x", "BASIC_AUTH_USER": "x"}, "GoGetWorkers = 0")
 

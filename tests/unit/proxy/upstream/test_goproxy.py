@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -311,6 +312,18 @@ async def test_nobody_listening_is_an_upstream_error(session: aiohttp.ClientSess
     proxy = GoProxy(HttpTransport(session, hop, QUICK), name="x")
 
     assert type(await failure(proxy.versions(MODULE.wanted.path))) is UpstreamError
+
+
+async def test_a_server_that_never_finishes_its_handshake_is_told_as_no_connection(
+    session: aiohttp.ClientSession,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hop = HttpHop(URL(f"https://127.0.0.1:{silent.getsockname()[1]}"))
+        proxy = GoProxy(HttpTransport(session, hop, HttpLimits(connect_s=0.1)), name="x")
+        error = await failure(proxy.versions(MODULE.wanted.path))
+
+    assert isinstance(error, UpstreamTimeout)
+    assert "no connection in time; check the network" in str(error)
 
 
 async def test_a_scratch_directory_that_cannot_be_written_is_our_fault(proxy: GoProxy, tmp_path: Path) -> None:
