@@ -23,7 +23,7 @@ from athens_operator.credential_states import CredentialStates
 from athens_operator.echoes import Echoes
 from athens_operator.errors import ClusterError
 from athens_operator.fanout import Fanout
-from athens_operator.health import Health, health_app
+from athens_operator.health import Health, health_app, listen
 from athens_operator.lease import Lease
 from athens_operator.manifests import Manifest
 from athens_operator.metrics import Metrics
@@ -243,8 +243,7 @@ class Operator:
         runner = web.AppRunner(health_app(self._health, self._metrics, self._refresh), access_log=None)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, port=self._settings.health_port).start()
-        self.health_port = runner.addresses[0][1]
+        self.health_port = await listen(runner, self._settings.health_port)
         logger.info("health is served on port %d", self.health_port)
 
     def _refresh(self) -> None:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Final
 from urllib.request import getproxies
 
+import yaml
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from athens_operator.errors import OperatorError
 
+MALFORMED: Final = (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
+"""What the client library stumbles over in a file that is no kubeconfig."""
 ADVICE = "run inside a cluster, or set KUBECONFIG to a kubeconfig file with a current context"
 
 
@@ -39,6 +43,8 @@ async def connect(environ: Mapping[str, str]) -> Configuration:
             await asyncio.to_thread(load_incluster_config, configuration)
     except (ConfigException, OSError) as error:
         raise NoCluster(f"find an API server: {error}; {ADVICE}") from error
+    except MALFORMED as error:
+        raise NoCluster(f"find an API server: {kubeconfig} is no kubeconfig; {ADVICE}") from error
     configuration.retries = None
     configuration.connection_pool_maxsize = 32
     if not getproxies():  # with trust in them every request takes a thread to look for one

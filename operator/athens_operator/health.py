@@ -7,10 +7,12 @@ unreachable API server is no reason to restart. Ready means that every kind was 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 
 from aiohttp import web
 
+from athens_operator.errors import OperatorError
 from athens_operator.metrics import Metrics
 
 LAG_LIMIT_S = 5.0
@@ -59,6 +61,24 @@ class Health:
 
     def _lag_s(self) -> float:
         return asyncio.get_running_loop().time() - (self._last_tick or 0.0) - TICK_S
+
+
+class PortTaken(OperatorError):
+    """Health cannot be served on the chosen port."""
+
+
+async def listen(runner: web.AppRunner, port: int) -> int:
+    """Serve on all addresses; the port, which is a free one for 0.
+
+    Raises:
+        PortTaken: somebody listens there, or the process may not.
+    """
+    try:
+        await web.TCPSite(runner, port=port).start()
+    except OSError as error:
+        advice = "choose another one with ATHENS_OPERATOR_HEALTH_PORT"
+        raise PortTaken(f"serve health on port {port}: {os.strerror(error.errno or 0)}; {advice}") from error
+    return int(runner.addresses[0][1])
 
 
 def health_app(health: Health, metrics: Metrics, refresh: Callable[[], None]) -> web.Application:

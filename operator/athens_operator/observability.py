@@ -38,6 +38,7 @@ def configure_logging(level: str) -> None:
     root.setLevel(level.upper())
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # These speak of every object of every list, or of faults that the watch supervisor reports in one line.
-    for name in ("kopf.objects", "kopf.activities", "kopf._core.reactor.running"):
+    for name in ("kopf.objects", "kopf.activities"):  # these speak of every object of every list
         logging.getLogger(name).setLevel(logging.ERROR)
+    # Faults with their tracebacks, which the watch supervisor reports in one line.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.CRITICAL)

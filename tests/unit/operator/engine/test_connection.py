@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from athens_operator.connection import connect
+from athens_operator.connection import NoCluster, connect
 
 KUBECONFIG = """
 apiVersion: v1
@@ -33,3 +33,15 @@ async def test_requests_look_for_an_http_proxy_only_where_the_environment_names_
 
     chosen = getattr(configuration, "client_session_kwargs", None) or {}
     assert chosen.get("trust_env", True) is looks_for_one
+
+
+@pytest.mark.parametrize("text", ["", "not: [yaml", "- a list", "current-context: 5", "\0"])
+async def test_a_file_that_is_no_kubeconfig_is_told_in_one_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "config"
+    file.write_text(text)
+
+    with pytest.raises(NoCluster) as told:
+        await connect({"KUBECONFIG": str(file)})
+
+    assert "\n" not in str(told.value)
+    assert "set KUBECONFIG to a kubeconfig file with a current context" in str(told.value)

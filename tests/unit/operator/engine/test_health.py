@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from athens_operator.health import LAG_LIMIT_S, Health, health_app
+from athens_operator.health import LAG_LIMIT_S, Health, PortTaken, health_app, listen
 from athens_operator.metrics import Metrics
 from support.virtual_time import in_virtual_time
 
@@ -78,3 +80,15 @@ def test_an_event_loop_that_is_late_is_a_reason_to_restart() -> None:
         return state.ailments()
 
     assert in_virtual_time(main()) == ["the event loop is 7.0 s late"]
+
+
+async def test_a_port_that_is_taken_is_told_with_the_setting_to_change() -> None:
+    runner = web.AppRunner(health_app(health(), Metrics(), lambda: None))
+    await runner.setup()
+    try:
+        port = await listen(runner, 0)
+
+        with pytest.raises(PortTaken, match=f"port {port}: Address already in use; .* ATHENS_OPERATOR_HEALTH_PORT"):
+            await listen(runner, port)
+    finally:
+        await runner.cleanup()
