@@ -15,7 +15,7 @@ from typing import Any, Final
 from xml.etree import ElementTree as xml
 
 from athens_cli.errors import InputError
-from athens_cli.explain import VERDICTS, Explainer, Question
+from athens_cli.explain import VERDICTS, Explainer, Question, asked_about
 from athens_cli.located import Document
 from athens_policy import durations
 from athens_policy.decide import verdict_of
@@ -116,5 +116,9 @@ def _expectation(document: Document, index: int, item: Any) -> Expectation:
     except InvalidDuration as error:
         raise InputError(f"{place}: age: {error}") from error
     first_seen = None if age_s is None else _NOW - timedelta(seconds=age_s)
-    question = Question(item["module"], item.get("version", ""), first_seen, _NOW)
+    try:
+        module, version = asked_about(f"{item['module']}@{item.get('version', '')}")
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+    question = Question(module, version, first_seen, _NOW)
     return Expectation(question, item["verdict"], item.get("rule", ""), place)

@@ -5,11 +5,14 @@ Pure. The decision is `athens_policy.decide`, which the proxy asks too, so that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from athens_cli.errors import InputError
+from athens_policy import semver
 from athens_policy.decide import (
     CompiledPolicy,
     Decision,
@@ -30,6 +33,7 @@ from athens_policy.render import render
 from athens_policy.sources import SourcedBlock
 
 DEFAULT_RULE: Final = "default"
+_MODULE: Final = re.compile(r"[-._~A-Za-z0-9]+(/[-._~A-Za-z0-9]+)*")
 VERDICTS: Final = tuple(mode for mode in Mode if mode is not Mode.ALLOW)
 
 
@@ -48,6 +52,24 @@ class Question:
     version: str = ""
     first_seen: datetime | None = None
     now: datetime | None = None
+
+
+def asked_about(text: str) -> tuple[str, str]:
+    """Module path and version of `MODULE[@VERSION]`; the version is empty for the list and for `@latest`.
+
+    Raises:
+        InputError: nothing that a policy decides about, such as an address or a branch.
+    """
+    module, _, version = text.partition("@")
+    if not _MODULE.fullmatch(module):
+        raise InputError(f"{text!r} names no module; write its path as in a go.mod, such as example.com/x@v1.2.3")
+    if version in ("", "latest"):
+        return module, ""
+    if not semver.is_valid(version):
+        raise InputError(
+            f"{text!r} names no version; write one such as v1.2.3: a branch or commit is judged by its own"
+        )
+    return module, version
 
 
 class Explainer:

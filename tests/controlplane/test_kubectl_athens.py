@@ -77,6 +77,7 @@ def test_the_answers_are_those_of_the_operator_and_its_switches_work(
     tree = athens("status", "go")
     assert f"DownloadPolicy {namespace}/base (Selected), 1 rules" in tree
     assert "Deployment go" in tree
+    assert "enforces" not in tree  # no node runs its pod
     assert f"export GOPROXY=http://go.{namespace}.svc" in athens("env", "go")
     assert "Created" in athens("events", "go") or "nothing happened" in athens("events", "go")
 

@@ -10,7 +10,7 @@ import click
 
 from athens_cli.cluster import Cluster
 from athens_cli.commands.session import files_option, merged, pass_cluster
-from athens_cli.explain import Explainer, Question, lines_of
+from athens_cli.explain import Explainer, Question, asked_about, lines_of
 from athens_cli.output import Format, emit_document, emit_lines, emit_rows, output_option
 
 _OTHERS = {"rule": "OTHER RULE", "tier": "TIER", "pattern": "PATTERN", "would": "WOULD", "why": "WHY NOT"}
@@ -31,9 +31,9 @@ def explain(
     PROXY is a name, or namespace/name. Without a version the question is about the list and @latest. Without the right
     to read every policy the answer is taken from the file that the operator rendered.
     """
+    path, version = asked_about(module)
     policy, status, taken_from = merged(cluster, files, proxy)
     explainer = Explainer(policy)
-    path, _, version = module.partition("@")
     seen = first_seen.replace(tzinfo=UTC) if first_seen else None
     answer = explainer.explanation(Question(path, version, seen, datetime.now(UTC)))
     if status:

@@ -22,6 +22,7 @@ from athens_operator.spec.proxy import REQUESTED_AT_ANNOTATION
 
 _CHILDREN: Final = "deployment,pod,service,persistentvolumeclaim,horizontalpodautoscaler,poddisruptionbudget,ingress"
 _PAGE: Final = 1_000
+_READY: Final = "ready"
 _SHELL_NAME: Final = re.compile(r"[A-Z]+")
 
 
@@ -147,7 +148,7 @@ def _stored(cluster: Cluster, body: Mapping[str, Any]) -> Iterator[dict[str, str
     spec, metadata = body.get("spec") or {}, body["metadata"]
     service = (spec.get("service") or {}).get("name") or metadata["name"]
     server = spec.get("server") or {}
-    scheme = "https" if server.get("tls") else "http"
+    scheme = "https" if spec.get("tls") else "http"
     prefix = (server.get("pathPrefix") or "").rstrip("/")
     base = f"/api/v1/namespaces/{metadata['namespace']}/services/{scheme}:{service}:{scheme}/proxy{prefix}/catalog"
     token = ""
@@ -167,7 +168,7 @@ def _state(child: Mapping[str, Any]) -> str:
             return f"{found.get('readyReplicas', 0)}/{child['spec'].get('replicas', 1)} ready"
         case "Pod":
             ready = any(one["type"] == "Ready" and one["status"] == "True" for one in found.get("conditions", ()))
-            return "ready" if ready else str(found.get("phase", "unknown")).lower()
+            return _READY if ready else str(found.get("phase", "unknown")).lower()
         case "PersistentVolumeClaim":
             return str(found.get("phase", "unknown")).lower()
         case _:
@@ -190,7 +191,7 @@ def _tree(document: Mapping[str, Any]) -> Tree:
         listed.add(Text(f"{conflict['class']}: {conflict['rule']} {conflict['pattern']}{by}"))
     children = tree.add("children")
     for child in document["children"]:
-        is_pod = child["kind"] == "Pod"
-        enforces = f", enforces {lagging.get(child['name'], policy.get('revision', 'nothing'))}" if is_pod else ""
+        serves = child["kind"] == "Pod" and child["state"] == _READY
+        enforces = f", enforces {lagging.get(child['name'], policy.get('revision', 'nothing'))}" if serves else ""
         children.add(Text(f"{child['kind']} {child['name']} {child['state']}{enforces}".rstrip()))
     return tree

@@ -81,6 +81,15 @@ def test_the_catalogue_is_read_page_by_page_below_the_prefix(run: Run, kubectl: 
     )
 
 
+def test_the_catalogue_of_a_proxy_with_a_certificate_is_read_by_https(run: Run, kubectl: Path) -> None:
+    body = {**PROXY, "spec": {**PROXY["spec"], "tls": {"secretRef": {"name": "certificate"}}}}
+    (kubectl.parent / "proxy.json").write_text(json.dumps(body))
+
+    run("--kubectl", str(kubectl), "catalog", "team-a/go")
+
+    assert "/services/https:go:https/proxy/mods/catalog" in asked(kubectl)
+
+
 def test_a_limit_asks_for_no_more_pages_than_it_needs(run: Run, kubectl: Path) -> None:
     done = run("--kubectl", str(kubectl), "catalog", "team-a/go", "--limit", "1")
 

@@ -46,6 +46,23 @@ def test_each_module_has_the_verdict_of_its_first_rule(
     assert (answer["verdict"], answer["rule"]) == (verdict, rule)
 
 
+def test_latest_is_no_version_but_the_question_about_latest(run: Run, fleet: str) -> None:
+    of_latest = run("explain", "go", "example.org/crypto@latest", "-f", fleet, "-o", "json")
+
+    assert of_latest.out == run("explain", "go", "example.org/crypto", "-f", fleet, "-o", "json").out
+
+
+@pytest.mark.parametrize(
+    "asked", ["", "@v1.0.0", "https://github.com/x/y", "example.com/x y", "example.com/x/", "example.com/x@main"]
+)
+def test_what_names_no_module_or_version_gets_no_verdict(run: Run, fleet: str, asked: str) -> None:
+    """A verdict about an address would be one about nothing, and look like a truth."""
+    done = run("explain", "go", asked, "-f", fleet)
+
+    assert (done.code, done.out) == (2, "")
+    assert "write" in done.err
+
+
 def test_other_rules_are_told_with_what_they_would_have_done(run: Run, fleet: str) -> None:
     answer = json.loads(run("explain", "go", "example.org/crypto@v1.0.0", "-f", fleet, "-o", "json").out)
 
