@@ -95,7 +95,7 @@ class CachedLister:
         try:
             answer = await self._limited(ask)
         except ModuleNotFound as error:
-            self._remember(key, error.with_traceback(None))
+            self._remember(key, type(error)(*error.args))  # the one that is raised holds the frames it goes through
             raise
         self._remember(key, answer)
         return answer

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,24 @@ async def test_a_fresh_answer_is_not_asked_for_again(lister: CachedLister, upstr
         assert (await lister.latest(PATH)).version == "v1.0.0"
 
     assert upstream.asked == {"versions example.com/m": 1, "latest example.com/m": 1}
+
+
+class Held:
+    """Stands for what a request holds while it asks."""
+
+
+async def test_a_remembered_absence_holds_nothing_of_the_request(lister: CachedLister) -> None:
+    async def requested(held: Held) -> None:
+        await lister.latest(ModulePath.parse("example.com/absent"))
+
+    held = Held()
+    noted = weakref.ref(held)
+    with pytest.raises(ModuleNotFound):
+        await requested(held)
+    del held
+    gc.collect()
+
+    assert noted() is None
 
 
 async def test_concurrent_questions_are_one_question(lister: CachedLister, upstream: SampleUpstream) -> None:
