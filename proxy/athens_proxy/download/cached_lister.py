@@ -23,6 +23,7 @@ FRESH_S: Final = 60.0
 STALE_S: Final = 600.0
 ABSENT_S: Final = 10.0
 MAX_ENTRIES: Final = 20_000
+MAX_VERSIONS: Final = 500_000  # in all lists together, some 50 MB
 T = TypeVar("T")
 _Key = tuple[str, object, str]
 
@@ -35,6 +36,10 @@ class _Answer:
     def age_s(self, now: float) -> float:
         return now - self.at
 
+    @property
+    def versions_count(self) -> int:
+        return len(self.value) if isinstance(self.value, list) else 0
+
 
 class CachedLister:
     """Remembers answers of another lister; failures other than absence are never remembered.
@@ -43,6 +48,7 @@ class CachedLister:
         inner: asks upstream.
         at_most: how many questions may be in flight upstream.
         at_most_waiting: how many may be in flight or wait; more are refused.
+        at_most_versions: how many versions all remembered lists may hold; the oldest are forgotten first.
         clock: seconds that only grow.
     """
 
@@ -52,12 +58,15 @@ class CachedLister:
         *,
         at_most: int,
         at_most_waiting: int = MAX_FLIGHTS,
+        at_most_versions: int = MAX_VERSIONS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
         self._clock = clock
         self._slots = asyncio.Semaphore(at_most)
         self._answers: OrderedDict[_Key, _Answer] = OrderedDict()
+        self._at_most_versions = at_most_versions
+        self._versions_count = 0
         self._flights: Flights[_Key, Any] = Flights(at_most=at_most_waiting)
 
     async def versions(self, path: ModulePath, *, upstream: str = "") -> list[str]:
@@ -105,7 +114,12 @@ class CachedLister:
             return await ask()
 
     def _remember(self, key: _Key, value: object) -> None:
-        self._answers[key] = _Answer(value, self._clock())
-        self._answers.move_to_end(key)
-        while len(self._answers) > MAX_ENTRIES:
-            self._answers.popitem(last=False)
+        self._forget(key)
+        self._answers[key] = answer = _Answer(value, self._clock())
+        self._versions_count += answer.versions_count
+        while len(self._answers) > MAX_ENTRIES or self._versions_count > self._at_most_versions:
+            self._forget(next(iter(self._answers)))
+
+    def _forget(self, key: _Key) -> None:
+        if answer := self._answers.pop(key, None):
+            self._versions_count -= answer.versions_count

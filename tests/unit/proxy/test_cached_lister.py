@@ -50,6 +50,17 @@ async def test_a_fresh_answer_is_not_asked_for_again(lister: CachedLister, upstr
     assert upstream.asked == {"versions example.com/m": 1, "latest example.com/m": 1}
 
 
+async def test_lists_together_hold_a_bounded_number_of_versions(upstream: SampleUpstream, clock: Clock) -> None:
+    lister = CachedLister(upstream, at_most=5, at_most_versions=3, clock=clock)
+    other = [SampleModule(path="example.com/other", version=version) for version in ("v1.0.0", "v1.1.0", "v1.2.0")]
+    upstream.modules |= {str(module.wanted): module for module in other}
+
+    for path in (PATH, other[0].wanted.path, other[0].wanted.path, PATH, PATH):
+        await lister.versions(path)
+
+    assert upstream.asked == {"versions example.com/m": 2, "versions example.com/other": 1}
+
+
 class Held:
     """Stands for what a request holds while it asks."""
 
