@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import yaml
 
 from athens_cli.errors import InputError
+
+STDIN: Final = "-"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,20 @@ class Document:
         return self.lines.get(path, 1)
 
 
+def text_of(path: str) -> str:
+    """The text of a file; `-` is standard input, as for kubectl.
+
+    Raises:
+        InputError: it cannot be read, or is no text.
+    """
+    try:
+        return (sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()).decode()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; name a text file in UTF-8") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} cannot be read: {error}; name a text file in UTF-8") from error
+
+
 def documents(text: str, file: str) -> Iterator[Document]:
     """The documents of a text; an item of a `List` is a document of its own.
 
@@ -46,6 +64,8 @@ def documents(text: str, file: str) -> Iterator[Document]:
         where = f"{file}:{mark.line + 1}" if mark else file
         problem = getattr(error, "problem", None) or "not YAML"
         raise InputError(f"{where}: {problem}; write one or more YAML documents") from error
+    except RecursionError as error:
+        raise InputError(f"{file}: nested too deeply; write one or more YAML documents") from error
 
 
 def _document(node: yaml.Node, file: str) -> Iterator[Document]:
@@ -61,7 +81,7 @@ def _items(node: yaml.Node) -> yaml.SequenceNode | None:
     """The items of a Kubernetes `List`."""
     if not isinstance(node, yaml.MappingNode):
         return None
-    fields = {key.value: value for key, value in node.value}
+    fields = {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
     kind, items = fields.get("kind"), fields.get("items")
     is_list = kind is not None and str(kind.value).endswith("List")
     return items if is_list and isinstance(items, yaml.SequenceNode) else None

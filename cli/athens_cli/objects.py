@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from athens_cli.errors import InputError
-from athens_cli.located import Document, documents
+from athens_cli.located import STDIN, Document, documents, text_of
 from athens_operator.advisories import place_of, rejected, with_rules
 from athens_operator.attachment import Attachment, attached
 from athens_operator.errors import SpecError
@@ -119,27 +119,35 @@ class Objects:
                 raise InputError(f"{broken.document.file}: {PROXY} {name}: {broken.error}")
 
 
-def read_files(paths: Iterable[str]) -> Objects:
-    """The objects of files and of folders with everything below them.
+def read_files(paths: Iterable[str], namespace: str = "") -> Objects:
+    """The objects of files, of standard input (`-`), and of folders with everything below them.
+
+    Args:
+        paths: where to look.
+        namespace: of objects that name none.
 
     Raises:
         InputError: a path cannot be read, or a file is not YAML.
     """
-    return of_documents(document for path in paths for document in _read(Path(path)))
+    return of_documents((document for path in paths for document in _read(path)), namespace or DEFAULT_NAMESPACE)
 
 
-def of_documents(found: Iterable[Document]) -> Objects:
+def of_documents(found: Iterable[Document], namespace: str = DEFAULT_NAMESPACE) -> Objects:
     """The objects among the documents; other kinds are passed over.
 
+    Args:
+        found: with objects of any kind.
+        namespace: of those that name none.
+
     Raises:
-        InputError: one of our objects has no name.
+        InputError: an object that matters has no name, or no map where one belongs.
     """
     proxies: list[tuple[AthensProxy, Document]] = []
     policies: list[tuple[Policy, Document]] = []
     namespaces: dict[str, Mapping[str, str]] = {}
     broken: list[Broken] = []
     config_maps: dict[tuple[str, str], Mapping[str, str]] = {}
-    for document in map(_with_namespace, found):
+    for document in (_with_namespace(document, namespace) for document in found):
         body = document.value
         kind = body.get("kind") if isinstance(body, dict) else None
         try:
@@ -148,45 +156,53 @@ def of_documents(found: Iterable[Document]) -> Objects:
             elif kind in POLICIES:
                 policies.append((Policy.parse(body), document))
             elif kind == "Namespace":
-                namespaces[_name(document)] = body["metadata"].get("labels") or {}
+                namespaces[_name(document)] = _map(document, "metadata", "labels")
             elif kind == "ConfigMap":
-                key = (body["metadata"].get("namespace") or DEFAULT_NAMESPACE, _name(document))
-                config_maps[key] = {name: str(text) for name, text in (body.get("data") or {}).items()}
+                key = (_map(document, "metadata").get("namespace") or namespace, _name(document))
+                config_maps[key] = {name: str(text) for name, text in _map(document, "data").items()}
         except SpecError as error:
             broken.append(Broken(document, error))
     return Objects(tuple(proxies), tuple(policies), namespaces, tuple(broken), config_maps)
 
 
-def _read(path: Path) -> Iterable[Document]:
-    if not path.exists():
+def _read(named: str) -> Iterable[Document]:
+    path = Path(named)
+    if named != STDIN and not path.exists():
         raise InputError(f"{path} does not exist; name a YAML file or a folder of them")
-    files = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES) if path.is_dir() else [path]
-    for file in files:
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{file} cannot be read: {error}; name a YAML file in UTF-8") from error
-        yield from documents(text, str(file))
+    below = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES) if path.is_dir() else []
+    for file in map(str, below) if path.is_dir() else [named]:
+        yield from documents(text_of(file), file)
 
 
-def _with_namespace(document: Document) -> Document:
+def _with_namespace(document: Document, namespace: str) -> Document:
     """Our objects with a namespace, as kubectl would put them into one, and surely with a name."""
     body = document.value
     if not isinstance(body, dict) or body.get("kind") not in (PROXY, *POLICIES):
         return document
-    metadata: dict[str, Any] = dict(body.get("metadata") or {})
-    metadata["name"] = _name(document)
+    metadata = {**_map(document, "metadata"), "name": _name(document)}
+    metadata |= {field: _map(document, "metadata", field) for field in ("labels", "annotations")}
     if body["kind"] == CLUSTER_DOWNLOAD_POLICY:
         metadata.pop("namespace", None)
     else:
-        metadata.setdefault("namespace", DEFAULT_NAMESPACE)
+        metadata.setdefault("namespace", namespace)
     return Document(document.file, {**body, "metadata": metadata, "spec": body.get("spec") or {}}, document.lines)
 
 
 def _name(document: Document) -> str:
-    name = (document.value.get("metadata") or {}).get("name")
+    name = _map(document, "metadata").get("name")
     if not isinstance(name, str) or not name:
         raise InputError(
             f"{document.file}:{document.line('metadata')}: {document.value['kind']} has no name; write metadata.name"
         )
     return name
+
+
+def _map(document: Document, *path: str) -> dict[str, Any]:
+    """What an object has under a path of fields, {} for nothing."""
+    value = document.value
+    for depth, field_name in enumerate(path, start=1):
+        value = value.get(field_name) or {}
+        if not isinstance(value, dict):
+            place = ".".join(path[:depth])
+            raise InputError(f"{document.file}:{document.line(place)}: {place} is no map; write fields with values")
+    return dict(value)

@@ -16,7 +16,7 @@ from athens_cli.expectations import Outcome, junit, outcomes, suite
 from athens_cli.explain import Explainer
 from athens_cli.gosum import module_versions
 from athens_cli.lint import Severity, findings
-from athens_cli.located import documents
+from athens_cli.located import documents, text_of
 from athens_cli.objects import read_files
 from athens_cli.output import Format, emit_document, emit_rows, output_option
 from athens_cli.sarif import sarif
@@ -95,8 +95,8 @@ def diff(
 
     Exit code 0: none. 1: some. 2: the question cannot be answered.
     """
-    wanted = {pair: None for path in go_sums for pair in module_versions(_text(path), path)}
-    after = read_files(new)
+    wanted = {pair: None for path in go_sums for pair in module_versions(text_of(path), path)}
+    after = read_files(new, cluster.namespace)
     rows = []
     for name in names or [f"{proxy.namespace}/{proxy.name}" for proxy, _ in after.proxies]:
         before, was, _ = found(cluster, old, name)
@@ -124,14 +124,14 @@ def check(
     explainers: dict[str, Explainer] = {}
     results: list[Outcome] = []
     for path in tests:
-        for document in documents(_text(path), path):
+        for document in documents(text_of(path), path):
             wanted = suite(document)
             if wanted.proxy not in explainers:
                 objects, proxy, _ = found(cluster, files, wanted.proxy)
                 explainers[wanted.proxy] = Explainer(objects.merged(proxy))
             results += outcomes(wanted, explainers[wanted.proxy])
     if junit_path:
-        Path(junit_path).write_text(junit(results), encoding="utf-8")
+        _write(junit_path, junit(results))
     rows = [
         {
             "proxy": outcome.proxy,
@@ -159,7 +159,7 @@ def take_over(cluster: Cluster, source: str, name: str, direct_url: str) -> None
     # Reading HCL takes a quarter of the start of a command; only this one needs it.
     from athens_cli.imports import from_download_file, from_filter_file
 
-    text = _text(source)
+    text = text_of(source)
     try:
         is_filter = Path(source).suffix != ".hcl" and "download " not in text and "downloadURL" not in text
         imported = from_filter_file(text, direct_url) if is_filter else from_download_file(text)
@@ -171,8 +171,8 @@ def take_over(cluster: Cluster, source: str, name: str, direct_url: str) -> None
     emit_document(document, Format.YAML)
 
 
-def _text(path: str) -> str:
+def _write(path: str, text: str) -> None:
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}; name a text file in UTF-8") from error
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}; name a file in a folder that exists") from error

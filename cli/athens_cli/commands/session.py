@@ -23,7 +23,7 @@ files_option = click.option(
     "files",
     multiple=True,
     metavar="PATH",
-    help="Read files and folders instead of a cluster; may be repeated.",
+    help="Read files and folders, or - for standard input, instead of a cluster; may be repeated.",
 )
 
 
@@ -34,7 +34,7 @@ def found(cluster: Cluster, files: Sequence[str], proxy: str) -> tuple[Objects, 
         CliError: a file, the proxy or the cluster cannot be read.
     """
     if files:
-        objects = read_files(files)
+        objects = read_files(files, cluster.namespace)
         return objects, objects.proxy(proxy, cluster.namespace), {}
     body = cluster.proxy(proxy)
     objects = cluster.objects(body)

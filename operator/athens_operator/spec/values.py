@@ -17,6 +17,7 @@ DURATION = re.compile(r"([0-9]{1,6}[hms])+")
 OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 QUANTITY = re.compile(r"(?P<number>[0-9]+([.][0-9]+)?)(?P<unit>[KMGTPE]i|[numkMGTPE]?|[eE][0-9]{1,2})")
 UNIT_POWERS = {"n": -3, "u": -2, "m": -1, "": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
+WRONG_SHAPES = re.compile(r"valid (tuple|dictionary|mapping)")
 SECONDS = {"h": 3600, "m": 60, "s": 1}
 
 
@@ -159,4 +160,8 @@ def _path(root: str, location: tuple[int | str, ...]) -> str:
 
 
 def _sentence(message: str) -> str:
+    """What the library says, in the words of YAML."""
+    shape = WRONG_SHAPES.search(message)
+    if shape is not None:
+        return "write a list" if shape[1] == "tuple" else "write fields with values"
     return message.removeprefix("Value error, ")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -343,3 +345,65 @@ spec:
         found = json.loads(run("policy", "lint", self.tree(tmp_path, record), "-o", "json").out)
 
         assert [(finding["kind"], finding["severity"]) for finding in found] == [(kind, severity)]
+
+
+PROXY_OF_NO_NAMESPACE = """\
+apiVersion: athensproxy.dev/v1beta1
+kind: AthensProxy
+metadata: {name: go}
+spec: {storage: {type: memory, memory: {}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000 + "]" * 5000,
+        "{{ .Values.name }}: y\n",
+        "kind: DownloadPolicy\nmetadata: 5\n",
+        "kind: DownloadPolicy\nmetadata: {name: a, labels: 5}\n",
+        "kind: Namespace\nmetadata: [a]\n",
+        "kind: ConfigMap\nmetadata: {name: a}\ndata: x\n",
+        "kind: AthensProxy\nmetadata: {name: a, annotations: [b]}\n",
+    ],
+    ids=["depth", "template", "metadata", "labels", "namespace", "data", "annotations"],
+)
+def test_a_file_that_holds_no_objects_is_told_in_one_line(run: Run, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "strange.yaml"
+    file.write_text(text)
+
+    done = run("policy", "lint", str(file))
+
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert str(file) in done.err
+
+
+def test_a_list_that_is_none_is_told_in_words_of_yaml(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("kind: DownloadPolicy\nmetadata: {name: a}\nspec: {rules: 5, proxySelector: 7}\n")
+
+    done = run("policy", "lint", str(file), "-o", "json")
+
+    assert {(found["path"], found["message"]) for found in json.loads(done.out)} >= {
+        ("spec.proxySelector", "write fields with values")
+    }
+
+
+def test_standard_input_is_read_as_kubectl_does_and_put_into_the_namespace_of_the_option(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(PROXY_OF_NO_NAMESPACE.encode())))
+
+    done = run("-n", "team-b", "explain", "team-b/go", "example.com/x", "-f", "-", "-o", "json")
+
+    assert json.loads(done.out)["verdict"] == "sync"
+
+
+def test_a_report_that_cannot_be_written_is_told(run: Run, fleet: str, tmp_path: Path) -> None:
+    tests = tmp_path / "tests.yaml"
+    tests.write_text("proxy: team-a/go\nexpect: [{module: example.com/evil, verdict: deny}]\n")
+
+    done = run("policy", "test", str(tests), "-f", fleet, "--junit", str(tmp_path / "no" / "report.xml"))
+
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "cannot be written: No such file or directory" in done.err
