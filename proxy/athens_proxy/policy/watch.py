@@ -61,7 +61,7 @@ class PolicyWatch:
             self._refuse(Refusal(f"{type(error).__name__} while loading", datetime.now(UTC), ""))
 
     async def _load(self) -> None:
-        data = await asyncio.to_thread(read_policy, self._path)
+        data = await asyncio.to_thread(_read_regular, self._path)
         if digest(data) == self._enforced.loaded.digest:
             self._enforced.unrefuse()
             return
@@ -78,6 +78,13 @@ class PolicyWatch:
             refusal.message,
             extra={"digest": refusal.digest, "enforced": self._enforced.loaded.digest},
         )
+
+
+def _read_regular(path: Path) -> bytes:
+    """The policy's bytes; a pipe would keep the watch until somebody writes into it, a device for ever."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise PolicyRefused(f"open {path}: it is no regular file")
+    return read_policy(path)
 
 
 def _signature(path: Path) -> _Signature:

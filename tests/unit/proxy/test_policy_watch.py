@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 from pathlib import Path
@@ -114,6 +115,23 @@ async def test_a_file_that_vanished_is_refused_once(
     assert enforced.last_error is not None
     assert "no such file or directory" in enforced.last_error.message
     assert (enforced.last_error.digest, results) == ("", ["failure"])
+
+
+async def test_a_pipe_in_the_place_of_the_file_holds_nobody_up(
+    file: Path, enforced: EnforcedPolicy, watch: PolicyWatch
+) -> None:
+    file.unlink()
+    os.mkfifo(file)
+    await asyncio.wait_for(watch.look(), 20)
+    refusal = enforced.last_error
+
+    file.unlink()
+    file.write_text(DENYING)
+    await watch.look()
+
+    assert refusal is not None
+    assert "no regular file" in refusal.message
+    assert enforced.last_error is None
 
 
 async def test_going_back_to_what_is_enforced_clears_the_error(
