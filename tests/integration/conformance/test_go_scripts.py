@@ -20,6 +20,7 @@ from support import go_test_proxy as gotest
 from support.go_client import go_env
 from support.go_test_proxy import GoTestProxy
 from support.proxy_process import ModuleProxy, Settings
+from support.scratch import scratch_folder
 
 TABLE = tomllib.loads(Path(__file__).with_name("go_scripts.toml").read_text())
 RUNS_ALL = os.environ.get("GO_SCRIPTS") == "all"
@@ -53,19 +54,16 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def ran(
-    go_test_proxy: GoTestProxy,
-    start_proxy: Callable[[str, Settings], ModuleProxy],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Run:
+def ran(go_test_proxy: GoTestProxy, start_proxy: Callable[[str, Settings], ModuleProxy]) -> Run:
     front = start_proxy("scripts", Settings(go_test_proxy.url, env={"ATHENS_SUM_DBS": f"https://{gotest.SUMDB_NAME}"}))
-    process = gotest.run_scripts(
-        WANTED,
-        front=front.url,
-        upstream=go_test_proxy.url.removesuffix("/mod"),
-        folder=tmp_path_factory.mktemp("scripts"),
-        deadline_s=DEADLINE_S,
-    )
+    with scratch_folder("scripts") as folder:
+        process = gotest.run_scripts(
+            WANTED,
+            front=front.url,
+            upstream=go_test_proxy.url.removesuffix("/mod"),
+            folder=folder,
+            deadline_s=DEADLINE_S,
+        )
     return Run(process, {script: verdict for verdict, script in RESULT.findall(process.stdout)})
 
 
