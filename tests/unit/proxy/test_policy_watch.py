@@ -120,13 +120,13 @@ async def test_a_file_that_vanished_is_refused_once(
 async def test_a_pipe_in_the_place_of_the_file_holds_nobody_up(
     file: Path, enforced: EnforcedPolicy, watch: PolicyWatch
 ) -> None:
-    file.unlink()
+    os.unlink(file)
     os.mkfifo(file)
     await asyncio.wait_for(watch.look(), 20)
     refusal = enforced.last_error
 
-    file.unlink()
-    file.write_text(DENYING)
+    os.unlink(file)
+    write(file, DENYING)
     await watch.look()
 
     assert refusal is not None
