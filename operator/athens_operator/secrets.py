@@ -16,7 +16,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from athens_operator.cluster import Cluster, Conflict, Forbidden, NotFound
+from athens_operator.cluster import Cluster, Conflict, Forbidden, Invalid, NotFound
 from athens_operator.manifests import Manifest
 from athens_operator.resources import CONFIG_MAPS, SECRETS
 from athens_operator.spec import AthensProxy, SecretReference
@@ -103,8 +103,13 @@ class SecretReader:
         if not self._hash_key:
             try:
                 self._hash_key = await self._stored_key() or await self._create_key()
-            except Forbidden as error:
-                logger.warning("changed Secrets will not roll pods, grant get, create and patch on it: %s", error)
+            except (Forbidden, Invalid) as error:
+                logger.warning(
+                    "changed Secrets will not roll pods, grant get, create and patch on Secret %s/%s, or delete it: %s",
+                    self._namespace,
+                    STATE_NAME,
+                    error,
+                )
         return self._hash_key
 
     async def _stored_key(self) -> bytes:

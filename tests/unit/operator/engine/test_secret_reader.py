@@ -6,6 +6,7 @@ import asyncio
 import base64
 from typing import Any
 
+from athens_operator.cluster import Immutable
 from athens_operator.manifests import Manifest
 from athens_operator.secrets import STATE_NAME, SecretReader
 from athens_operator.spec import AthensProxy
@@ -157,3 +158,20 @@ def test_what_pods_read_again_by_themselves_does_not_roll_them() -> None:
         assert trusted != first
 
     asyncio.run(main())
+
+
+async def test_a_state_that_cannot_be_used_or_replaced_costs_no_pass() -> None:
+    """An immutable Secret without a key, for instance: rotations go unnoticed, and everything else goes on."""
+
+    class Frozen(FakeCluster):
+        async def apply(self, manifest: Manifest, *, subresource: str = "", manager: str = "") -> Manifest:
+            raise Immutable("field is immutable when `immutable` is set")
+
+    cluster = Frozen()
+    metadata = {"namespace": "ops", "name": STATE_NAME}
+    cluster.put({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "immutable": True})
+    cluster.put(login("one"))
+
+    facts = await reader(cluster).facts(with_login())
+
+    assert (facts.missing, facts.readable, facts.hash) == ((), True, "")
