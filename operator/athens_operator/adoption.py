@@ -27,6 +27,7 @@ from athens_operator.spec.proxy import ANNOTATION_PREFIX
 ADOPT_BY_ANNOTATION = ANNOTATION_PREFIX + "adopt-by"
 ADVICE_ON_CONFLICT = {
     SERVICE_ACCOUNTS.kind: "set spec.serviceAccount.create to false to use it, rename the AthensProxy",
+    CLAIMS.kind: "name it in spec.storage.disk.existingClaim to use it, rename the AthensProxy",
     SERVICES.kind: "set spec.service.name, rename the AthensProxy, remove that object",
 }
 

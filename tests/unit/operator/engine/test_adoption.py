@@ -62,6 +62,15 @@ def test_consent_for_somebody_else_is_none(consent: str) -> None:
     assert cluster.writes == []
 
 
+def test_nobody_is_told_to_remove_a_claim() -> None:
+    outcome, cluster = applied(foreign("PersistentVolumeClaim"), "PersistentVolumeClaim")
+
+    (failure,) = outcome.failures
+    assert "name it in spec.storage.disk.existingClaim to use it" in failure.message
+    assert "remove" not in failure.message
+    assert cluster.writes == []
+
+
 def test_an_object_that_a_controller_owns_cannot_be_handed_over() -> None:
     """Kubernetes allows one controller; the other one would go on writing."""
     owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "u", "controller": True}
