@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -208,7 +209,11 @@ def _is_known(request: web.BaseRequest, etag: str) -> bool:
 
 
 def _response(body: bytes, content_type: str, headers: Mapping[str, str], *, status: int = 200) -> web.Response:
-    return web.Response(body=body, status=status, headers={"Content-Type": content_type, **headers})
+    known = {"Content-Type": content_type, **headers}
+    if len(body) <= INLINE_BYTES:
+        return web.Response(body=body, status=status, headers=known)
+    # A long one is written piece by piece as the client takes it: at once, it would lie in memory three times.
+    return web.Response(body=io.BytesIO(body), status=status, headers={**known, "Content-Length": str(len(body))})
 
 
 async def _whole(stored: StoredZip, part: _Part) -> bytes:

@@ -37,6 +37,7 @@ M = SampleModule()
 NEWER = SampleModule(version="v1.1.0")
 BIG = SampleModule("example.com/big", files={"noise.bin": bytes(i * i % 251 for i in range(400_000))})
 HUGE = SampleModule("example.com/huge", files={"noise.bin": random.Random(1).randbytes(16 << 20)})
+LONG = SampleModule("example.com/long", go_mod=b"module example.com/long\n" + b"// as generators write it\n" * 20_000)
 UPPER = SampleModule("github.com/Azure/x")
 PSEUDO = SampleModule(version="v1.1.1-0.20200102030405-0123456789ab")
 
@@ -46,7 +47,7 @@ CLIENTS = ThreadPoolExecutor(100, thread_name_prefix="clients")
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> SampleUpstream:
-    sample = SampleUpstream(tmp_path / "scratch", [M, NEWER, BIG, HUGE, UPPER, PSEUDO])
+    sample = SampleUpstream(tmp_path / "scratch", [M, NEWER, BIG, HUGE, LONG, UPPER, PSEUDO])
     sample.queries = {"example.com/m@main": PSEUDO.version}
     return sample
 
@@ -130,6 +131,20 @@ async def test_a_large_range_is_streamed(address: str) -> None:
     answer = await get(address, "/example.com/big/@v/v1.0.0.zip", headers={"Range": "bytes=10-199999"})
 
     assert (answer.status, answer.body) == (206, BIG.zip[10:200_000])
+
+
+async def test_a_go_mod_too_long_for_one_write_is_served_like_any_other(
+    address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    target = "/example.com/long/@v/v1.0.0.mod"
+    whole, head = await get(address, target), await get(address, target, method="HEAD")
+    part = await get(address, target, headers={"Range": "bytes=5-399999"})
+
+    assert (whole.body, part.status, part.body) == (LONG.mod, 206, LONG.mod[5:400_000])
+    assert (head.body, head.headers["content-length"]) == (b"", str(len(LONG.mod)))
+    lines = [vars(record) for record in caplog.records if record.getMessage() == "incoming request"]
+    assert lines[0]["bytes"] == len(LONG.mod)
 
 
 async def test_a_query_is_resolved_stored_and_kept_for_a_minute(
