@@ -30,8 +30,8 @@ from athens_proxy.upstream.fetcher import SmallFiles, VersionLister
 
 T = TypeVar("T")
 OnLookup = Callable[[str, bool], None]
-# Hosts whose repositories always have the form host/user/repository, so that shorter paths need no question.
 _FEW_VERSIONS: Final = 1000  # merged while others wait; more are merged on a thread
+# Hosts whose repositories always have the form host/user/repository, so that shorter paths need no question.
 _HOSTS_OF_THREE = frozenset({"github.com", "bitbucket.org"})
 
 

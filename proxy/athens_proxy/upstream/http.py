@@ -146,12 +146,7 @@ class HttpTransport:
                         self._throttle.hold(url, failure)
                     raise failure
                 yield answer
-        except (
-            aiohttp.ClientError,
-            TimeoutError,
-            OSError,
-            UnicodeError,
-        ) as error:  # the last for names no DNS can have
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:  # the last: names no DNS can have
             raise failure_of_transport(error, attempt) from error
 
     async def _redirected(self, url: URL, headers: dict[str, str], attempt: str) -> aiohttp.ClientResponse:
