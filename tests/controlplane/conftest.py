@@ -40,7 +40,7 @@ def api(plane: ControlPlane) -> KubeApi:
 @pytest.fixture(scope="session")
 def shipped_role(plane: ControlPlane, api: KubeApi, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A kubeconfig with exactly the rights that the plain manifest gives to the operator."""
-    for manifest in yaml.safe_load_all((ROOT / "deploy/install.yaml").read_text()):
+    for manifest in yaml.load_all((ROOT / "deploy/install.yaml").read_text(), yaml.CSafeLoader):
         if manifest and (manifest["kind"] == "ServiceAccount" or manifest["apiVersion"].startswith("rbac.")):
             api.create(manifest)
     return kubeconfig_for(plane, api, tmp_path_factory.mktemp("shipped") / "kubeconfig")

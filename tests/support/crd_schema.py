@@ -21,7 +21,7 @@ FILES = {
 @cache
 def definition(kind: str) -> dict[str, Any]:
     """The whole CustomResourceDefinition of a kind."""
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "crds" / FILES[kind]).read_text())
+    loaded: dict[str, Any] = yaml.load((ROOT / "crds" / FILES[kind]).read_text(), yaml.CSafeLoader)
     return loaded
 
 

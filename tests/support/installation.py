@@ -17,7 +17,7 @@ OPERATOR_NAMESPACE = "athens-operator"
 
 def install_crds(api: KubeApi, *crds: Manifest) -> None:
     """Create our kinds, or only the given ones, and wait until the API server serves them."""
-    all_kinds = (yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml")))
+    all_kinds = (yaml.load(path.read_text(), yaml.CSafeLoader) for path in sorted((ROOT / "crds").glob("*.yaml")))
     for crd in crds or all_kinds:
         created = api.create(crd)
         reference = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{created['metadata']['name']}"

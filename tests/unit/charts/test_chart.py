@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def test_rendering_adds_to_a_definition_nothing_but_the_wish_to_keep_it() -> Non
     by_name = {manifest["metadata"]["name"]: manifest for manifest in of_kind(chart(), "CustomResourceDefinition")}
     kept = {name: manifest["metadata"].pop("annotations") for name, manifest in by_name.items()}
 
-    assert by_name == {body["metadata"]["name"]: body for body in map(yaml.safe_load, map(_text, SOURCES))}
+    assert by_name == {body["metadata"]["name"]: body for body in map(_loaded, SOURCES)}
     assert all(annotations == {"helm.sh/resource-policy": "keep"} for annotations in kept.values())
 
 
@@ -156,5 +157,5 @@ def test_the_checks_notice_a_wildcard_a_secret_list_and_a_writable_root() -> Non
         assert word in found
 
 
-def _text(path: Any) -> str:
-    return str(path.read_text())
+def _loaded(path: Path) -> Any:
+    return yaml.load(path.read_text(), yaml.CSafeLoader)

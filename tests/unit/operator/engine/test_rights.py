@@ -21,7 +21,7 @@ TEAMS = Settings(watch_namespaces=("a", "b"), secret_access=SecretAccess.NONE)
 def shipped() -> Iterator[tuple[str, str, str]]:
     """Group, resource and verb of every rule that the plain manifest gives to the operator."""
     names = {"ClusterRole": "athens-operator", "Role": "athens-operator-state"}
-    for manifest in yaml.safe_load_all((ROOT / "deploy/install.yaml").read_text()):
+    for manifest in yaml.load_all((ROOT / "deploy/install.yaml").read_text(), yaml.CSafeLoader):
         if manifest and names.get(manifest["kind"]) == manifest["metadata"]["name"]:
             for rule in manifest["rules"]:
                 for group in rule["apiGroups"]:
