@@ -40,7 +40,7 @@ class ServerCertificate:
         try:
             self.context, self.not_after_s = self._loaded()
         except (OSError, ssl.SSLError) as error:
-            raise CannotStart(f"TLSCertFile {cert_file}, TLSKeyFile {key_file}: {error.strerror or error}") from error
+            raise CannotStart(f"TLSCertFile {cert_file}, TLSKeyFile {key_file}: {_words(error)}") from error
         self._current = self.context
         self.context.sni_callback = self._choose
 
@@ -60,7 +60,9 @@ class ServerCertificate:
             self._current, self.not_after_s = self._loaded()
         except (OSError, ssl.SSLError) as error:
             self.reloads["failure"] += 1
-            _LOG.error("TLSCertFile %s changed and cannot be used, the old one stays: %s", self._files[0], error)
+            _LOG.error(
+                "TLSCertFile %s changed and cannot be used, the old one stays: %s", self._files[0], _words(error)
+            )
         else:
             self.reloads["success"] += 1
             _LOG.info("TLSCertFile %s changed: new connections get the new certificate", self._files[0])
@@ -86,6 +88,17 @@ def _end_s(chain: bytes) -> float:
         return x509.load_pem_x509_certificates(chain)[0].not_valid_after_utc.timestamp()
     except ValueError:
         return 0.0
+
+
+def _words(error: OSError) -> str:
+    """What is wrong with the files, where OpenSSL only names a part of itself."""
+    if not isinstance(error, ssl.SSLError):
+        return error.strerror or str(error)
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "the key does not belong to the certificate"
+    if "PEM lib" in str(error):
+        return "one of them is no PEM file of its kind; the first holds the certificates, the second their private key"
+    return str(error)
 
 
 def _refuse_passphrase() -> NoReturn:

@@ -145,8 +145,15 @@ def test_a_certificate_that_does_not_fit_its_key_ends_the_start(tmp_path: Path) 
         (tmp_path / name).mkdir()
     first, second = Authority.made(tmp_path / "a"), Authority.made(tmp_path / "b")
 
-    with pytest.raises(CannotStart, match=r"^TLSCertFile .*server\.pem, TLSKeyFile .*server\.key: "):
+    with pytest.raises(CannotStart, match=r"^TLSCertFile .*server\.pem, TLSKeyFile .*server\.key: the key does not be"):
         ServerCertificate(str(first.cert_file), str(second.key_file))
+
+
+def test_files_that_are_no_certificate_and_key_are_told_as_such(tmp_path: Path) -> None:
+    authority = Authority.made(tmp_path)
+    for files in ((authority.key_file, authority.key_file), (authority.cert_file, authority.cert_file)):
+        with pytest.raises(CannotStart, match="no PEM file of its kind; the first holds the certificates"):
+            ServerCertificate(str(files[0]), str(files[1]))
 
 
 async def closed(reader: asyncio.StreamReader) -> bytes:
