@@ -21,7 +21,7 @@ from athens_operator.echoes import Echoes
 from athens_operator.errors import ClusterError
 from athens_operator.manifests import Manifest, Ref, ref_of
 from athens_operator.metrics import Metrics
-from athens_operator.resources import SERVICES
+from athens_operator.obstacles import clearing
 from athens_operator.spec import AthensProxy
 from athens_operator.spec.proxy import ANNOTATION_PREFIX, RECONCILE_ANNOTATION
 from athens_operator.status_observed import ApplyFailure, FailureReason
@@ -199,11 +199,10 @@ class Children:
         return after
 
     async def _apply_or_replace(self, ref: Ref, body: Manifest, live: Manifest | None) -> Manifest:
-        """Apply; where a foreign entry in a Service's ports stands in the way, put our list in place of the whole.
+        """Apply; where a field of somebody else rules ours out, take that away first.
 
-        Ports are keyed by number, so somebody who changes the number leaves an entry of theirs under our port's name,
-        and both together are refused. What holds no state is made anew where a field of it cannot change: a Job, or a
-        ConfigMap that somebody has made immutable or put in the place of ours.
+        What holds no state is made anew where a field of it cannot change: a Job, or a ConfigMap that somebody has
+        made immutable or put in the place of ours.
         """
         try:
             return await self._cluster.apply(body)
@@ -215,11 +214,10 @@ class Children:
             metadata = {name: value for name, value in body["metadata"].items() if name != "uid"}
             return await self._cluster.apply({**body, "metadata": metadata})
         except Invalid:
-            if ref.kind != SERVICES.kind or live is None:
+            patch = clearing(body, live) if live is not None else None
+            if patch is None:
                 raise
-        metadata = {"namespace": ref.namespace, "name": ref.name, "uid": uid_of(live)}
-        ports = {"ports": body["spec"]["ports"]}
-        await self._cluster.merge({"apiVersion": "v1", "kind": ref.kind, "metadata": metadata, "spec": ports})
+        await self._cluster.merge(patch)
         return await self._cluster.apply(body)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from athens_operator.manifests import Manifest, Ref
-from athens_operator.resources import POLICIES
+from athens_operator.resources import DEPLOYMENTS, DISRUPTION_BUDGETS, POLICIES, SERVICES
 from support.kube_api import KubeApi, condition, until
 from support.operator_process import OperatorProcess
 from support.proxies import deny, policy, policy_file_ref, proxy
@@ -43,6 +46,48 @@ def test_a_policy_file_that_somebody_made_immutable_follows_its_policies_all_the
         "the file follows",
         context=operator.tail,
     )
+
+
+RULES_OURS_OUT: list[tuple[Ref, Manifest, Manifest]] = [
+    (
+        SERVICES.ref("", "go"),
+        {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "loadBalancerSourceRanges": ["192.0.2.0/24"]},
+        {"type": "ClusterIP"},
+    ),
+    (
+        DEPLOYMENTS.ref("", "go"),
+        {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}},
+        {"strategy": {"type": "Recreate"}},
+    ),
+    (
+        DISRUPTION_BUDGETS.ref("", "go"),
+        {"maxUnavailable": None, "minAvailable": 2},
+        {"maxUnavailable": 1},
+    ),
+]
+"""What somebody writes, and what stands there at last: both together are refused by Kubernetes."""
+
+
+def test_a_change_that_rules_our_field_out_is_undone_as_any_other(
+    operator: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    s3 = {"type": "s3", "s3": {"bucket": namespace, "region": "eu-central-1"}}
+    api.create(proxy(namespace, storage=s3, replicas=2, rollout={"strategy": "Recreate"}))
+    changes = [(replace(ref, namespace=namespace), theirs, ours) for ref, theirs, ours in RULES_OURS_OUT]
+    until(lambda: all(api.get(ref) for ref, _, _ in changes), "there are children", context=operator.tail)
+
+    for ref, theirs, _ in changes:
+        api.edit({**address(ref), "spec": theirs})
+
+    for ref, theirs, ours in changes:
+        until(partial(is_back, api, ref, theirs, ours), f"{ref} is as it was", context=operator.tail)
+
+
+def is_back(api: KubeApi, ref: Ref, theirs: Manifest, ours: Manifest) -> bool:
+    """Whether our value stands and nothing is left of what somebody wrote beside it."""
+    spec = (api.get(ref) or {"spec": {}})["spec"]
+    foreign = {name for name, value in theirs.items() if value is not None} - ours.keys()
+    return {name: spec.get(name) for name in ours} == ours and not foreign & spec.keys()
 
 
 def address(ref: Ref) -> Manifest:
