@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from athens_proxy.clients.authorization import BearerToken, NamedSecret, shown
@@ -118,14 +118,12 @@ def test_representations_show_neither_hashes_nor_secrets() -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=200)
 def test_any_text_is_a_line_or_a_reason(text: str) -> None:
     for _, line in parsed(text):
         assert line.name if isinstance(line, Password | Token) else str(line).isprintable()
 
 
 @given(st.text(max_size=60) | st.binary(max_size=60).map(lambda data: "Basic " + data.decode("latin-1")))
-@settings(max_examples=200)
 def test_any_header_shows_something_or_nothing(authorization: str) -> None:
     assert shown(authorization) is None or isinstance(shown(authorization), NamedSecret | BearerToken)
 

@@ -24,6 +24,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3).map(lambda values: f"[{', '.join(values)}]"),
     max_leaves=4,
 )
+EXAMPLES = settings().max_examples * 3 // 2  # so much can be written
 WORDS = st.sampled_from(["[", "]", "=", "\n", '"', "'", "Port", "Storage", "Storage.Disk", ".", "#", "{", "}", ","])
 
 
@@ -45,20 +46,20 @@ def problems_of(environ: Mapping[str, str], toml: str = "") -> tuple[str, ...]:
     return ()
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(max_examples=EXAMPLES)
 @example(environ={"ATHENS_INDEX_TYPE": "\udcff"})
 @given(environ=st.dictionaries(st.sampled_from(VARIABLES), TEXTS, min_size=1, max_size=4))
 def test_any_environment_is_used_or_refused_in_printable_lines(environ: dict[str, str]) -> None:
     assert all(problem.isprintable() for problem in problems_of(environ))
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(max_examples=EXAMPLES)
 @given(key=st.sampled_from(KEYS), value=VALUES)
 def test_any_value_in_the_file_is_used_or_refused_in_printable_lines(key: str, value: str) -> None:
     assert all(problem.isprintable() for problem in problems_of({}, f"{key} = {value}\n"))
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(max_examples=EXAMPLES)
 @given(toml=st.lists(WORDS | TEXTS, max_size=12).map("".join))
 def test_any_file_is_used_or_refused_in_printable_lines(toml: str) -> None:
     assert all(problem.isprintable() for problem in problems_of({}, toml))
