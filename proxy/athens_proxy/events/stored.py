@@ -18,6 +18,7 @@ from athens_proxy.modules.go_mod import GoMod, parsed_go_mod
 from athens_proxy.storage.storage import FetchedModule, Storage
 
 NOTHING_SAID: Final = GoMod((), "")
+LONGEST_BYTES: Final = 256 * 1024  # of a go.mod that is read; those of large programs have a tenth
 READS: Final = 4  # stores are asked by so many of these at once
 _LOG = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class StoredNews:
         wanted = fetched.wanted
         source = f"from {fetched.source}, " if fetched.source else ""
         self._publish(EventKind.STORED, wanted.path.text, wanted.version, f"{source}{fetched.zip_size_bytes} bytes")
-        said = parsed_go_mod(fetched.mod)
+        said = _said(fetched.mod)
         if said != NOTHING_SAID:
             task = asyncio.create_task(self._compare(wanted, said), name=f"retractions-{wanted}")
             self._reading.add(task)
@@ -72,6 +73,7 @@ class StoredNews:
         if said.deprecated and said.deprecated != before.deprecated:
             self._publish(EventKind.DEPRECATED, wanted.path.text, "", said.deprecated)
         for version in sorted(stored):
+            await asyncio.sleep(0)  # a go.mod may retract thousands one by one
             retraction = said.retraction_of(version)
             if retraction is not None and before.retraction_of(version) is None:
                 why = retraction.rationale or "its author gives no reason"
@@ -81,6 +83,11 @@ class StoredNews:
         if not version:
             return NOTHING_SAID
         try:
-            return parsed_go_mod(await self._storage.mod(ModuleVersion(path, version)))
+            return _said(await self._storage.mod(ModuleVersion(path, version)))
         except ModuleNotFound:  # removed meanwhile
             return NOTHING_SAID
+
+
+def _said(go_mod: bytes) -> GoMod:
+    """What a go.mod says of versions; nothing, if it is so long that others would wait while it is read."""
+    return parsed_go_mod(go_mod) if len(go_mod) <= LONGEST_BYTES else NOTHING_SAID

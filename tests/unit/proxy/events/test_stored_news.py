@@ -11,7 +11,7 @@ import pytest
 from athens_proxy.download.listing import newest
 from athens_proxy.download.refusals import A_MINUTE, Refusals, TellingRefusals
 from athens_proxy.errors import AccessDenied
-from athens_proxy.events.stored import StoredNews
+from athens_proxy.events.stored import LONGEST_BYTES, StoredNews
 from athens_proxy.modules import ModulePath, ModuleVersion
 from support.modules_fixture import SampleModule
 from support.proxy_parts import Proxy, SampleUpstream, download_file, policy
@@ -64,6 +64,12 @@ async def test_only_stored_versions_that_were_not_retracted_before_are_news(prox
     )
 
     assert told == ["retracted v1.0.0: bad", "retracted v1.1.0: its author gives no reason"]
+
+
+async def test_a_go_mod_of_unreasonable_length_is_not_read_for_what_it_takes_back(proxy: Proxy, tmp_path: Path) -> None:
+    endless = "module example.com/m\nretract v1.0.0\n" + "// as generators write it\n" * (LONGEST_BYTES // 26)
+
+    assert await store(proxy, tmp_path, version("v1.0.0"), version("v1.1.0", endless)) == []
 
 
 async def test_only_the_newest_version_speaks_for_the_module(proxy: Proxy, tmp_path: Path) -> None:
