@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -55,10 +55,11 @@ class UsageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What the command line asks for; `config_file` is "" when none is named."""
+    """What the command line asks for; `config_file` is "" when none is named, `ignored` is what follows the flags."""
 
     config_file: str = ""
     version: bool = False
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def arguments(argv: Sequence[str]) -> Arguments:
             result = Arguments(value, result.version)
         else:
             raise UsageError(f"flag provided but not defined: -{name}")
-    return result
+    return replace(result, ignored=tuple(rest))
 
 
 def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -> Config:
@@ -107,7 +108,8 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         ConfigError: every problem found, one line each.
         UsageError: see `arguments`.
     """
-    file_name, file = _read(arguments(argv).config_file, read_file)
+    asked = arguments(argv)
+    file_name, file = _read(asked.config_file, read_file)
     values = _flattened(file_name, file)
     problems, warnings = reserved_findings(environ, values)
     reader = _Reader(environ, values)
@@ -127,12 +129,18 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         retention=reader.section(RetentionSection),
         events=reader.section(EventSection),
         origins=reader.origins,
-        warnings=(*warnings, *unknown_names(reader.keys, environ, values), *_no_file(file)),
+        warnings=(*warnings, *unknown_names(reader.keys, environ, values), *_no_file(file), *_not_read(asked.ignored)),
     )
     problems = [*reader.problems, *problems, *_problems_between_keys(config, file_name, file)]
     if problems:
         raise ConfigError(*problems)
     return config
+
+
+def _not_read(arguments: Sequence[str]) -> list[str]:
+    if not arguments:
+        return []
+    return [f"argument {arguments[0]!r}: it is no command of athens-proxy; it and what follows has no effect"]
 
 
 def _no_file(file: ConfigFile | None) -> list[str]:

@@ -214,6 +214,12 @@ def test_unknown_names_warn_and_service_links_do_not() -> None:
     )
 
 
+def test_a_misspelt_command_starts_the_proxy_as_in_athens_and_is_warned_about() -> None:
+    config = load(["-config_file=config.toml", "verfy", "--sumdb"], {}, lambda _: ConfigFile("", 0o644))
+
+    assert config.warnings == ("argument 'verfy': it is no command of athens-proxy; it and what follows has no effect",)
+
+
 def test_settings_of_the_operator_load_without_a_warning() -> None:
     toml = """
     GoEnv = "production"
