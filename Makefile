@@ -35,7 +35,7 @@ check: $(STAMP) ## format, lint, types, import contracts, sizes, charts and CRDs
 	@hack/check
 
 unit: $(STAMP) ## one tier of the tests
-	@$(PY) -m pytest -q $(PARALLEL) tests/$@
+	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile tests/$@
 
 contract integration: $(STAMP) ## one tier of the tests; installs the servers it needs
 	@hack/servers $@
