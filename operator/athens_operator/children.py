@@ -21,7 +21,7 @@ from athens_operator.echoes import Echoes
 from athens_operator.errors import ClusterError
 from athens_operator.manifests import Manifest, Ref, ref_of
 from athens_operator.metrics import Metrics
-from athens_operator.obstacles import clearing
+from athens_operator.obstacles import clearing, disowning
 from athens_operator.spec import AthensProxy
 from athens_operator.spec.proxy import ANNOTATION_PREFIX, RECONCILE_ANNOTATION
 from athens_operator.status_observed import ApplyFailure, FailureReason
@@ -213,11 +213,17 @@ class Children:
             self._cache.evict(ref)
             metadata = {name: value for name, value in body["metadata"].items() if name != "uid"}
             return await self._cluster.apply({**body, "metadata": metadata})
-        except Invalid:
+        except Invalid as refused:
             patch = clearing(body, live) if live is not None else None
             if patch is None:
                 raise
-        await self._cluster.merge(patch)
+            try:
+                cleared = await self._cluster.merge(patch)
+            except Invalid:  # so it is our own value that cannot be
+                raise refused from None
+        not_ours = disowning(cleared)
+        if not_ours is not None:
+            await self._cluster.merge(not_ours)
         return await self._cluster.apply(body)
 
 

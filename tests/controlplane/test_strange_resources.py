@@ -9,7 +9,7 @@ from athens_operator.manifests import Manifest, Ref
 from athens_operator.resources import DEPLOYMENTS, DISRUPTION_BUDGETS, POLICIES, SERVICES
 from support.kube_api import KubeApi, condition, until
 from support.operator_process import OperatorProcess
-from support.proxies import deny, policy, policy_file_ref, proxy
+from support.proxies import deny, deployment_ref, policy, policy_file_ref, proxy
 
 MOST_RULES = 500
 LONGEST_NAME = 63
@@ -81,6 +81,47 @@ def test_a_change_that_rules_our_field_out_is_undone_as_any_other(
 
     for ref, theirs, ours in changes:
         until(partial(is_back, api, ref, theirs, ours), f"{ref} is as it was", context=operator.tail)
+
+
+def test_a_volume_of_another_kind_is_put_right_and_what_is_set_meanwhile_can_be_taken_out_again(
+    operator: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    """Kubernetes refuses a volume of two kinds; and what repairs it must own nothing afterwards."""
+    body = proxy(namespace, extraEnv=[{"name": "A", "value": "1"}])
+    api.create(body)
+    ref = deployment_ref(namespace)
+    until(lambda: api.get(ref), "there is a Deployment", context=operator.tail)
+
+    theirs = api.call("PUT", DEPLOYMENTS.path(namespace=namespace, name="go"), policy_in_memory(api, ref))
+    assert "emptyDir" in volumes(theirs)["policy"]
+    until(lambda: "configMap" in volumes(api.get(ref))["policy"], "the file is mounted again", context=operator.tail)
+    assert "A" in variables(api.get(ref))
+
+    api.edit({**body, "spec": {"extraEnv": []}})
+    until(lambda: "A" not in variables(api.get(ref)), "the variable is gone", context=operator.tail)
+
+
+def policy_in_memory(api: KubeApi, ref: Ref) -> Manifest:
+    """The Deployment with an empty folder in the place of the policy, and without the variable."""
+    live = api.get(ref)
+    assert live is not None
+    pods = live["spec"]["template"]["spec"]
+    others = [volume for volume in pods["volumes"] if volume["name"] != "policy"]
+    pods["volumes"] = [*others, {"name": "policy", "emptyDir": {}}]
+    container = pods["containers"][0]
+    container["env"] = [entry for entry in container["env"] if entry["name"] != "A"]
+    del live["metadata"]["resourceVersion"]
+    return live
+
+
+def volumes(deployment: Manifest | None) -> dict[str, Manifest]:
+    assert deployment is not None
+    return {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
+
+
+def variables(deployment: Manifest | None) -> set[str]:
+    assert deployment is not None
+    return {entry["name"] for entry in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
 
 
 def is_back(api: KubeApi, ref: Ref, theirs: Manifest, ours: Manifest) -> bool:

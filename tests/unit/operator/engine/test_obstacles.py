@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from athens_operator.manifests import Manifest
-from athens_operator.obstacles import clearing
+from athens_operator.obstacles import clearing, disowning
 
 PORTS = [{"name": "http", "port": 80}]
-RECREATE = {"strategy": {"type": "Recreate"}}
+THEIRS = {"name": "injected", "emptyDir": {}}
 
 
 def child(kind: str, spec: dict[str, Any]) -> Manifest:
@@ -29,9 +29,19 @@ def child(kind: str, spec: dict[str, Any]) -> Manifest:
         ("PodDisruptionBudget", {"maxUnavailable": 1}, {"minAvailable": 2, "selector": {}}, {"minAvailable": None}),
         (
             "Deployment",
-            RECREATE,
-            {"replicas": 5, "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}},
-            {"strategy": {"type": "Recreate", "rollingUpdate": None}},
+            {
+                "strategy": {"type": "Recreate"},
+                "template": {"spec": {"volumes": [{"name": "policy", "configMap": {"name": "go-policy"}}]}},
+            },
+            {
+                "replicas": 5,
+                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}},
+                "template": {"spec": {"dnsPolicy": "x", "volumes": [{"name": "policy", "emptyDir": {}}, THEIRS]}},
+            },
+            {
+                "strategy": {"type": "Recreate", "rollingUpdate": None},
+                "template": {"spec": {"volumes": [{"name": "policy", "configMap": {"name": "go-policy"}}, THEIRS]}},
+            },
         ),
     ],
 )
@@ -44,10 +54,25 @@ def test_what_rules_ours_out_goes_and_the_rest_stays(
 @pytest.mark.parametrize(
     ("kind", "wanted", "live"),
     [
-        ("Deployment", RECREATE, RECREATE),
         ("PodDisruptionBudget", {"maxUnavailable": "101%"}, {"maxUnavailable": 1}),
         ("NetworkPolicy", {"ingress": [{"from": [{}]}]}, {"ingress": []}),
     ],
 )
-def test_a_refusal_for_another_reason_changes_nothing(kind: str, wanted: dict[str, Any], live: dict[str, Any]) -> None:
+def test_a_refusal_for_another_reason_is_left_as_it_is(kind: str, wanted: dict[str, Any], live: dict[str, Any]) -> None:
     assert clearing(child(kind, wanted), child(kind, live)) is None
+
+
+def test_what_was_cleared_with_does_not_stay_ours() -> None:
+    """Or a variable that the user takes out of the spec later would stay in the pods."""
+    ours, clearing_entry, theirs = (
+        {"manager": manager, "operation": operation}
+        for manager, operation in (("athens-operator", "Apply"), ("athens-operator", "Update"), ("kubectl", "Update"))
+    )
+    metadata = {"namespace": "a", "name": "go", "uid": "u"}
+    cleared = child("Deployment", {}) | {"metadata": {**metadata, "managedFields": [ours, clearing_entry, theirs]}}
+
+    patch = disowning(cleared)
+
+    assert patch is not None
+    assert patch["metadata"] == {**metadata, "managedFields": [ours, theirs]}
+    assert disowning(child("Service", {})) is None
