@@ -69,12 +69,15 @@ def make_scratch(scratch: Path) -> None:
             for folder in (scratch.parent.parent, scratch.parent, scratch):
                 folder.mkdir(mode=0o700 if folder is scratch else 0o777, exist_ok=True)
     except OSError as error:
-        raise scratch_failure(error, scratch) from error
+        raise _failure(error, f"making a temporary folder in {scratch.parent}") from error
 
 
 def scratch_failure(error: OSError, into: Path) -> StorageError:
     """The error for a temporary file that cannot be written: ours, not the upstream's."""
-    attempt = f"writing the temporary file {into.name} in {into.parent}"
+    return _failure(error, f"writing the temporary file {into.name} in {into.parent}")
+
+
+def _failure(error: OSError, attempt: str) -> StorageError:
     if error.errno in _NO_SPACE:
         return StorageFull(f"{attempt}: no space left; free space there or choose another directory for fetches")
     reason = error.strerror or type(error).__name__

@@ -50,7 +50,7 @@ def write(path: Path, text: str) -> str:
         ({"ATHENS_GO_BINARY_ENV_VARS": "GOPROXY=ftp://x"}, "ATHENS_GO_BINARY_ENV_VARS: "),
         ({"GO_BINARY_PATH": "nogo"}, 'GO_BINARY_PATH: "nogo" cannot be run'),
         ({"ATHENS_GOGET_DIR": "/nowhere"}, "ATHENS_GOGET_DIR: /nowhere is not an existing folder"),
-        ({"ATHENS_GOGET_DIR": "/proc"}, "ATHENS_GOGET_DIR: writing the temporary file athens-vcs- in /proc: "),
+        ({"ATHENS_GOGET_DIR": "/proc"}, "ATHENS_GOGET_DIR: making a temporary folder in /proc: "),
         ({"ATHENS_TLSCERT_FILE": "/c", "ATHENS_TLSKEY_FILE": "/k"}, "TLSCertFile /c, TLSKeyFile /k: "),
         ({"ATHENS_UNIX_SOCKET": "/nowhere/socket"}, "listen on /nowhere/socket: "),
     ],
