@@ -63,9 +63,8 @@ def make_scratch(scratch: Path) -> None:
     try:
         try:
             scratch.mkdir(mode=0o700, exist_ok=True)
-        except (
-            FileNotFoundError
-        ):  # somebody has emptied the store, its folders for these included; its root is not ours
+        except FileNotFoundError:
+            # Somebody has emptied the store, its folders for these included; its root is not ours to make.
             for folder in (scratch.parent.parent, scratch.parent, scratch):
                 folder.mkdir(mode=0o700 if folder is scratch else 0o777, exist_ok=True)
     except OSError as error:
