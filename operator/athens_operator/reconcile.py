@@ -28,6 +28,7 @@ from athens_operator.fanout import Fanout
 from athens_operator.gather import Gathered, Gatherer
 from athens_operator.manifests import Manifest, Ref, is_config, is_owned_by, mounted_config_maps, surplus
 from athens_operator.metrics import Metrics
+from athens_operator.next_look import RESYNC_S, next_look_s
 from athens_operator.propagation import Propagation, pods_of
 from athens_operator.publish import Publisher
 from athens_operator.purge_nudges import PurgeNudges
@@ -56,11 +57,6 @@ from athens_operator.tenancy import tenancy_problem
 
 logger = logging.getLogger(__name__)
 
-RESYNC_S = 600.0
-SECRETS_EVERY_S = 120.0
-SECRET_MISSING_EVERY_S = 3.0  # Secrets are not watched, and somebody waits
-UNSETTLED_EVERY_S = 15.0
-STUCK_EVERY_S = 60.0
 POLICIES_AFTER_S = 2.0
 MAX_LACKING = 20  # of the 32 that a status holds
 POLICY_RESOURCES = {resource.kind: resource for resource in POLICY_KINDS}
@@ -260,15 +256,10 @@ class ProxyReconciler:
         return self._settings.readback is ReadbackSetting.ON and PODS not in self._unseen
 
     def _next_look_s(self, proxy: AthensProxy, status: Manifest) -> float:
-        conditions = {entry["type"]: entry["status"] for entry in status.get("conditions") or ()}
-        looks = [RESYNC_S]
-        if proxy.secret_references:
-            looks.append(SECRETS_EVERY_S)
-        if conditions.get("Reconciling") == "True":
-            looks.append(SECRET_MISSING_EVERY_S if conditions.get("SecretsResolved") == "False" else UNSETTLED_EVERY_S)
-        if conditions.get("Stalled") == "True":
-            looks.append(STUCK_EVERY_S)
-        look_s = min(looks) * random.uniform(0.8, 1.2)  # noqa: S311 (jitter, not a secret)
+        calm_s = next_look_s(
+            status.get("conditions") or (), has_secrets=bool(proxy.secret_references), now=datetime.now(UTC)
+        )
+        look_s = calm_s * random.uniform(0.8, 1.2)  # noqa: S311 (jitter, not a secret)
         pods_s = (self._steps.propagation.next_look_s(proxy), self._steps.credentials.next_look_s(proxy))
         return min([look_s, *(each_s for each_s in pods_s if each_s is not None)])
 
