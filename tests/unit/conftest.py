@@ -9,5 +9,5 @@ from hypothesis import settings
 
 IS_FULL = bool(os.environ.get("ATHENS_TEST_FULL"))
 
-settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=200 if IS_FULL else 50)
+settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=200 if IS_FULL else 100)
 settings.load_profile("repeatable")
