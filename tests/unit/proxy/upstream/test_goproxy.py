@@ -7,6 +7,7 @@ import gzip
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -37,7 +38,7 @@ from support.modules_fixture import SampleModule, write_file_proxy
 
 MODULE = SampleModule(path="example.com/Upper", files={"data.bin": bytes(range(256)) * 64})
 BASE = "example.com/!upper/@v/"
-QUICK = HttpLimits(connect_s=5, idle_s=0.3, small_file_s=1.0, retry_delay_s=0.001, error_body_s=0.1)
+QUICK = HttpLimits(connect_s=5, idle_s=0.3, small_file_s=5.0, retry_delay_s=0.001, error_body_s=0.1)
 
 
 @pytest.fixture
@@ -258,9 +259,13 @@ async def test_a_zip_that_drips_arrives_however_long_it_takes(
     assert fetched.zip_path.read_bytes() == MODULE.zip
 
 
-async def test_a_small_file_that_drips_for_ever_is_given_up(proxy: GoProxy, upstream: GoProxyServer) -> None:
+async def test_a_small_file_that_drips_for_ever_is_given_up(
+    session: aiohttp.ClientSession, upstream: GoProxyServer
+) -> None:
     upstream.files[BASE + "list"] = b"v1.0.0\n" * 50
     upstream.faults[BASE + "list"] = server.drip(chunk_bytes=1, pause_s=0.1)
+    limits = replace(QUICK, small_file_s=1.0)
+    proxy = GoProxy(HttpTransport(session, HttpHop(URL(upstream.url)), limits), name=upstream.url)
 
     assert isinstance(await failure(proxy.versions(MODULE.wanted.path)), UpstreamTimeout)
 
