@@ -15,7 +15,7 @@ from demonstration.errors import DemoError
 from demonstration.forwarding import forwarded
 
 Manifest = dict[str, Any]
-_POLL_S: Final = 0.3
+_POLL_S: Final = 0.5  # each look starts a kubectl
 
 
 @dataclass(frozen=True)

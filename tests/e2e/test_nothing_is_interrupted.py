@@ -1,4 +1,4 @@
-"""Rolling update, drain and policy edit while clients loop without a pause: not one request fails."""
+"""Rolling update, drain and policy edit while clients ask again and again: not one request fails."""
 
 from __future__ import annotations
 

@@ -94,7 +94,8 @@ async def test_a_password_can_come_from_a_file_and_never_shows(site: Site, upstr
     )
 
     assert (run.code, "not for you" in run.document["failures"][0]["reason"]) == (1, True)
-    assert upstream.headers["example.com/m/@v/v1.0.0.info"]["Authorization"] == "Basic dGVhbTpodW50ZXIy"
+    shown = {headers["Authorization"] for headers in upstream.headers.values()}  # one refusal ends the other requests
+    assert shown == {"Basic dGVhbTpodW50ZXIy"}
     assert "hunter2" not in run.stdout + run.stderr
 
 
