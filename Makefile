@@ -28,7 +28,7 @@ demo: $(STAMP) ## a real cluster, the operator, a proxy, and a go client served 
 demo-down: $(STAMP) ## undo the demo and the local cluster it started
 	@$(PY) hack/demo down
 
-test: $(STAMP) ## everything: checks and all five tiers; installs what it needs
+test: ## everything: checks and all five tiers; installs what it needs
 	@hack/tiers
 
 check: $(STAMP) ## format, lint, types, import contracts, sizes, charts and CRDs
