@@ -30,7 +30,7 @@ BACKOFF_LAST_S = 30.0
 END_WITHIN_S = 10.0
 """A thread that takes longer is left behind; what it still delivers is only compared. Never longer than a stream may
 say nothing."""
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 2.0
 ROOT_TASK = "multidimensional multitasker"  # as the pinned kopf calls it
 STEADY_S = 60.0  # watches that lived this long count as a fresh start
 
