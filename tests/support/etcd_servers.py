@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.exchange import ask
-from support.processes import RunningProcess, accepts_connections, free_port, inherited, started
+from support.ports import free_port
+from support.processes import RunningProcess, accepts_connections, inherited, started
 
 DEADLINE_S = 30.0
 

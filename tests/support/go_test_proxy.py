@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.go_client import go_env
-from support.processes import RunningProcess, accepts_connections, free_port, inherited, started
+from support.ports import free_port
+from support.processes import RunningProcess, accepts_connections, inherited, started
 
 FRONT = Path(__file__).parent / "go_front" / "front_test.go"
 SUMDB_NAME = "localhost.localdev/sumdb"

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from localcluster.binaries import ensure
-from support.processes import RunningProcess, accepts_connections, free_port, inherited, started
+from support.ports import free_port
+from support.processes import RunningProcess, accepts_connections, inherited, started
 
 READY_DEADLINE_S = 60.0
 TRACE_DEADLINE_S = 30.0

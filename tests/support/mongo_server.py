@@ -13,7 +13,8 @@ import pytest
 from athens_proxy.storage.mongo import MongoSettings, MongoStorage, open_mongo_storage
 from localcluster import binaries
 from support.object_stores import SUMS
-from support.processes import RunningProcess, accepts_connections, free_port, inherited, started
+from support.ports import free_port
+from support.processes import RunningProcess, accepts_connections, inherited, started
 
 READY_DEADLINE_S = 60.0
 

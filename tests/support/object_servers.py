@@ -18,7 +18,8 @@ from email.utils import formatdate
 from pathlib import Path
 
 from localcluster import binaries
-from support.processes import RunningProcess, accepts_connections, free_port, inherited, started
+from support.ports import free_port
+from support.processes import RunningProcess, accepts_connections, inherited, started
 
 READY_DEADLINE_S = 60.0
 ACCESS_KEY = "test-access-key"

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.authority import Authority
+from support.ports import free_port
 from support.private_git import PrivateRepository
-from support.processes import RunningProcess, accepts_connections, free_port, inherited, started
+from support.processes import RunningProcess, accepts_connections, inherited, started
 
 DEADLINE_S = 30.0
 USER, PASSWORD = "reader", "first-Secret-of-the-reader"

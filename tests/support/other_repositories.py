@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.processes import accepts_connections, free_port, inherited, started
+from support.ports import free_port
+from support.processes import accepts_connections, inherited, started
 
 DEADLINE_S = 30.0
 

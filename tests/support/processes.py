@@ -25,14 +25,6 @@ class ProcessFailed(AssertionError):
     """A process ended, or did not do what the test waits for; the text ends with the tail of its log."""
 
 
-def free_port() -> int:
-    """A loopback port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def inherited(*names: str) -> dict[str, str]:
     """The named variables of this process that are set; everything else a child must be given."""
     return {name: os.environ[name] for name in names if name in os.environ}

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.exchange import Answer, ask
-from support.processes import RunningProcess, accepts_connections, free_port, inherited, started
+from support.ports import free_port
+from support.processes import RunningProcess, accepts_connections, inherited, started
 
 READY_DEADLINE_S = 60.0
 

@@ -17,7 +17,8 @@ from athens_operator.desired.inputs import Inputs
 from athens_operator.manifests import Manifest
 from athens_operator.spec import AthensProxy
 from support.exchange import Answer, ask
-from support.processes import RunningProcess, accepts_connections, free_port, inherited, started
+from support.ports import free_port
+from support.processes import RunningProcess, accepts_connections, inherited, started
 
 READY_DEADLINE_S = 60.0
 POLICY = 'mode = "sync"\ndownloadURL = ""\n'

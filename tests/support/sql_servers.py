@@ -13,7 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.processes import accepts_connections, free_port, inherited, started
+from support.ports import free_port
+from support.processes import accepts_connections, inherited, started
 
 DEADLINE_S = 60.0
 DATABASE = "athens"

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.processes import accepts_connections, free_port, inherited, started
+from support.ports import free_port
+from support.processes import accepts_connections, inherited, started
 
 DEADLINE_S = 30.0
 

@@ -18,7 +18,7 @@ from athens_proxy.events.kinds import Event, EventKind
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.web.event_stream import encoded
 from support.memory_records import MemoryRecords
-from support.processes import free_port
+from support.ports import free_port
 
 DEADLINE_S = 20.0
 

@@ -13,7 +13,8 @@ import pytest
 from support.goproxy_server import GoProxyServer, failing_first, hang
 from support.lock_processes import KINDS, Service, start
 from support.lock_services import BUCKETS
-from support.processes import ProcessFailed, free_port
+from support.ports import free_port
+from support.processes import ProcessFailed
 from support.proxy_process import ModuleProxy, Settings, running
 from support.shared_store import CLIENTS, VERSIONS, VERSIONS_PER_CLIENT, ask_everything, modules
 

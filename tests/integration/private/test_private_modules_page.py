@@ -17,7 +17,8 @@ from support.company import GIT, Company
 from support.go_client import build_cache
 from support.origin_host import PASSWORD, USER
 from support.pages import commands
-from support.processes import free_port, inherited
+from support.ports import free_port
+from support.processes import inherited
 from support.tree import ROOT
 
 PAGE = "private-modules.md"

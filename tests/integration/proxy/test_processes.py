@@ -18,7 +18,8 @@ import pytest
 from support.exchange import ask
 from support.goproxy_server import GoProxyServer
 from support.modules_fixture import SampleModule, write_file_proxy
-from support.processes import accepts_connections, free_port, inherited, ran, started
+from support.ports import free_port
+from support.processes import accepts_connections, inherited, ran, started
 from support.proxy_process import ModuleProxy, Settings, environment, running, running_beside
 from support.shared_store import CLIENTS, VERSIONS, VERSIONS_PER_CLIENT, ask_everything, modules
 

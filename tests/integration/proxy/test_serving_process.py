@@ -15,7 +15,8 @@ import pytest
 
 from athens_policy.decide import digest
 from support.modules_fixture import SampleModule, write_file_proxy
-from support.processes import free_port, inherited, ran
+from support.ports import free_port
+from support.processes import inherited, ran
 from support.proxy_parts import download_file
 from support.proxy_process import ModuleProxy, Settings, running
 
