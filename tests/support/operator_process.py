@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from support.forked import Child
 from support.kube_api import until
+from support.ports import free_port
 from support.processes import begun, inherited
 
 STOP_WITHIN_S = 20
@@ -32,7 +32,7 @@ class OperatorProcess:
 
     def __init__(self, kubeconfig: Path, log: Path, **environ: str) -> None:
         self.log = log
-        self.port = _free_port()
+        self.port = free_port()
         self._environ = {
             **inherited("PATH", "LANG"),
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the same code as the tests
@@ -148,9 +148,3 @@ class OperatorProcess:
         code = self._process.wait(timeout=STOP_WITHIN_S)
         self._process = None
         return code
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
