@@ -86,7 +86,7 @@ async def test_a_disk_that_became_read_only_serves_what_it_has_and_says_why_it_t
         again = await asyncio.to_thread(proxy.ask, f"/{M.path}/@v/v1.0.0.zip")
 
         await asyncio.to_thread(remount, proxy.store, "rw")
-        left = held(proxy.store, NEW)
+        left = await held(proxy.store, NEW)
         healed = await downloaded(GoClient(tmp_path / "third", proxy.url), NEW)
 
     assert stored == healed == (0, "")
@@ -128,7 +128,7 @@ async def test_an_external_store_that_is_down_is_named_and_the_proxy_is_not_read
 
             response = await refused(proxy, NEW, tmp_path / "second", says=INTERNAL)
             readiness = await asyncio.to_thread(proxy.ask, "/readyz")
-            left = held(service.store, NEW)
+            left = await held(service.store, NEW)
 
     assert stored == (0, "")
     assert "check that the service runs and Storage.External.URL" in response
@@ -189,7 +189,7 @@ async def test_more_fetches_than_may_wait_are_a_503_that_says_when_to_come_back(
             response = await refused(proxy, NEW, tmp_path / "second", says=UNAVAILABLE)
             refused_list = await asyncio.to_thread(proxy.ask, f"/{NEW.path}/@v/list")
             again = await asyncio.to_thread(proxy.ask, f"/{M.path}/@v/v1.0.0.zip")
-            left = held(proxy.store, NEW)
+            left = await held(proxy.store, NEW)
         await asyncio.gather(*waiting, return_exceptions=True)
 
     assert stored == (0, "")

@@ -42,7 +42,7 @@ async def test_a_full_disk_is_a_503_that_says_so_and_what_is_stored_is_still_ser
     ):
         stored_code, stored_error = await downloaded(GoClient(tmp_path / "first", proxy.url), SMALL)
         code, error = await downloaded(GoClient(tmp_path / "second", proxy.url), BIG)
-        left = held(proxy.store, BIG)
+        left = await held(proxy.store, BIG)
         again = await asyncio.to_thread(proxy.ask, "/example.com/small/@v/v1.0.0.zip")
 
     assert (stored_code, stored_error) == (0, "")
@@ -72,7 +72,7 @@ async def test_an_origin_that_wants_a_credential_has_what_it_wants_or_is_not_the
         git_env = (f"GIT_CONFIG_GLOBAL={tmp_path / 'gitconfig'}", "GIT_CONFIG_NOSYSTEM=1", "GIT_ALLOW_PROTOCOL=http")
         async with running_beside(tmp_path / "proxy", Settings("direct", ("GOSUMDB=off", *git_env))) as proxy:
             code, error = await downloaded(GoClient(tmp_path / "user", proxy.url), wanted)
-            left = held(proxy.store, wanted)
+            left = await held(proxy.store, wanted)
 
     assert code != 0
     assert says in error
@@ -94,7 +94,7 @@ async def test_a_wrong_checksum_is_a_502_that_shows_both_sums_to_the_user(
     )
     async with running_beside(tmp_path / "proxy", settings) as proxy:
         code, error = await downloaded(GoClient(tmp_path / "user", proxy.url), evil)
-        left = [name for name in held(proxy.store, evil) if not name.startswith(".athens/sumdb/")]
+        left = [name for name in await held(proxy.store, evil) if not name.startswith(".athens/sumdb/")]
 
     assert code != 0
     assert BAD_GATEWAY in error

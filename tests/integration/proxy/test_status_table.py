@@ -201,7 +201,7 @@ async def test_a_failure_has_its_status_and_its_text_reaches_the_user_and_nothin
     assert row.text in answer.text
     assert answer.text.strip("\n").isprintable()
     assert ("(request " in answer.text) == (answer.status >= 500)
-    assert held(proxy.store, row.module) == []
+    assert await held(proxy.store, row.module) == []
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -218,4 +218,4 @@ async def test_a_body_that_drips_for_longer_than_the_time_out_is_no_failure(tabl
     code, error = await downloaded(GoClient(tmp_path, table.impatient.url), DRIPPING)
 
     assert (code, error) == (0, "")
-    assert held(table.impatient.store, DRIPPING) != []
+    assert await held(table.impatient.store, DRIPPING) != []
