@@ -53,7 +53,7 @@ async def open_storage(config: Config, environ: Mapping[str, str]) -> Storage:
             root,
             sums=sums,
             create=not configured,
-            need_not_be_written=config.upstream.network_mode == "offline",
+            is_only_source=config.upstream.network_mode == "offline",
         )
     except StorageError as error:
         raise CannotStart(f"{config.origins['Storage.Disk.RootPath'].name}: {error}") from error

@@ -19,6 +19,7 @@ from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.modules.names import canonical_version
 from athens_proxy.storage import layout
 from athens_proxy.storage.disk_catalog import catalog_page
+from athens_proxy.storage.disk_presence import DiskPresence
 from athens_proxy.storage.disk_save import DiskSaver, disk_reason, storage_errors
 from athens_proxy.storage.disk_sound import SoundFiles
 from athens_proxy.storage.disk_zip import DiskZip
@@ -36,10 +37,12 @@ class DiskStorage:
         root: an existing folder; see `open_disk_storage`.
         sums: how stored files are compared with fetched ones.
         is_written: this process may write there.
+        is_only_source: see `DiskPresence`.
     """
 
-    def __init__(self, root: Path, *, sums: Sums, is_written: bool = True) -> None:
+    def __init__(self, root: Path, *, sums: Sums, is_written: bool = True, is_only_source: bool = False) -> None:
         self._root = root
+        self._presence = DiskPresence(root, is_only_source=is_only_source)
         self._is_written = is_written
         self._saver = DiskSaver(root, sums)
         self._sound = SoundFiles(root, sums)
@@ -54,7 +57,7 @@ class DiskStorage:
         path = layout.info_file(self._root, wanted)
         data = self._read(wanted, path)
         if not data:  # left by a crash of Athens, which writes in place
-            raise _not_stored(wanted)
+            raise self._absence(wanted)
         self._sound.require_info(wanted, path, data)
         return data
 
@@ -73,7 +76,7 @@ class DiskStorage:
         try:
             descriptor = _open_at_once(path)
         except OSError as error:
-            raise _read_error(wanted, error) from error
+            raise self._failure(wanted, error) from error
         try:
             size_bytes = await self._sound.require_zip(wanted, path, descriptor)
         except BaseException:
@@ -111,7 +114,10 @@ class DiskStorage:
     async def catalog(self, *, token: str, limit: int) -> CatalogPage:
         """One page of what is stored; see `Storage.catalog`."""
         with storage_errors("walk the store"):
-            return await asyncio.to_thread(catalog_page, self._root, token=token, limit=limit)
+            page = await asyncio.to_thread(catalog_page, self._root, token=token, limit=limit)
+        if not page.entries:
+            self._presence.require("walk the store")
+        return page
 
     async def read_record(self, name: str) -> bytes:
         """One of our own records; see `Storage.read_record`."""
@@ -119,7 +125,7 @@ class DiskStorage:
         try:
             return self._root.joinpath(layout.RECORDS_DIR, *parts).read_bytes()
         except OSError as error:
-            raise _read_error(f"record {name}", error) from error
+            raise _record_failure(name, error) from error
 
     async def write_record(self, name: str, data: bytes) -> None:
         """Replace one of our own records; see `Storage.write_record`."""
@@ -140,15 +146,28 @@ class DiskStorage:
         try:
             return _content(path)
         except OSError as error:
-            raise _read_error(wanted, error) from error
+            raise self._failure(wanted, error) from error
 
     def _require_committed(self, wanted: ModuleVersion) -> None:
         try:
             is_committed = layout.is_commit_mark(layout.info_file(self._root, wanted))
         except OSError as error:
-            raise _read_error(wanted, error) from error
+            raise self._failure(wanted, error) from error
         if not is_committed:
-            raise _not_stored(wanted)
+            raise self._absence(wanted)
+
+    def _failure(self, wanted: ModuleVersion, error: OSError) -> ModuleNotFound | StorageError:
+        if error.errno in _ABSENT:
+            return self._absence(wanted)
+        return StorageError(f"read {wanted} from disk: {disk_reason(error)}")
+
+    def _absence(self, wanted: ModuleVersion) -> ModuleNotFound | StorageError:
+        """What to raise about a version that is not there: the disk itself may be gone."""
+        try:
+            self._presence.require(f"read {wanted} from disk")
+        except StorageError as error:
+            return error
+        return ModuleNotFound(f"not found: {wanted} is not stored")
 
     def _committed_names(self, path: ModulePath) -> list[str]:
         folder = layout.module_dir(self._root, path)
@@ -156,9 +175,10 @@ class DiskStorage:
             with os.scandir(folder) as entries:
                 folders = [(entry.name, entry.path) for entry in entries if not entry.is_file(follow_symlinks=False)]
         except OSError as error:
-            if error.errno in _ABSENT:
-                return []
-            raise
+            if error.errno not in _ABSENT:
+                raise
+            self._presence.require(f"list the stored versions of {path}")
+            return []
         return [name for name, inside in folders if layout.is_commit_mark(f"{inside}/{name}.info")]
 
     def _sizes(self, wanted: ModuleVersion) -> StoredSizes:
@@ -202,24 +222,21 @@ def _size_of(path: Path) -> int | None:
         return None
 
 
-def _not_stored(what: object) -> ModuleNotFound:
-    return ModuleNotFound(f"not found: {what} is not stored")
-
-
-def _read_error(what: object, error: OSError) -> ModuleNotFound | StorageError:
+def _record_failure(name: str, error: OSError) -> ModuleNotFound | StorageError:
     if error.errno in _ABSENT:
-        return _not_stored(what)
-    return StorageError(f"read {what} from disk: {disk_reason(error)}")
+        return ModuleNotFound(f"not found: record {name} is not stored")
+    return StorageError(f"read record {name} from disk: {disk_reason(error)}")
 
 
-def open_disk_storage(root: Path, *, sums: Sums, create: bool, need_not_be_written: bool = False) -> DiskStorage:
+def open_disk_storage(root: Path, *, sums: Sums, create: bool, is_only_source: bool = False) -> DiskStorage:
     """A store that can be written, with the left-overs of killed saves swept.
 
     Args:
         root: the store's folder.
         sums: how stored files are compared with fetched ones.
         create: make the folder if it is missing.
-        need_not_be_written: a folder that can only be read will do; a warning says so.
+        is_only_source: nothing is fetched, so that a folder that can only be read will do (a warning says so), and one
+            that is empty all of a sudden is an error; see `DiskPresence`.
 
     Raises:
         StorageError: the folder does not exist or cannot be written.
@@ -235,8 +252,8 @@ def open_disk_storage(root: Path, *, sums: Sums, create: bool, need_not_be_writt
             saver.prepare()
         saver.probe()
     except StorageError as error:
-        if not need_not_be_written:
+        if not is_only_source:
             raise
         _LOG.warning("%s; until the next start the store is only read", error)
-        return DiskStorage(root, sums=sums, is_written=False)
-    return DiskStorage(root, sums=sums)
+        return DiskStorage(root, sums=sums, is_written=False, is_only_source=True)
+    return DiskStorage(root, sums=sums, is_only_source=is_only_source)

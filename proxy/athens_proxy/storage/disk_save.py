@@ -92,7 +92,7 @@ class DiskSaver:
         """
         with storage_errors(f"save {fetched.wanted} on disk"):
             folder = layout.version_dir(self._root, fetched.wanted)
-            folder.mkdir(parents=True, exist_ok=True)
+            self._make(folder)
             with _locked(folder) as descriptor:
                 self._commit(fetched, folder, descriptor, on_zip)
 
@@ -110,7 +110,7 @@ class DiskSaver:
         """Replace a record atomically."""
         with storage_errors(f"write record {name}"):
             target = self._root.joinpath(layout.RECORDS_DIR, *layout.record_parts(name))
-            target.parent.mkdir(parents=True, exist_ok=True)
+            self._make(target.parent)
             with self._staged(data) as staged:
                 staged.rename(target)
 
@@ -118,6 +118,11 @@ class DiskSaver:
         """Write and remove an empty file."""
         with storage_errors(f"write to {self._root}"), self._staged(b""):
             pass
+
+    def _make(self, folder: Path) -> None:
+        """A folder below the root; a root that vanished is not ours to make."""
+        os.stat(self._root)
+        folder.mkdir(parents=True, exist_ok=True)
 
     def _commit(self, fetched: FetchedModule, folder: Path, descriptor: int, on_zip: OnZip) -> None:
         mod, zip_file = folder / layout.MOD_NAME, folder / layout.ZIP_NAME

@@ -11,7 +11,7 @@ import sys
 import textwrap
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -508,12 +508,76 @@ async def test_a_store_that_somebody_emptied_is_filled_again(storage: DiskStorag
     assert await stored_zip(storage, M.wanted) == M.zip
 
 
-async def test_a_root_that_vanished_is_nothing_to_be_made_anew(storage: DiskStorage, root: Path) -> None:
+async def test_a_root_that_vanished_is_nothing_to_be_made_anew(
+    storage: DiskStorage, root: Path, tmp_path: Path
+) -> None:
     shutil.rmtree(root)
 
     with pytest.raises(StorageError, match="No such file or directory"):
         await scratch_folder(storage.scratch, FETCH)
-    assert not os.listdir(root.parent)
+    with pytest.raises(StorageError, match="No such file or directory"):
+        await storage.write_record("owner", b"me")
+    with pytest.raises(StorageError, match="No such file or directory"):
+        await storage.save(M.fetched(tmp_path))
+    assert root.name not in os.listdir(root.parent)
+
+
+def gone(root: Path) -> None:
+    shutil.rmtree(root)
+
+
+def replaced(root: Path) -> None:
+    """As a mount point lies there once its disk is unmounted."""
+    root.rename(root.with_name("unmounted"))
+    (root / "lost+found").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("vanish", [gone, replaced])
+async def test_an_offline_store_whose_disk_went_away_never_says_that_a_module_does_not_exist(
+    storage: DiskStorage, root: Path, tmp_path: Path, vanish: Callable[[Path], None]
+) -> None:
+    await storage.save(M.fetched(tmp_path))
+    offline = await open_storage(settings(root, "offline"), {})
+    unknown = ModulePath.parse("example.com/unknown")
+    assert await offline.versions(unknown) == []
+    vanish(root)
+
+    asked: list[Callable[[], Awaitable[object]]] = [
+        lambda: offline.info(M.wanted),
+        lambda: offline.mod(M.wanted),
+        lambda: offline.open_zip(M.wanted),
+        lambda: offline.versions(M.wanted.path),
+        lambda: offline.versions(unknown),
+        lambda: offline.catalog(token="", limit=10),
+    ]
+    for ask in asked:
+        with pytest.raises(StorageError, match=f"the (folder|disk storage) {root}"):
+            await ask()
+
+
+async def test_a_store_is_served_again_once_its_disk_is_mounted_again(
+    storage: DiskStorage, root: Path, tmp_path: Path
+) -> None:
+    await storage.save(M.fetched(tmp_path))
+    offline = await open_storage(settings(root, "offline"), {})
+    shutil.copytree(root, tmp_path / "copy")
+    replaced(root)
+    with pytest.raises(StorageError, match="an empty folder is in the place"):
+        await offline.mod(M.wanted)
+    shutil.rmtree(root)
+    (tmp_path / "copy").rename(root)
+
+    assert await offline.mod(M.wanted) == M.mod
+    assert await offline.versions(ModulePath.parse("example.com/unknown")) == []
+
+
+async def test_a_store_that_is_filled_from_upstream_says_that_its_folder_is_gone(
+    storage: DiskStorage, root: Path
+) -> None:
+    gone(root)
+
+    with pytest.raises(StorageError, match=f"the folder {root} of the disk storage is gone; mount or create it again"):
+        await storage.info(M.wanted)
 
 
 async def test_a_link_that_leads_in_a_circle_spoils_neither_lists_nor_the_catalogue(
