@@ -16,10 +16,8 @@ help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(STAMP): requirements/dev.txt pyproject.toml
-	@test -x $(PY) || python3 -m venv $(VENV)
 	@echo "installing the locked requirements into $(VENV)"
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@hack/environment $(VENV)
 	@touch $@
 
 demo: $(STAMP) ## a real cluster, the operator, a proxy, and a go client served by it
