@@ -138,6 +138,18 @@ async def truncate(server: GoProxyServer, request: web.Request, data: bytes) -> 
     return answer
 
 
+def unmarked(kept: Callable[[bytes], bytes]) -> Fault:
+    """Answers 200 with a part of the body that only the end of the connection ends, as HTTP/1.0 knows it."""
+
+    async def end(server: GoProxyServer, request: web.Request, data: bytes) -> web.StreamResponse:
+        if request.transport is not None:
+            request.transport.write(b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n" + kept(data))
+            request.transport.close()
+        return web.Response()
+
+    return end
+
+
 async def drop(server: GoProxyServer, request: web.Request, data: bytes) -> web.StreamResponse:
     """Closes the connection without an answer."""
     if request.transport is not None:

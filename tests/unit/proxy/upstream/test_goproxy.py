@@ -7,6 +7,7 @@ import gzip
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,13 +29,14 @@ from athens_proxy.errors import (
 )
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.upstream import goproxy as goproxy_module
+from athens_proxy.upstream.fetcher import SmallFiles
 from athens_proxy.upstream.file import FileTransport
 from athens_proxy.upstream.goproxy import GoProxy
 from athens_proxy.upstream.hops import HttpHop
 from athens_proxy.upstream.http import HttpLimits, HttpTransport, open_upstream_session
 from support import goproxy_server as server
 from support.goproxy_server import Fault, GoProxyServer
-from support.modules_fixture import SampleModule, write_file_proxy
+from support.modules_fixture import SampleModule, write_file_proxy, zip_bytes
 
 MODULE = SampleModule(path="example.com/Upper", files={"data.bin": bytes(range(256)) * 64})
 BASE = "example.com/!upper/@v/"
@@ -201,6 +203,71 @@ async def test_a_compressed_body_beyond_its_limit_is_not_unpacked_to_its_end(
     upstream.faults[BASE + "v1.0.0.info"] = server.encoded("gzip", lambda _: gzip.compress(bytes(30_000_000)))
 
     assert "more than" in str(await failure(proxy.resolve(MODULE.wanted)))
+
+
+WITHOUT_GO_MOD = zip_bytes([(f"{MODULE.wanted}/m.go", b"package m\n")])
+MODULE_LINE = f"module {MODULE.path}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("extension", "kept_bytes", "zip_file", "mod"),
+    [
+        ("info", -5, MODULE.zip, MODULE.mod),
+        ("mod", -5, MODULE.zip, MODULE.mod),
+        ("mod", len(MODULE_LINE), MODULE.zip, MODULE.mod),
+        ("mod", -3, WITHOUT_GO_MOD, MODULE_LINE),
+        ("zip", -5, MODULE.zip, MODULE.mod),
+    ],
+    ids=["info", "mod", "mod-at-the-end-of-a-line", "mod-of-a-module-without", "zip"],
+)
+async def test_an_answer_that_is_cut_where_nothing_says_how_long_it_is_gives_no_version(
+    proxy: GoProxy,
+    upstream: GoProxyServer,
+    tmp_path: Path,
+    extension: str,
+    kept_bytes: int,
+    zip_file: bytes,
+    mod: bytes,
+) -> None:
+    upstream.files[BASE + "v1.0.0.zip"], upstream.files[BASE + "v1.0.0.mod"] = zip_file, mod
+    upstream.faults[BASE + "v1.0.0." + extension] = server.unmarked(lambda data: data[:kept_bytes])
+
+    assert isinstance(await failure(proxy.fetch(MODULE.wanted, tmp_path)), UpstreamError)
+
+
+async def test_answers_that_only_their_connection_ends_are_taken_as_the_go_command_takes_them(
+    proxy: GoProxy, upstream: GoProxyServer, tmp_path: Path
+) -> None:
+    upstream.faults["*"] = server.unmarked(bytes)
+
+    fetched = await proxy.fetch(MODULE.wanted, tmp_path)
+
+    assert (fetched.info, fetched.mod, fetched.zip_path.read_bytes()) == (MODULE.info, MODULE.mod, MODULE.zip)
+
+
+@pytest.mark.parametrize(("mod", "shown"), [(MODULE.mod, 1), (MODULE.mod[:-5], 0)], ids=["whole", "within-a-line"])
+async def test_nobody_sees_a_go_mod_that_ends_within_a_line_before_the_zip_tells_whether_it_is_whole(
+    proxy: GoProxy, upstream: GoProxyServer, tmp_path: Path, mod: bytes, shown: int
+) -> None:
+    seen: list[SmallFiles] = []
+
+    async def show(files: SmallFiles) -> None:
+        seen.append(files)
+
+    upstream.files[BASE + "v1.0.0.mod"] = mod
+    with suppress(BadUpstreamAnswer):
+        await proxy.fetch(MODULE.wanted, tmp_path, show=show)
+
+    assert len(seen) == shown
+
+
+@pytest.mark.parametrize("mod", [MODULE_LINE, MODULE_LINE.rstrip()])
+async def test_a_module_without_go_mod_has_the_line_that_says_its_name(
+    proxy: GoProxy, upstream: GoProxyServer, tmp_path: Path, mod: bytes
+) -> None:
+    upstream.files[BASE + "v1.0.0.zip"], upstream.files[BASE + "v1.0.0.mod"] = WITHOUT_GO_MOD, mod
+
+    assert (await proxy.fetch(MODULE.wanted, tmp_path)).mod == mod
 
 
 async def test_retry_after_reaches_the_error(proxy: GoProxy, upstream: GoProxyServer) -> None:

@@ -1,0 +1,41 @@
+"""Whether a go.mod came whole, told by the zip that came beside it.
+
+An HTTP answer without a length ends where its connection ends, so that one which is cut looks whole; the go command
+takes it. JSON and zips show by themselves where they end, a go.mod does not. But the zip has the same go.mod, or none
+where it is one line that says the module's name.
+
+Source: https://go.dev/ref/mod#goproxy-protocol ($module/@v/$version.mod), #zip-files
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+from athens_proxy.errors import BadUpstreamAnswer
+from athens_proxy.modules import ModuleVersion
+from athens_proxy.upstream.zipcheck import CheckedZip, go_mod_in_zip
+
+
+async def require_whole_mod(wanted: ModuleVersion, mod: bytes, zip_path: Path, checked: CheckedZip) -> None:
+    """Return unless the go.mod is only the beginning of what it should be.
+
+    Raises:
+        BadUpstreamAnswer: it is.
+    """
+    if checked.go_mod_digest == hashlib.sha256(mod).digest():
+        return
+    if checked.go_mod_digest is None:
+        whole = f"module {wanted.path.text}".encode()  # whoever writes one by hand may leave the end of the line out
+    else:
+        whole = await asyncio.to_thread(go_mod_in_zip, zip_path, wanted)
+    if len(mod) < len(whole) and whole.startswith(mod):
+        raise BadUpstreamAnswer(
+            f"{wanted}: the upstream's go.mod was cut off: {len(mod)} of {len(whole)} bytes came; ask again later"
+        )
+
+
+def looks_whole(mod: bytes) -> bool:
+    """Whether a go.mod does not end within a line, as far as that can be told before its zip is there."""
+    return mod.endswith(b"\n")
