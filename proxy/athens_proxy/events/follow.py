@@ -149,7 +149,7 @@ class Follower:
             self._followed.url.update_query(kind=",".join(self._kinds)),
             headers=headers,
             allow_redirects=False,  # credentials are for this host alone
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENT_S),
+            timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=SILENT_S),
             proxy=self._followed.forward_proxy or None,
         ) as answer:
             if answer.status == 401:

@@ -23,6 +23,7 @@ from yarl import URL
 from athens_proxy.errors import BadUpstreamAnswer, UpstreamThrottled, UpstreamTimeout
 from athens_proxy.upstream.answers import failure_of_status, failure_of_transport
 from athens_proxy.upstream.authorize import SHOW_NOTHING, Authorize
+from athens_proxy.upstream.connecting import connecting, patience
 from athens_proxy.upstream.encoded import decoded_chunks
 from athens_proxy.upstream.hops import HttpHop
 from athens_proxy.upstream.outbound import OutboundProxies
@@ -46,14 +47,16 @@ class HttpLimits:
     """Deadlines of one request.
 
     Attributes:
-        connect_s: seconds for a TCP and TLS connection.
+        connect_s: seconds for a TCP connection and the TLS handshake on it, which the go command gives 10, too.
+        connection_s: seconds for a whole connection, with the name's look-up and the forward proxy's own connection.
         idle_s: seconds without a single byte, before the answer or within its body.
         small_file_s: seconds for a whole small file (list, info, mod), however it trickles.
         retry_delay_s: mean wait before a connection that broke without an answer is tried again.
         error_body_s: seconds for what an error says of itself; its status alone is an answer.
     """
 
-    connect_s: float = 30.0
+    connect_s: float = 10.0
+    connection_s: float = 30.0
     idle_s: float = 60.0
     small_file_s: float = 120.0
     retry_delay_s: float = 0.2
@@ -70,7 +73,7 @@ def open_upstream_session(observers: Sequence[aiohttp.TraceConfig] = ()) -> aioh
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "athens-proxy"},
         trust_env=False,
-        trace_configs=list(observers),
+        trace_configs=[connecting(), *observers],
     )
 
 
@@ -180,14 +183,16 @@ class HttpTransport:
         )
         for tries_left in reversed(range(_CONNECT_TRIES)):
             try:
-                return await self._session.get(
-                    url,
-                    headers=headers,
-                    allow_redirects=False,
-                    auto_decompress=False,
-                    timeout=timeout,
-                    proxy=self._outbound.for_url(url),
-                )
+                async with patience(self._limits.connection_s) as wait:
+                    return await self._session.get(
+                        url,
+                        headers=headers,
+                        allow_redirects=False,
+                        auto_decompress=False,
+                        timeout=timeout,
+                        proxy=self._outbound.for_url(url),
+                        trace_request_ctx=wait,
+                    )
             except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, TimeoutError):
                 raise
             except (aiohttp.ClientConnectionError, ConnectionError):

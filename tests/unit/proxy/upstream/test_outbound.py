@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+
 import pytest
 from yarl import URL
 
+from athens_proxy.errors import UpstreamTimeout
+from athens_proxy.upstream.connecting import patience
 from athens_proxy.upstream.go_environment import patterns_of, private_globs, unsummed_globs
 from athens_proxy.upstream.goproxy import GoProxy
 from athens_proxy.upstream.hops import HttpHop
@@ -63,6 +68,24 @@ async def test_an_upstream_is_reached_through_its_forward_proxy() -> None:
 
         assert await proxy.versions(module.wanted.path) == ["v1.0.0"]
         assert forward.headers["example.com/m/@v/list"]["Host"] == "upstream.example.com"
+
+
+async def test_a_forward_proxy_that_never_answers_holds_nobody_up_for_ever() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        outbound = OutboundProxies.of({"HTTPS_PROXY": f"http://127.0.0.1:{silent.getsockname()[1]}"})
+        hop = HttpHop(URL("https://upstream.example.com"))
+        async with open_upstream_session() as session:
+            proxy = GoProxy(HttpTransport(session, hop, HttpLimits(connection_s=0.1), outbound=outbound), name=str(hop))
+            with pytest.raises(UpstreamTimeout, match="no connection in time; check the network, and HTTPS_PROXY"):
+                await proxy.versions(SampleModule().wanted.path)
+
+
+async def test_the_wait_for_a_connection_is_no_deadline_of_the_answer() -> None:
+    async with patience(0) as wait:
+        wait.begin()
+        wait.end()
+        async with asyncio.TaskGroup() as others:  # whose end is some rounds of the event loop away
+            others.create_task(asyncio.to_thread(str))
 
 
 @pytest.mark.parametrize(
