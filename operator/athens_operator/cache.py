@@ -31,6 +31,7 @@ class Cache:
         self._objects: dict[tuple[str, str], dict[Ref, Manifest]] = defaultdict(dict)
         self._owned: dict[Key, set[Ref]] = defaultdict(set)
         self._parsed: dict[Key, AthensProxy | Policy | SpecError] = {}
+        self._policies: dict[Key, Policy] = {}  # the few among the parsed ones that each pass over a proxy asks for
         self._buried: dict[str, int] = {}  # uid -> resource version of its deletion
 
     def get(self, ref: Ref) -> Manifest | None:
@@ -94,7 +95,7 @@ class Cache:
 
     def policies(self) -> Iterable[Policy]:
         """Every policy of both kinds whose reach can be read."""
-        return [value for value in self._parsed.values() if isinstance(value, Policy)]
+        return list(self._policies.values())
 
     def keys_of(self, resource: Resource) -> list[Key]:
         """The keys of every object of one of our own kinds."""
@@ -117,13 +118,18 @@ class Cache:
         if ref.kind == PROXIES.kind:
             self._parsed[key_of(body)] = again or _parse(AthensProxy, body)
         elif ref.kind in {resource.kind for resource in POLICY_KINDS}:
-            self._parsed[key_of(body)] = _parse(Policy, body)
+            key = key_of(body)
+            self._parsed[key] = policy = _parse(Policy, body)
+            if isinstance(policy, Policy):
+                self._policies[key] = policy
         elif (owner := owner_key(body)) is not None:
             self._owned[owner].add(ref)
 
     def _forget(self, ref: Ref, body: Manifest) -> None:
         del self._objects[ref.api_version, ref.kind][ref]
-        self._parsed.pop(Key(ref.kind, ref.namespace, ref.name), None)
+        key = Key(ref.kind, ref.namespace, ref.name)
+        self._parsed.pop(key, None)
+        self._policies.pop(key, None)
         owner = owner_key(body)
         if owner is not None:
             self._owned[owner].discard(ref)

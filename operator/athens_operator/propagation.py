@@ -58,7 +58,7 @@ class Propagation:
         self._listener = listener
         self._metrics = metrics
         self._rounds: dict[str, _Round] = {}
-        self._lagging: dict[str, int] = {}
+        self._lagging: dict[str, int] = {}  # proxies with pods that are behind, and how many
 
     async def advance(
         self,
@@ -131,7 +131,9 @@ class Propagation:
 
     def _note(self, uid: str, current: _Round, answers: Mapping[str, Readback]) -> None:
         behind = sum(1 for answer in answers.values() if answer.digest != current.digest)
-        self._lagging[uid] = behind
+        self._lagging.pop(uid, None)
+        if behind:
+            self._lagging[uid] = behind
         self._metrics.lagging_pods.set(sum(self._lagging.values()))
         if behind:
             return

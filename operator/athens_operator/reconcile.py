@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from athens_operator.adoption import is_kept_claim
+from athens_operator.at_rest import AtRest, Basis, basis_of, is_calm
 from athens_operator.cache import Cache
 from athens_operator.children import Applied, Children
 from athens_operator.credential_states import CredentialStates
@@ -109,6 +110,7 @@ class ProxyReconciler:
         self._steps = steps
         self._settings = settings
         self._uids: dict[Key, str] = {}
+        self._at_rest = AtRest()
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; the seconds until the next one, or None when the object is gone.
@@ -143,18 +145,19 @@ class ProxyReconciler:
 
     async def _pass(self, key: Key, proxy: AthensProxy, body: Manifest) -> float:
         gathered = await self._steps.gatherer.gather(proxy)
-        proxy = gathered.proxy
-        applied = await self._write(key, proxy, gathered)
+        proxy, basis = gathered.proxy, self._basis(key, gathered)
+        applied = Applied()
+        if not self._at_rest.has_children(proxy.uid, basis):
+            self._at_rest.forget(proxy.uid)
+            applied = await self._write(key, proxy, gathered)
         await self._tell_of_purges(key, proxy)
         heard = await self._hear(key, proxy, gathered)
+        if self._at_rest.has_status(proxy.uid, basis, heard):
+            return self._next_look_s(proxy, proxy.identity.status)
+        self._at_rest.forget(proxy.uid)
         observed = replace(self._observe(key, proxy, gathered, applied), **heard)
         status = status_of(proxy, observed, datetime.now(UTC))
-        told = of_new_spec(proxy)
-        told += of_adoption(applied.adopted)
-        told += [Announcement("DriftCorrected", str(drift)) for drift in applied.drifts]
-        if gathered.rotates_secrets and proxy.suspension is None:
-            self._metrics.secret_rotations.inc()
-            told.append(Announcement("SecretRotated", "a referenced Secret changed; the pods are replaced"))
+        told = self._told(proxy, gathered, applied)
         is_news = await self._steps.publisher.publish(body, status, also=told)
         policies = [Key(*policy.key) for policy in gathered.attachment.policies]
         self._report(key, policies, is_news=is_news)
@@ -162,7 +165,24 @@ class ProxyReconciler:
         transient = [error for error in applied.errors if error.transient]
         if transient:
             raise transient[0]
+        if applied == Applied() and not told and is_calm(proxy, status):
+            after = basis.after(self._cache.parsed(key), status) if is_news else basis
+            self._at_rest.note(proxy.uid, after, heard)
         return self._next_look_s(proxy, status)
+
+    def _basis(self, key: Key, gathered: Gathered) -> Basis:
+        claim = self._cache.get(CLAIMS.ref(key.namespace, f"{key.name}-data"))
+        lacking = (*self._lacking, *(resource.plural for resource in self._unseen))
+        return basis_of((*self._cache.owned_by(key).values(), claim), gathered, lacking)
+
+    def _told(self, proxy: AthensProxy, gathered: Gathered, applied: Applied) -> list[Announcement]:
+        """What is worth an Event beyond what follows from the status."""
+        told = [*of_new_spec(proxy), *of_adoption(applied.adopted)]
+        told += [Announcement("DriftCorrected", str(drift)) for drift in applied.drifts]
+        if gathered.rotates_secrets and proxy.suspension is None:
+            self._metrics.secret_rotations.inc()
+            told.append(Announcement("SecretRotated", "a referenced Secret changed; the pods are replaced"))
+        return told
 
     def _report(self, key: Key, policies: Sequence[Key], *, is_news: bool) -> None:
         """Have the status of every policy concerned follow, a little later and all at once.
@@ -255,7 +275,7 @@ class ProxyReconciler:
     def _reads_back(self) -> bool:
         return self._settings.readback is ReadbackSetting.ON and PODS not in self._unseen
 
-    def _next_look_s(self, proxy: AthensProxy, status: Manifest) -> float:
+    def _next_look_s(self, proxy: AthensProxy, status: Mapping[str, Any]) -> float:
         calm_s = next_look_s(
             status.get("conditions") or (), has_secrets=bool(proxy.secret_references), now=datetime.now(UTC)
         )
@@ -274,4 +294,5 @@ class ProxyReconciler:
         self._steps.credentials.forget(uid)
         self._steps.children.forget(uid)
         self._steps.publisher.forget(uid)
+        self._at_rest.forget(uid)
         self._report(key, (), is_news=True)

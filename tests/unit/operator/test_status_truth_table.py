@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from athens_operator.at_rest import is_calm
 from athens_operator.attachment import MissingPolicy, MissingReason
 from athens_operator.manifests import Ref
 from athens_operator.spec.proxy import SecretReference
@@ -324,6 +326,20 @@ def test_situation(name: str) -> None:
         status["phase"],
     ) == (row.ready, row.reconciling, row.stalled, row.available, row.phase)
     assert list(violations(schema("AthensProxy", "status"), status)) == []
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_calm_status_stays_as_it_is_however_long(name: str) -> None:
+    row = TABLE[name]
+    proxy = proxy_value(row.spec, status=row.old)
+    live = children(proxy, **row.deployment) if row.deployment is not None else []
+    seen = observed(proxy, live=live, **{"claim": BOUND, **row.seen})
+    status = status_of(proxy, seen, NOW)
+    if is_calm(proxy, status):
+        later = status_of(proxy_value(row.spec, status=status), seen, NOW + timedelta(days=3650))
+
+        assert later == status
+    assert is_calm(proxy, status) == (row.phase == "Ready" and row.reconciling == "-")
 
 
 BOUND = {

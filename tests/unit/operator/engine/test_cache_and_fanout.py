@@ -97,6 +97,21 @@ def test_a_proxy_is_read_anew_when_its_spec_changed_and_only_then() -> None:
     assert (third.spec.replicas, third.generation) == (3, 2)
 
 
+def test_policies_are_those_that_exist_and_can_be_read() -> None:
+    cache = Cache()
+    body = {"apiVersion": POLICIES.api_version, "kind": POLICIES.kind, "metadata": {"namespace": "a", "name": "base"}}
+    cache.put(stored({**body, "spec": {"priority": 1}}, version=1))
+    first = [policy.reach.priority for policy in cache.policies()]
+    cache.put(stored({**body, "spec": {"priority": 2}}, version=2))
+    second = [policy.reach.priority for policy in cache.policies()]
+    cache.put(stored({**body, "spec": {"priority": "many"}}, version=3))
+    third = list(cache.policies())
+    cache.put(stored({**body, "spec": {}}, version=4))
+    cache.remove(stored(body, version=5))
+
+    assert (first, second, third, list(cache.policies())) == ([1], [2], [], [])
+
+
 def test_field_ownership_is_reduced_to_who_and_when() -> None:
     cache = Cache()
     entry = {"manager": "kubectl", "operation": "Update", "time": "t", "fieldsV1": {"f:spec": {}}}
