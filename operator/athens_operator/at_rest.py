@@ -1,4 +1,4 @@
-"""Whether a pass would find what the last one found: then nothing is rendered, compared and judged anew. Pure but for its memory.
+"""Whether a pass would find what the last one found: then nothing is rendered, compared and judged anew. No I/O.
 
 The same computation over equal values gives equal children and an equal status, so what goes in is compared instead of
 what comes out. A pass still reads all that it reads, and hears its pods; what is left out is rendering the children and
