@@ -127,14 +127,15 @@ class GoProxy:
             raise BadUpstreamAnswer(f"{wanted}: {self._name} answered a go.mod without a module directive")
         return mod
 
-    @staticmethod
     async def _shown(
-        wanted: ModuleVersion, info: asyncio.Task[RevInfo], mod: asyncio.Task[bytes], show: Show
+        self, wanted: ModuleVersion, info: asyncio.Task[RevInfo], mod: asyncio.Task[bytes], show: Show
     ) -> SmallFiles:
         data = await mod
         small = SmallFiles(wanted, (await info).of_version().encode(), data, mod_hash1(data))
-        if looks_whole(data):  # else the zip will tell
+        if looks_whole(data):
             await show(small)
+        else:
+            self._turns.asked(wanted, "zip")  # it will tell, and clients wait for that
         return small
 
     async def _zip(self, wanted: ModuleVersion, into: Path) -> tuple[int, CheckedZip]:

@@ -34,6 +34,7 @@ from athens_proxy.upstream.file import FileTransport
 from athens_proxy.upstream.goproxy import GoProxy
 from athens_proxy.upstream.hops import HttpHop
 from athens_proxy.upstream.http import HttpLimits, HttpTransport, open_upstream_session
+from athens_proxy.upstream.zip_turns import ZipTurns
 from support import goproxy_server as server
 from support.goproxy_server import Fault, GoProxyServer
 from support.modules_fixture import SampleModule, write_file_proxy, zip_bytes
@@ -259,6 +260,20 @@ async def test_nobody_sees_a_go_mod_that_ends_within_a_line_before_the_zip_tells
         await proxy.fetch(MODULE.wanted, tmp_path, show=show)
 
     assert len(seen) == shown
+
+
+async def test_the_zip_that_tells_whether_a_go_mod_is_whole_comes_at_once(
+    upstream: GoProxyServer, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    turns = ZipTurns()
+    proxy = GoProxy(HttpTransport(session, HttpHop(URL(upstream.url)), QUICK), name=upstream.url, turns=turns)
+    upstream.files[BASE + "v1.0.0.mod"] = MODULE.mod.rstrip()
+    upstream.files[BASE + "v1.0.0.zip"] = zip_bytes([(f"{MODULE.wanted}/go.mod", MODULE.mod.rstrip())])
+    turns.asked(MODULE.wanted, "mod")
+    turns.asked(replace(MODULE.wanted, version="v1.9.0"), "mod")  # which makes the other one unlikely to be selected
+
+    async with asyncio.timeout(5):
+        assert (await proxy.fetch(MODULE.wanted, tmp_path)).mod == MODULE.mod.rstrip()
 
 
 @pytest.mark.parametrize("mod", [MODULE_LINE, MODULE_LINE.rstrip()])
