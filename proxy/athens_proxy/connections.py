@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 HEADER_TIMEOUT_S: Final = 10.0
@@ -46,6 +47,13 @@ class PatientConnection(RequestHandler):
         self._header_timeout_s = header_timeout_s
         self._late: asyncio.TimerHandle | None = None
         self._has_request = False
+        self._body: StreamReader = EMPTY_PAYLOAD  # of the request that is answered
+        self._has_ended = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the client will send nothing any more; it may have left, or still wait for what it asked for."""
+        return self._has_ended
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The first header may begin."""
@@ -57,6 +65,18 @@ class PatientConnection(RequestHandler):
         if not self._has_request and self._late is None:
             self._start_waiting()
         super().data_received(data)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own protocols may keep a connection, too
+        """Answer what was asked for before the client's end of the connection was closed, then close ours.
+
+        Such a client may still read (`nc -N`, some probes). One that has left is told by the first write to it. TLS
+        has no half of a connection.
+        """
+        if self.ssl_context is not None or not self._is_answering():
+            return False
+        self._has_ended = True
+        self._close_after_the_last()
+        return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Nothing is waited for any more."""
@@ -74,15 +94,29 @@ class PatientConnection(RequestHandler):
                 return await super().shutdown(None)
         await super().shutdown(_AT_ONCE_S)
 
-    def header_is_complete(self) -> None:
+    def header_is_complete(self, body: StreamReader) -> None:
         """A request begins."""
         self._has_request = True
+        self._body = body
         self.stop_waiting()
 
     async def finish_response(self, *arguments: Any) -> Any:
         """After the answer the next bytes are a header again."""
         self._has_request = False
-        return await super().finish_response(*arguments)
+        finished = await super().finish_response(*arguments)
+        if self._has_ended:
+            self._close_after_the_last()
+        return finished
+
+    def _is_answering(self) -> bool:
+        """Whether something is being answered or waits for that, and came with its whole body."""
+        if not (self._messages or self._has_request or self._request_in_progress):
+            return False
+        return self._body.is_eof() and all(body.is_eof() for _, body in self._messages)
+
+    def _close_after_the_last(self) -> None:
+        if not self._messages:
+            self.close()
 
     def handle_error(
         self,
@@ -123,5 +157,5 @@ def _problem(error: BaseException | None, message: str) -> str:
 
 
 def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-    protocol.header_is_complete()
+    protocol.header_is_complete(payload)
     return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from athens_proxy.connections import PatientConnection
 from athens_proxy.events.events import Events, Subscription
 from athens_proxy.events.filters import EventFilter, InvalidFilter
 from athens_proxy.events.kinds import MAX_ID, Event
@@ -87,7 +88,7 @@ class EventStream:
         look_s = min(LOOK_S, self._heartbeat_s)
         while True:
             batch = await subscription.next(within_s=look_s, newest_id=lambda: self._events.last_id)
-            if batch is None or request.transport is None:  # nothing else tells that a client has left
+            if batch is None or _has_left(request):
                 break
             silent_s = 0.0 if batch else silent_s + look_s
             if batch:
@@ -98,6 +99,11 @@ class EventStream:
             await asyncio.sleep(0)  # a reader that keeps up with everything must not keep others waiting
         if request.transport is not None:
             await response.write_eof()
+
+
+def _has_left(request: web.BaseRequest) -> bool:
+    """Whether the client is gone, which nothing else tells; one that says no more word is taken for gone, too."""
+    return request.transport is None or (isinstance(request.protocol, PatientConnection) and request.protocol.has_ended)
 
 
 def position_of(headers: Mapping[str, str], query: Mapping[str, str]) -> int | None:

@@ -137,6 +137,11 @@ class HotConnection(PatientConnection):
         else:
             self._take(data)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # see `PatientConnection`
+        """What was held is all that comes."""
+        self._deliver_in(0)
+        return super().eof_received()
+
     def _deliver_in(self, turns: int) -> None:
         """Take what was held once the server's task waits, and after so many turns of the loop in any case."""
         if turns and self._is_about_to_wait():

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from athens_proxy.certificate_metrics import CertificateMetrics
+from athens_proxy.connections import PatientConnection
 from athens_proxy.errors import CannotStart
 from athens_proxy.metrics import Metrics
 from athens_proxy.server import Listener, listening
@@ -218,6 +219,38 @@ async def test_a_slow_body_and_a_slow_answer_are_no_slow_header() -> None:
 
         assert (await answered).startswith(b"HTTP/1.1 200")
         writer.close()
+
+
+async def patient_answer(request: web.BaseRequest) -> web.StreamResponse:
+    """The answer once the client has said its last word, or is gone."""
+    connection = request.protocol
+    assert isinstance(connection, PatientConnection)
+    async with asyncio.timeout(20):
+        while not connection.has_ended and request.transport is not None:
+            await asyncio.to_thread(str)  # some rounds of the event loop
+    return await answer(request)
+
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "answers"),
+    [(GET, 1), (GET * 3, 3), (POST + b"12", 1), (POST + b"1", 0), (GET[:-3], 0), (b"", 0)],
+    ids=["one", "three at once", "with a body", "half a body", "half a header", "nothing"],
+)
+async def test_a_client_that_asks_no_more_gets_its_answers_and_then_the_end(sent: bytes, answers: int) -> None:
+    """As `nc -N` and some probes do it."""
+    async with listening(patient_answer, Listener("127.0.0.1", 0, shutdown_timeout_s=5)) as at:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(at.rpartition(":")[2]))
+        writer.write(sent)
+        writer.write_eof()
+        async with asyncio.timeout(20):
+            received = await reader.read()
+        writer.close()
+
+    assert received.count(b"HTTP/1.1 200 OK") == answers
 
 
 NO_HTTP = {
