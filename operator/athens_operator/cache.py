@@ -18,7 +18,9 @@ from athens_operator.errors import SpecError
 from athens_operator.manifests import Manifest, Ref, ref_of
 from athens_operator.policies import Policy
 from athens_operator.resources import NAMESPACES, POLICY_KINDS, PROXIES, Key, Resource, key_of, owner_key
+from athens_operator.shared_stores import Occupancy
 from athens_operator.spec import AthensProxy, Identity
+from athens_operator.spec.places import Place
 
 TOMBSTONES_AT_MOST = 10_000
 TEXTS_AT_MOST = 2_000  # those that many objects share are looked up often enough to stay
@@ -32,6 +34,7 @@ class Cache:
         self._owned: dict[Key, set[Ref]] = defaultdict(set)
         self._parsed: dict[Key, AthensProxy | Policy | SpecError] = {}
         self._policies: dict[Key, Policy] = {}  # the few among the parsed ones that each pass over a proxy asks for
+        self._occupancy = Occupancy()
         self._buried: dict[str, int] = {}  # uid -> resource version of its deletion
 
     def get(self, ref: Ref) -> Manifest | None:
@@ -93,6 +96,10 @@ class Cache:
         """Every proxy whose spec can be read."""
         return [value for value in self._parsed.values() if isinstance(value, AthensProxy)]
 
+    def proxies_around(self, place: Place) -> list[AthensProxy]:
+        """Every proxy whose spec can be read and whose modules are there, or below or above."""
+        return self._occupancy.around(place)
+
     def policies(self) -> Iterable[Policy]:
         """Every policy of both kinds whose reach can be read."""
         return list(self._policies.values())
@@ -116,7 +123,9 @@ class Cache:
     def _remember(self, ref: Ref, body: Manifest, again: AthensProxy | None) -> None:
         self._objects[ref.api_version, ref.kind][ref] = body
         if ref.kind == PROXIES.kind:
-            self._parsed[key_of(body)] = again or _parse(AthensProxy, body)
+            self._parsed[key_of(body)] = proxy = again or _parse(AthensProxy, body)
+            if isinstance(proxy, AthensProxy):
+                self._occupancy.add(proxy)
         elif ref.kind in {resource.kind for resource in POLICY_KINDS}:
             key = key_of(body)
             self._parsed[key] = policy = _parse(Policy, body)
@@ -128,7 +137,9 @@ class Cache:
     def _forget(self, ref: Ref, body: Manifest) -> None:
         del self._objects[ref.api_version, ref.kind][ref]
         key = Key(ref.kind, ref.namespace, ref.name)
-        self._parsed.pop(key, None)
+        known = self._parsed.pop(key, None)
+        if isinstance(known, AthensProxy):
+            self._occupancy.remove(known)
         self._policies.pop(key, None)
         owner = owner_key(body)
         if owner is not None:

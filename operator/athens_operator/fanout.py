@@ -79,11 +79,7 @@ class Fanout:
         if len(storages) == 2 and storages[0] == storages[1]:
             return set()
         places = [place for place in map(_place, bodies) if place is not None]
-        return {
-            _key(other)
-            for other in (self._cache.proxies() if places else ())
-            if other.place is not None and any(map(other.place.collides_with, places))
-        }
+        return {_key(other) for place in places for other in self._cache.proxies_around(place)}
 
     def _by_policy(self, policy_key: Key) -> set[Key]:
         matches = self.attached_to(policy_key)

@@ -145,7 +145,7 @@ class Gatherer:
             claim_access_modes=tuple(claim["spec"].get("accessModes") or ()) if claim else None,
         )
         policy, claim_missing = self._policy(proxy, attachment), bool(proxy.existing_claim) and claim is None
-        sharing = sharing_of(proxy, self._cache.proxies)
+        sharing = sharing_of(proxy, self._cache.proxies_around)
         return Gathered(proxy, attachment, policy, secrets, claim, claim_missing, deployment, inputs, sharing)
 
     def _settled_inputs(self) -> Inputs:

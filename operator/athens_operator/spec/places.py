@@ -23,17 +23,18 @@ class Place:
     container: str
     prefix: tuple[str, ...] = ()
 
+    @property
+    def root(self) -> tuple[tuple[str, str], str]:
+        """The bucket or container, with its service; places under different roots never collide."""
+        return (self.service, self.container)
+
     def __str__(self) -> str:
         return "/".join([self.container or self.service[1], *self.prefix])
 
     def collides_with(self, other: Place) -> bool:
         """Whether one holds the other."""
         shorter = min(len(self.prefix), len(other.prefix))
-        return (self.service, self.container, self.prefix[:shorter]) == (
-            other.service,
-            other.container,
-            other.prefix[:shorter],
-        )
+        return (self.root, self.prefix[:shorter]) == (other.root, other.prefix[:shorter])
 
 
 def place_of(storage: Storage) -> Place | None:

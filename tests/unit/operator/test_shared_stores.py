@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
 from athens_operator.events import of_new_spec
-from athens_operator.shared_stores import Sharing, sharing_of
+from athens_operator.shared_stores import Occupancy, Sharing, sharing_of
 from athens_operator.spec import AthensProxy
+from athens_operator.spec.places import Place
 from athens_operator.status import status_of
 from support.observations import NOW, condition_of, judged, observed
 from support.operator_values import DISK, MEMORY, proxy_body, proxy_value
@@ -34,6 +36,13 @@ def made(name: str, storage: dict[str, Any], *, day: int = 1, namespace: str = "
     body = proxy_body({"storage": storage})
     body["metadata"] |= {"name": name, "namespace": namespace, "creationTimestamp": f"2026-01-{day:02}T00:00:00Z"}
     return AthensProxy.parse(body)
+
+
+def around(*proxies: AthensProxy) -> Callable[[Place], Iterable[AthensProxy]]:
+    occupancy = Occupancy()
+    for proxy in proxies:
+        occupancy.add(proxy)
+    return occupancy.around
 
 
 @pytest.mark.parametrize(
@@ -73,17 +82,40 @@ def test_two_places_are_one_when_they_are_equal_or_one_holds_the_other(
     assert bool(first and second and second.collides_with(first)) is same
 
 
+PREFIXES = ("", "a", "a/b", "a/b/c", "ab", "b", "/", "/a", "a/")
+
+
+def test_around_a_place_are_exactly_the_proxies_that_collide_with_it_until_they_are_gone() -> None:
+    proxies = [made(f"{kind}-{at}", storage) for at, storage in enumerate(map(s3, PREFIXES)) for kind in ("one", "two")]
+    proxies += [made("elsewhere", store("s3", bucket="others", region="eu")), made("disk", dict(DISK))]
+    occupancy = Occupancy()
+    for proxy in proxies:
+        occupancy.add(proxy)
+    gone, left = proxies[::3], [proxy for proxy in proxies if proxy not in proxies[::3]]
+    places = [proxy.place for proxy in proxies if proxy.place is not None]
+
+    def expected(known: list[AthensProxy], place: Place) -> list[tuple[str, str]]:
+        return sorted(proxy.key for proxy in known if proxy.place and proxy.place.collides_with(place))
+
+    for place in places:
+        assert sorted(proxy.key for proxy in occupancy.around(place)) == expected(proxies, place)
+    for proxy in gone:
+        occupancy.remove(proxy)
+    for place in places:
+        assert sorted(proxy.key for proxy in occupancy.around(place)) == expected(left, place)
+
+
 def test_across_namespaces_the_younger_gives_way_and_only_that_one() -> None:
     old, young = made("go", s3("x"), day=1), made("go", s3(), day=2, namespace="team-b")
 
-    assert sharing_of(young, lambda: [old, young]) == Sharing("modules", ("team-a/go",), ("team-a/go",))
-    assert sharing_of(old, lambda: [old, young]) == Sharing("modules/x", ("team-b/go",), ())
+    assert sharing_of(young, around(old, young)) == Sharing("modules", ("team-a/go",), ("team-a/go",))
+    assert sharing_of(old, around(old, young)) == Sharing("modules/x", ("team-b/go",), ())
 
 
 def test_of_two_of_one_second_still_only_one_gives_way() -> None:
     one, other = made("go", s3()), made("go", s3(), namespace="team-b")
 
-    assert [bool(sharing_of(proxy, lambda: [one, other]).blocked_by) for proxy in (one, other)] == [False, True]
+    assert [bool(sharing_of(proxy, around(one, other)).blocked_by) for proxy in (one, other)] == [False, True]
 
 
 @pytest.mark.parametrize(("ours", "theirs", "blocked"), [(True, True, False), (True, False, True), (False, True, True)])
@@ -91,13 +123,13 @@ def test_both_must_agree(ours: bool, theirs: bool, blocked: bool) -> None:
     old = made("go", {**s3(), "allowSharing": theirs})
     young = made("go", {**s3(), "allowSharing": ours}, day=2, namespace="team-b")
 
-    assert bool(sharing_of(young, lambda: [old, young]).blocked_by) is blocked
+    assert bool(sharing_of(young, around(old, young)).blocked_by) is blocked
 
 
 def test_within_a_namespace_it_is_only_reported() -> None:
     old, young = made("one", s3()), made("two", s3(), day=2)
 
-    assert sharing_of(young, lambda: [old, young]) == Sharing("modules", ("team-a/one",), ())
+    assert sharing_of(young, around(old, young)) == Sharing("modules", ("team-a/one",), ())
 
 
 def test_the_status_names_the_other_and_the_ways_out() -> None:

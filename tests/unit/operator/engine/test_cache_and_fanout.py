@@ -112,6 +112,21 @@ def test_policies_are_those_that_exist_and_can_be_read() -> None:
     assert (first, second, third, list(cache.policies())) == ([1], [2], [], [])
 
 
+def test_a_proxy_is_found_where_its_modules_are_and_nowhere_else() -> None:
+    cache = Cache()
+    places = []
+    for version, bucket in enumerate(("one", "other"), start=1):
+        cache.put(stored(proxy("a", storage={"type": "gcs", "gcs": {"bucket": bucket}}), version=version))
+        value = cache.parsed(GO)
+        assert isinstance(value, AthensProxy)
+        assert value.place is not None
+        places.append(value.place)
+    moved = [len(cache.proxies_around(place)) for place in places]
+    cache.remove(stored(proxy("a"), version=3))
+
+    assert (moved, cache.proxies_around(places[1])) == ([0, 1], [])
+
+
 def test_field_ownership_is_reduced_to_who_and_when() -> None:
     cache = Cache()
     entry = {"manager": "kubectl", "operation": "Update", "time": "t", "fieldsV1": {"f:spec": {}}}
