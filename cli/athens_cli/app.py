@@ -9,6 +9,7 @@ import click
 
 from athens_cli.cluster import Cluster
 from athens_cli.commands import proxy
+from athens_cli.commands.catalog import catalog
 from athens_cli.commands.completion import completion
 from athens_cli.commands.explain import explain
 from athens_cli.commands.policy import policy
@@ -61,7 +62,7 @@ for command in (
     proxy.status,
     proxy.env,
     proxy.events,
-    proxy.catalog,
+    catalog,
     proxy.reconcile,
     proxy.suspend,
     proxy.resume,

@@ -46,6 +46,12 @@ class Cluster:
     context: str = ""
     namespace: str = ""
 
+    def command(self, *arguments: str, namespace: str | None = None) -> list[str]:
+        """The words that run kubectl in this cluster."""
+        wanted = self.namespace if namespace is None else namespace
+        options = [f"--context={self.context}"] * bool(self.context) + [f"--namespace={wanted}"] * bool(wanted)
+        return [self.kubectl, *options, *arguments]
+
     def run(self, *arguments: str, namespace: str | None = None) -> str:
         """What kubectl printed.
 
@@ -53,11 +59,9 @@ class Cluster:
             NotAllowed: a right is missing.
             ClusterUnavailable: it failed otherwise; the message is its own, with the next step.
         """
-        wanted = self.namespace if namespace is None else namespace
-        options = [f"--context={self.context}"] * bool(self.context) + [f"--namespace={wanted}"] * bool(wanted)
         try:
             done = subprocess.run(
-                [self.kubectl, *options, *arguments],
+                self.command(*arguments, namespace=namespace),
                 capture_output=True,
                 text=True,
                 timeout=_DEADLINE_S,

@@ -1,14 +1,13 @@
-"""`kubectl athens status, env, events, catalog`, and the switches `reconcile`, `suspend`, `resume`."""
+"""`kubectl athens status, env, events`, and the switches `reconcile`, `suspend`, `resume`."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import click
 from rich.text import Text
@@ -21,7 +20,6 @@ from athens_cli.output import Format, console, emit_document, emit_rows, output_
 from athens_operator.spec.proxy import REQUESTED_AT_ANNOTATION
 
 _CHILDREN: Final = "deployment,pod,service,persistentvolumeclaim,horizontalpodautoscaler,poddisruptionbudget,ingress"
-_PAGE: Final = 1_000
 _READY: Final = "ready"
 _SHELL_NAME: Final = re.compile(r"[A-Z]+")
 
@@ -93,25 +91,6 @@ def events(cluster: Cluster, proxy: str, output: str) -> None:
 
 @click.command()
 @click.argument("proxy")
-@click.option("--limit", type=click.IntRange(1), help="Show at most so many; all if left out.")
-@output_option
-@pass_cluster
-def catalog(cluster: Cluster, proxy: str, limit: int | None, output: str) -> None:
-    """The modules that PROXY has stored, asked of it through the API server."""
-    body = cluster.proxy(proxy)
-    rows: list[dict[str, str]] = []
-    with console(stderr=True).status("asking for the first page") as progress:
-        for module in _stored(cluster, body):
-            rows.append(module)
-            if len(rows) % _PAGE == 0:
-                progress.update(f"{len(rows)} module versions")
-            if len(rows) == limit:
-                break
-    emit_rows(rows, {"module": "MODULE", "version": "VERSION"}, output, empty="nothing is stored")
-
-
-@click.command()
-@click.argument("proxy")
 @pass_cluster
 def reconcile(cluster: Cluster, proxy: str) -> None:
     """Ask the operator to look at PROXY now."""
@@ -142,23 +121,6 @@ def _change(cluster: Cluster, proxy: str, patch: Mapping[str, Any]) -> None:
     namespace, _, name = proxy.rpartition("/")
     arguments = ("patch", ATHENSPROXIES, name, "--type=merge", f"--patch={json.dumps(patch)}")
     cluster.run(*arguments, namespace=namespace or None)
-
-
-def _stored(cluster: Cluster, body: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    spec, metadata = body.get("spec") or {}, body["metadata"]
-    service = (spec.get("service") or {}).get("name") or metadata["name"]
-    server = spec.get("server") or {}
-    scheme = "https" if spec.get("tls") else "http"
-    prefix = (server.get("pathPrefix") or "").rstrip("/")
-    base = f"/api/v1/namespaces/{metadata['namespace']}/services/{scheme}:{service}:{scheme}/proxy{prefix}/catalog"
-    token = ""
-    while True:
-        query = urlencode({"pagesize": _PAGE, **({"token": token} if token else {})})
-        page = json.loads(cluster.run("get", "--raw", f"{base}?{query}", namespace=""))
-        yield from page["modules"]
-        token = page.get("next", "")
-        if not token:
-            return
 
 
 def _state(child: Mapping[str, Any]) -> str:
