@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ import yaml
 from athens_cli.errors import InputError
 
 STDIN: Final = "-"
+MAX_BYTES: Final = 8 * 1024 * 1024  # of a file; takes half a minute to read. An object of a cluster has 1.5 MiB at most
+
+_MAX_ALIASED: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,17 @@ def text_of(path: str) -> str:
     """The text of a file; `-` is standard input, as for kubectl.
 
     Raises:
-        InputError: it cannot be read, or is no text.
+        InputError: it cannot be read, is no text, or has more than `MAX_BYTES`.
     """
     try:
-        return (sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()).decode()
+        if path == STDIN:
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with Path(path).open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise InputError(f"{path} has more than {MAX_BYTES >> 20} MiB; name files of fewer objects")
+        return data.decode()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}; name a text file in UTF-8") from error
     except UnicodeDecodeError as error:
@@ -74,7 +85,9 @@ def _document(node: yaml.Node, file: str) -> Iterator[Document]:
         for item in items.value:
             yield from _document(item, file)
         return
-    yield Document(file, _constructed(node), dict(_lines(node, "")))
+    if _is_blown_up(node):
+        raise InputError(f"{file}:{node.start_mark.line + 1}: aliases make far more of it than is written; use fewer")
+    yield Document(file, _constructed(node), dict(_lines(node, "", set())))
 
 
 def _items(node: yaml.Node) -> yaml.SequenceNode | None:
@@ -91,13 +104,37 @@ def _constructed(node: yaml.Node) -> Any:
     return yaml.SafeLoader("").construct_document(node)
 
 
-def _lines(node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:
+def _is_blown_up(node: yaml.Node) -> bool:
+    """Whether aliases make far more of a document than is written; a few lines can fill every memory."""
+    sizes: dict[int, float] = {}
+    size = _size(node, sizes)
+    return size > max(_MAX_ALIASED, len(sizes))
+
+
+def _size(node: yaml.Node, sizes: dict[int, float]) -> float:
+    """How many values a node stands for with all that its aliases repeat; endless where it holds itself."""
+    if id(node) not in sizes:
+        sizes[id(node)] = math.inf
+        inside: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            inside = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            inside = node.value
+        sizes[id(node)] = 1 + sum(_size(part, sizes) for part in inside)
+    return sizes[id(node)]
+
+
+def _lines(node: yaml.Node, path: str, known: set[int]) -> Iterator[tuple[str, int]]:
+    """Every field's line; what stands behind an alias has the alias' own, since few aliases make endless fields."""
     yield path, node.start_mark.line + 1
+    if id(node) in known:
+        return
+    known.add(id(node))
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             name = f"{path}.{key.value}" if path else str(key.value)
-            yield from _lines(value, name)
+            yield from _lines(value, name, known)
             yield name, key.start_mark.line + 1
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            yield from _lines(value, f"{path}[{index}]")
+            yield from _lines(value, f"{path}[{index}]", known)

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from athens_cli.located import documents
+from athens_cli.located import MAX_BYTES, documents
 from athens_cli.objects import of_documents
 from athens_policy.decide import compile_policy, decide
 from athens_policy.parse import parse
@@ -146,6 +146,40 @@ class TestLint:
         assert done.code == 1
         assert (result["ruleId"], result["level"]) == ("InvalidRule", "error")
         assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 7
+
+    @pytest.mark.parametrize("named", ["large.yaml", "-"])
+    def test_a_file_that_would_take_minutes_to_read_is_refused_at_once(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+    ) -> None:
+        large = tmp_path / "large.yaml"
+        large.write_text("#" * (MAX_BYTES + 1))
+        with large.open() as standard_input:
+            monkeypatch.setattr("sys.stdin", standard_input)
+            done = run("policy", "lint", named if named == "-" else str(large))
+
+        assert done.code == 2
+        assert done.err.endswith("has more than 8 MiB; name files of fewer objects\n")
+
+    @pytest.mark.parametrize("last", [8, 0], ids=["many times as much", "itself"])
+    def test_aliases_that_make_endlessly_much_of_a_file_are_refused_at_once(
+        self, run: Run, tmp_path: Path, last: int
+    ) -> None:
+        nested = [f"x{depth}: &x{depth} [{', '.join([f'*x{depth - 1}'] * 10)}]" for depth in range(1, last + 1)]
+        first = "x0: &x0 [a]" if last else "x0: &x0 [*x0]"
+        (tmp_path / "bomb.yaml").write_text("\n".join(["kind: DownloadPolicy", first, *nested, f"spec: *x{last}"]))
+
+        done = run("policy", "lint", str(tmp_path))
+
+        assert (done.code, done.out) == (2, "")
+        assert "bomb.yaml:1: aliases make far more of it than is written; use fewer" in done.err
+
+    def test_a_finding_behind_an_alias_has_a_line(self, run: Run, tmp_path: Path) -> None:
+        text = POLICY + "  - &rule {pattern: example.com/a, mode: maybe}\n  - *rule\n"
+
+        code, found = linted(run, tmp_path, text)
+
+        assert code == 1
+        assert {finding["line"] for finding in found if "mode" in finding["path"]} == {text.count("\n") - 1}
 
     def test_a_file_that_is_no_yaml_cannot_be_linted(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "policy.yaml").write_text("a: [")
