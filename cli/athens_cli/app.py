@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -13,6 +13,7 @@ from athens_cli.commands.catalog import catalog
 from athens_cli.commands.completion import completion
 from athens_cli.commands.explain import explain
 from athens_cli.commands.policy import policy
+from athens_cli.errors import NobodyReads
 
 _EVERYWHERE: Final = ("-n", "--namespace", "--context", "--kubectl")
 
@@ -23,6 +24,13 @@ class AsKubectl(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """What is left for the command once these options stand in front."""
         return super().parse_args(ctx, in_front(args))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click would end the process with status 1, an answer of ours, where nobody reads."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise NobodyReads from error
 
 
 def in_front(args: Sequence[str]) -> list[str]:

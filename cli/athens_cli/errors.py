@@ -17,3 +17,7 @@ class ClusterUnavailable(CliError):
 
 class NotAllowed(ClusterUnavailable):
     """The caller lacks a right in the cluster."""
+
+
+class NobodyReads(Exception):
+    """Whoever read the answer has left, such as `head` after its lines."""

@@ -35,10 +35,18 @@ output_option = click.option(
 )
 
 
+class _Terminal(Console):
+    """Leaves it to `main` what becomes of a command whose answer nobody reads."""
+
+    def on_broken_pipe(self) -> None:
+        """Instead of ending the process with status 1, which is an answer of ours."""
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """The terminal; a pipe gets long lines whole, for grep."""
-    found = Console(stderr=stderr, highlight=False)
-    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
+    found = _Terminal(stderr=stderr, highlight=False)
+    return found if found.is_terminal else _Terminal(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
 
 
 def emit_document(document: Any, output: str) -> None:
