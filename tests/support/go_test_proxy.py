@@ -16,7 +16,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,29 @@ def binary() -> Path:
     return built
 
 
+@dataclass(frozen=True)
+class Passage:
+    """Lines of a script test.
+
+    Attributes:
+        script: its name.
+        first: the first of them.
+        behind: the line behind the last of them; "" where the files of the script begin, or at its end.
+    """
+
+    script: str
+    first: str
+    behind: str = ""
+
+    def cut(self, text: str) -> str:
+        """The script without them; unchanged if they are not there, as in another release of Go."""
+        start = text.find(f"\n{self.first}\n")
+        end = text.find(f"\n{self.behind}\n" if self.behind else "\n-- ", start)
+        if end < 0 and not self.behind:
+            end = len(text)
+        return text if start < 0 or end < 0 else text[:start] + text[end:]
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[GoTestProxy]:
     """The test proxy on a free loopback port, with its log in `folder`."""
@@ -74,7 +97,7 @@ def running(folder: Path) -> Iterator[GoTestProxy]:
 
 
 def run_scripts(
-    names: list[str], *, front: str, upstream: str, folder: Path, deadline_s: float
+    names: list[str], *, front: str, upstream: str, folder: Path, deadline_s: float, without: Sequence[Passage] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Run scripts of testdata/script by name; output is that of `go test -v`.
 
@@ -84,6 +107,7 @@ def run_scripts(
         upstream: base address of the test proxy behind it, without its `/mod`.
         folder: where temporary files go.
         deadline_s: limit for all of them.
+        without: what is left out of them.
     """
     env = {
         **_toolchain_environment(),
@@ -94,7 +118,7 @@ def run_scripts(
     argv = [str(binary()), f"-test.run=^TestScript$/^({'|'.join(names)})$", "-test.v", "-test.parallel=2"]
     return subprocess.run(
         [*argv, f"-test.timeout={deadline_s:.0f}s"],
-        cwd=source(),
+        cwd=_with_scripts(folder / "cmd-go", names, without),
         env=env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -103,6 +127,23 @@ def run_scripts(
         timeout=deadline_s + 30,
         check=False,
     )
+
+
+def _with_scripts(folder: Path, names: Sequence[str], without: Sequence[Passage]) -> Path:
+    """A folder that the test binary takes for that of its source, with these scripts alone."""
+    data, scripts = source() / "testdata", folder / "testdata" / "script"
+    scripts.mkdir(parents=True)
+    for entry in data.iterdir():
+        if entry.name != scripts.name:
+            (folder / "testdata" / entry.name).symlink_to(entry)
+    cut = {passage.script: passage for passage in without}
+    for name in names:
+        script = data / "script" / f"{name}.txt"
+        if name in cut:
+            (scripts / script.name).write_text(cut[name].cut(script.read_text()))
+        else:
+            (scripts / script.name).symlink_to(script)
+    return folder
 
 
 def _build(target: Path) -> None:

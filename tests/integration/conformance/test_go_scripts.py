@@ -1,7 +1,8 @@
 """Go's own module script tests pass when their module proxy is ours, in front of Go's test proxy.
 
 `go_scripts.toml` says for every script whether it applies and if not why; the counts of a run are in its report.
-Scripts that ask a module proxy for nothing pass in front of ours as well; GO_SCRIPTS=all runs them, too.
+Scripts that ask a module proxy for nothing pass in front of ours as well, and two passages of the others that take long
+do so; GO_SCRIPTS=all runs them, too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import pytest
 
 from support import go_test_proxy as gotest
 from support.go_client import go_env
-from support.go_test_proxy import GoTestProxy
+from support.go_test_proxy import GoTestProxy, Passage
 from support.proxy_process import ModuleProxy, Settings
 from support.scratch import scratch_folder
 
@@ -28,6 +29,9 @@ KNOWN_NOT_TO_APPLY = {
     name for group in TABLE["cannot_apply"] for name in group["scripts"] if not (RUNS_ALL and group.get("asks_nothing"))
 }
 THROUGH_THE_PROXY = {*TABLE["through_the_proxy"], *TABLE["others_through_the_proxy"]}
+ASKING_NOTHING = [
+    Passage(row["script"], row["first"], row.get("behind", "")) for row in TABLE["passages_that_ask_nothing"]
+]
 INSTALLED = sorted(path.stem for path in (gotest.source() / "testdata" / "script").glob("*.txt"))
 WANTED = [
     name
@@ -63,6 +67,7 @@ def ran(go_test_proxy: GoTestProxy, start_proxy: Callable[[str, Settings], Modul
             upstream=go_test_proxy.url.removesuffix("/mod"),
             folder=folder,
             deadline_s=DEADLINE_S,
+            without=() if RUNS_ALL else ASKING_NOTHING,
         )
     return Run(process, {script: verdict for verdict, script in RESULT.findall(process.stdout)})
 
@@ -78,6 +83,17 @@ def test_every_script_of_this_go_release_is_judged() -> None:
     unjudged = sorted(set(WANTED) - THROUGH_THE_PROXY - asking_nothing)
 
     assert unjudged == [] or not go_env("GOVERSION").startswith("go1.26")
+
+
+@pytest.mark.parametrize("passage", ASKING_NOTHING, ids=lambda passage: passage.script)
+def test_only_the_passage_that_asks_nothing_is_left_out(passage: Passage) -> None:
+    text = (gotest.source() / "testdata" / "script" / f"{passage.script}.txt").read_text()
+
+    left_out = set(text.splitlines()) - set(passage.cut(text).splitlines())
+
+    assert passage.first in left_out or not go_env("GOVERSION").startswith("go1.26")
+    assert not any(line.startswith("-- ") for line in left_out)
+    assert passage.behind not in left_out - {""}
 
 
 def test_no_script_is_in_two_lists() -> None:
