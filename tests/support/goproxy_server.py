@@ -129,6 +129,26 @@ async def stall(server: GoProxyServer, request: web.Request, data: bytes) -> web
     return answer
 
 
+async def drip_header(server: GoProxyServer, request: web.Request, data: bytes) -> web.StreamResponse:
+    """Sends a header that never ends, byte by byte."""
+    transport = request.transport
+    if transport is not None:
+        transport.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while transport is not None and not transport.is_closing():
+        transport.write(b"x")
+        await asyncio.sleep(0.02)
+    return web.Response()
+
+
+def many_headers(count: int) -> Fault:
+    """The true answer below so many headers."""
+
+    async def label(server: GoProxyServer, request: web.Request, data: bytes) -> web.StreamResponse:
+        return web.Response(body=data, headers={f"X-Header-{number}": "x" for number in range(count)})
+
+    return label
+
+
 async def truncate(server: GoProxyServer, request: web.Request, data: bytes) -> web.StreamResponse:
     """Announces the whole body, sends half of it and closes the connection."""
     answer = await _started(request, data)
@@ -136,6 +156,18 @@ async def truncate(server: GoProxyServer, request: web.Request, data: bytes) -> 
     if request.transport is not None:
         request.transport.close()
     return answer
+
+
+def raw(head: bytes) -> Fault:
+    """Answers with these bytes in front of the true body, whatever HTTP says of them, and ends the connection."""
+
+    async def say(server: GoProxyServer, request: web.Request, data: bytes) -> web.StreamResponse:
+        if request.transport is not None:
+            request.transport.write(head + data)
+            request.transport.close()
+        return web.Response()
+
+    return say
 
 
 def unmarked(kept: Callable[[bytes], bytes]) -> Fault:

@@ -80,7 +80,7 @@ def failure_of_transport(error: Exception, attempt: str) -> ProxyError:
     if isinstance(error, UnicodeError):
         return BadUpstreamAnswer(f"{attempt}: the address, or one that it redirects to, has no valid host name")
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
-        return BadUpstreamAnswer(f"{attempt}: the answer is no valid HTTP")
+        return BadUpstreamAnswer(f"{attempt}: the answer is no valid HTTP{_parser_words(error)}")
     return UpstreamError(f"{attempt}: connection failed: {words_of(error)}")
 
 
@@ -94,6 +94,13 @@ def words_of(error: Exception) -> str:
     else:
         said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
     return one_line(without_logins(said).encode()) or type(error).__name__
+
+
+def _parser_words(error: aiohttp.ClientError) -> str:
+    """What the HTTP parser finds wrong, without the bytes that it quotes below that."""
+    message = error.message if isinstance(error, aiohttp.ClientResponseError) else ""
+    said = one_line(message.partition("\n")[0].encode()).rstrip(" :.")
+    return f": {said}" if said else ""
 
 
 def secrets_of(authorization: str) -> list[str]:

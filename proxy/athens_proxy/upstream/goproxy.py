@@ -27,9 +27,11 @@ from athens_proxy.upstream.zipcheck import MAX_GO_MOD_BYTES, MAX_ZIP_BYTES, Chec
 
 MAX_INFO_BYTES: Final = 1024 * 1024
 MAX_LIST_BYTES: Final = 16 * 1024 * 1024
+_SHOWN_BYTES: Final = 60
 _SHORT_LIST_BYTES: Final = 16 * 1024  # read within some ten milliseconds
 
 _MODULE_LINE: Final = re.compile(rb"(?m)^[ \t]*module\b")
+_VERSION_LINE: Final = re.compile(rb"(?m)^[ \t]*v[0-9]")
 _VERSION_PREFIX: Final = re.compile(r"v\d+(\.\d+)?\Z", re.ASCII)
 
 
@@ -71,6 +73,10 @@ class GoProxy:
     async def versions(self, path: ModulePath) -> list[str]:
         """The listed versions that may be listed; see `VersionLister.versions`."""
         data = await self._transport.read(f"{path.escaped}/@v/list", at_most_bytes=MAX_LIST_BYTES)
+        if data.strip() and not _VERSION_LINE.search(data):  # a page for people, or compressed twice
+            raise BadUpstreamAnswer(
+                f"{path}: {self._name} answered a list without a version: {grammar.quoted(_shown_start(data))}"
+            )
         if len(data) <= _SHORT_LIST_BYTES:
             return _listable(path, data)
         return await asyncio.to_thread(_listable, path, data)  # other clients do not wait until it is read
@@ -168,6 +174,10 @@ def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
     return failure
+
+
+def _shown_start(data: bytes) -> str:
+    return data[:_SHOWN_BYTES].decode("utf-8", "replace")
 
 
 def _listable(path: ModulePath, data: bytes) -> list[str]:

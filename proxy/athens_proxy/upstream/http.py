@@ -37,6 +37,7 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SHOWN_BODY_BYTES: Final = 2048
 _KEEPALIVE_S: Final = 60.0
 _HEADER_BYTES: Final = 64 * 1024  # of one; company proxies send more than aiohttp's 8,190
+_HEADERS: Final = 1000
 _GZIP: Final = {"Accept-Encoding": "gzip"}
 _IDENTITY: Final = {"Accept-Encoding": "identity"}
 _CONNECT_TRIES: Final = 2  # aiohttp repeats each GET once by itself, at once
@@ -49,7 +50,7 @@ class HttpLimits:
     Attributes:
         connect_s: seconds for a TCP connection and the TLS handshake on it, which the go command gives 10, too.
         connection_s: seconds for a whole connection, with the name's look-up and the forward proxy's own connection.
-        idle_s: seconds without a single byte, before the answer or within its body.
+        idle_s: seconds for the header of an answer, and without a single byte within its body.
         small_file_s: seconds for a whole small file (list, info, mod), however it trickles.
         retry_delay_s: mean wait before a connection that broke without an answer is tried again.
         error_body_s: seconds for what an error says of itself; its status alone is an answer.
@@ -70,6 +71,7 @@ def open_upstream_session(observers: Sequence[aiohttp.TraceConfig] = ()) -> aioh
         read_bufsize=CHUNK_BYTES,
         max_line_size=_HEADER_BYTES,
         max_field_size=_HEADER_BYTES,
+        max_headers=_HEADERS,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "athens-proxy"},
         trust_env=False,
@@ -178,12 +180,13 @@ class HttpTransport:
         return await self._connected(url, headers | self._header(present))
 
     async def _connected(self, url: URL, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        limits = self._limits
         timeout = aiohttp.ClientTimeout(
-            total=None, connect=None, sock_connect=self._limits.connect_s, sock_read=self._limits.idle_s
+            total=None, connect=None, sock_connect=limits.connect_s, sock_read=limits.idle_s
         )
         for tries_left in reversed(range(_CONNECT_TRIES)):
             try:
-                async with patience(self._limits.connection_s) as wait:
+                async with patience(connection_s=limits.connection_s, answer_s=limits.idle_s) as wait:
                     return await self._session.get(
                         url,
                         headers=headers,

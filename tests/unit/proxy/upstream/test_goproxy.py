@@ -41,6 +41,7 @@ from support.modules_fixture import SampleModule, write_file_proxy, zip_bytes
 
 MODULE = SampleModule(path="example.com/Upper", files={"data.bin": bytes(range(256)) * 64})
 BASE = "example.com/!upper/@v/"
+TWO_LENGTHS = "the answer is no valid HTTP: Duplicate Content-Length"
 QUICK = HttpLimits(connect_s=5, idle_s=0.3, small_file_s=5.0, retry_delay_s=0.001, error_body_s=0.1)
 
 
@@ -95,6 +96,18 @@ async def test_a_list_keeps_what_may_be_listed_in_order(proxy: GoProxy, upstream
     )
 
     assert await proxy.versions(MODULE.wanted.path) == ["v1.1.0", "v1.9.0-rc.1", "v1.10.0", "v3.0.0+incompatible"]
+
+
+@pytest.mark.parametrize("answer", [b"<!doctype html>\n<html>log in</html>", b'["v1.0.0"]', gzip.compress(b"v1.0.0\n")])
+async def test_what_is_no_list_at_all_is_no_module_without_tags(
+    proxy: GoProxy, upstream: GoProxyServer, answer: bytes
+) -> None:
+    upstream.files[BASE + "list"] = answer
+
+    error = await failure(proxy.versions(MODULE.wanted.path))
+
+    assert isinstance(error, BadUpstreamAnswer)
+    assert "answered a list without a version" in str(error)
 
 
 async def test_an_empty_list_is_a_module_without_tags(proxy: GoProxy, upstream: GoProxyServer) -> None:
@@ -156,8 +169,15 @@ async def test_a_version_prefix_means_its_highest_release(proxy: GoProxy, upstre
         (server.encoded("zstd", lambda data: data), BadUpstreamAnswer, "compressed as zstd"),
         (server.hang, UpstreamTimeout, "no progress"),
         (server.stall, UpstreamTimeout, "no progress"),
+        (server.drip_header, UpstreamTimeout, "no progress"),
         (server.truncate, BadUpstreamAnswer, "cut off"),
         (server.drop, UpstreamError, "connection failed"),
+        (
+            server.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+            BadUpstreamAnswer,
+            TWO_LENGTHS,
+        ),
+        (server.raw(b"no HTTP at all"), BadUpstreamAnswer, "the answer is no valid HTTP: Bad status line"),
         (server.body(b"<html>login</html>", content_type="text/html"), UpstreamError, ""),
         (server.body(b""), UpstreamError, ""),
     ],
@@ -236,10 +256,13 @@ async def test_an_answer_that_is_cut_where_nothing_says_how_long_it_is_gives_no_
     assert isinstance(await failure(proxy.fetch(MODULE.wanted, tmp_path)), UpstreamError)
 
 
-async def test_answers_that_only_their_connection_ends_are_taken_as_the_go_command_takes_them(
-    proxy: GoProxy, upstream: GoProxyServer, tmp_path: Path
+@pytest.mark.parametrize(
+    "fault", [server.unmarked(bytes), server.many_headers(500)], ids=["only the connection ends it", "500 headers"]
+)
+async def test_an_unusual_answer_is_taken_as_the_go_command_takes_it(
+    proxy: GoProxy, upstream: GoProxyServer, tmp_path: Path, fault: Fault
 ) -> None:
-    upstream.faults["*"] = server.unmarked(bytes)
+    upstream.faults["*"] = fault
 
     fetched = await proxy.fetch(MODULE.wanted, tmp_path)
 

@@ -81,9 +81,9 @@ async def test_a_forward_proxy_that_never_answers_holds_nobody_up_for_ever() -> 
 
 
 async def test_the_wait_for_a_connection_is_no_deadline_of_the_answer() -> None:
-    async with patience(0) as wait:
+    async with patience(connection_s=0, answer_s=60) as wait:
         wait.begin()
-        wait.end()
+        wait.connected()
         async with asyncio.TaskGroup() as others:  # whose end is some rounds of the event loop away
             others.create_task(asyncio.to_thread(str))
 
