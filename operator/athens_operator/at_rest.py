@@ -28,12 +28,14 @@ class Basis:
 
     Args:
         objects: every object with the proxy's label, and the claim under its name.
-        gathered: the proxy itself, its policies, and whatever else was gathered.
+        gathered: the proxy itself, its download file, and whatever else was gathered.
+        attached: keys of the policies that apply; what is in them has become the file.
         lacking: kinds that the operator may not read and rights that it lacks.
     """
 
     objects: tuple[Manifest, ...]
     gathered: Gathered
+    attached: tuple[tuple[str, str, str], ...] = ()
     lacking: frozenset[str] = frozenset()
 
     def after(self, proxy: object, status: Mapping[str, Any]) -> Basis | None:
@@ -57,16 +59,18 @@ def basis_of(objects: Iterable[Manifest | None], gathered: Gathered, lacking: It
 
     Args:
         objects: see `Basis`; None where there is none.
-        gathered: as it was gathered. The login in it is left out, since passwords are not kept, and the sources of
-            the download file, which has everything that is in them.
+        gathered: as it was gathered. The login in it is left out, since passwords are not kept, and the policies, whose
+            own status changes as proxies take them up; the file has everything else of them.
         lacking: see `Basis`.
     """
+    attachment = gathered.attachment
     kept = replace(
         gathered,
-        attachment=replace(gathered.attachment, sources=()),
+        attachment=replace(attachment, sources=(), policies=()),
         secrets=replace(gathered.secrets, login=None),
     )
-    return Basis(tuple(body for body in objects if body is not None), kept, frozenset(lacking))
+    attached = tuple(policy.key for policy in attachment.policies)
+    return Basis(tuple(body for body in objects if body is not None), kept, attached, frozenset(lacking))
 
 
 def is_calm(proxy: AthensProxy, status: Mapping[str, Any]) -> bool:

@@ -63,8 +63,8 @@ def described(name: str, version: str) -> Manifest:
 LOST = MissingPolicy("DownloadPolicy team-a/gone", MissingReason.NOT_FOUND)
 OTHERS: dict[str, Any] = {
     "proxy": proxy_value({**PODLESS, "suspend": True}),
-    "attachment": Attachment((), (policy_value(),), (LOST,)),
-    "policy": PolicyState("mode", "sha256:2"),
+    "attachment": Attachment((), (policy_value(),), ()),
+    "policy": PolicyState("mode", "sha256:1", missing=(LOST,)),
     "secrets": SecretFacts(hash="1"),
     "claim": {"metadata": {"resourceVersion": "2"}},
     "claim_missing": True,
@@ -290,6 +290,15 @@ async def test_every_change_ends_the_rest(change: Callable[[Scene], object]) -> 
     change(scene)
 
     assert await scene.looks() == 1
+
+
+async def test_the_status_of_a_policy_is_no_news_to_its_proxies() -> None:
+    scene = Scene()
+    scene.put(_policy())
+    await scene.come_to_rest()
+    scene.put({**_policy(), "status": {"attachedProxies": 1}})
+
+    assert await scene.looks() == 0
 
 
 async def test_a_pod_that_begins_to_answer_is_heard_although_no_object_changes() -> None:
