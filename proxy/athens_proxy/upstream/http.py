@@ -23,7 +23,7 @@ from yarl import URL
 from athens_proxy.errors import BadUpstreamAnswer, UpstreamThrottled, UpstreamTimeout
 from athens_proxy.upstream.answers import failure_of_status, failure_of_transport
 from athens_proxy.upstream.authorize import SHOW_NOTHING, Authorize
-from athens_proxy.upstream.connecting import connecting, patience
+from athens_proxy.upstream.connecting import PatientConnector, patience
 from athens_proxy.upstream.encoded import decoded_chunks
 from athens_proxy.upstream.hops import HttpHop
 from athens_proxy.upstream.outbound import OutboundProxies
@@ -67,7 +67,7 @@ class HttpLimits:
 def open_upstream_session(observers: Sequence[aiohttp.TraceConfig] = ()) -> aiohttp.ClientSession:
     """The one session for all upstreams: no cookies, no credentials of its own; observers are told of each request."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, limit_per_host=64, ttl_dns_cache=60, keepalive_timeout=_KEEPALIVE_S),
+        connector=PatientConnector(limit=0, limit_per_host=64, ttl_dns_cache=60, keepalive_timeout=_KEEPALIVE_S),
         read_bufsize=CHUNK_BYTES,
         max_line_size=_HEADER_BYTES,
         max_field_size=_HEADER_BYTES,
@@ -75,7 +75,7 @@ def open_upstream_session(observers: Sequence[aiohttp.TraceConfig] = ()) -> aioh
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "athens-proxy"},
         trust_env=False,
-        trace_configs=[connecting(), *observers],
+        trace_configs=list(observers),
     )
 
 
@@ -186,7 +186,7 @@ class HttpTransport:
         )
         for tries_left in reversed(range(_CONNECT_TRIES)):
             try:
-                async with patience(connection_s=limits.connection_s, answer_s=limits.idle_s) as wait:
+                async with patience(connection_s=limits.connection_s, answer_s=limits.idle_s):
                     return await self._session.get(
                         url,
                         headers=headers,
@@ -194,7 +194,6 @@ class HttpTransport:
                         auto_decompress=False,
                         timeout=timeout,
                         proxy=self._outbound.for_url(url),
-                        trace_request_ctx=wait,
                     )
             except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, TimeoutError):
                 raise
