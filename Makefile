@@ -35,9 +35,10 @@ check: $(STAMP) ## format, lint, types, import contracts, sizes, charts and CRDs
 unit: $(STAMP) ## one tier of the tests
 	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile tests/$@
 
+integration: IN_SCRATCH := hack/scratch
 contract integration: $(STAMP) ## one tier of the tests; installs the servers it needs
 	@hack/servers $@
-	@$(PY) -m pytest -q $(PARALLEL) tests/$@
+	@$(IN_SCRATCH) $(PY) -m pytest -q $(PARALLEL) tests/$@
 
 controlplane: $(STAMP) ## one tier of the tests, on two control planes
 	@hack/servers $@

@@ -11,7 +11,6 @@ import fcntl
 import itertools
 import os
 import socket
-import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -19,13 +18,17 @@ from typing import IO, Final
 
 FIRST: Final = 12_000
 EACH: Final = 100
-PROCESSES: Final = 80  # control planes look for theirs from 20,000 on
+PROCESSES: Final = 80  # control planes have theirs from 20,000 on
+
+
+def own_number() -> int:
+    """A number below `PROCESSES` that no other process of tests has while this one lives."""
+    return _share(os.getpid())[1]
 
 
 def free_port() -> int:
     """A loopback port of this process' own on which nobody listens."""
-    _, ports = _share(os.getpid())
-    for port in itertools.islice(ports, EACH):
+    for port in itertools.islice(_ports(own_number()), EACH):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -36,9 +39,16 @@ def free_port() -> int:
 
 
 @cache
-def _share(pid: int) -> tuple[IO[str], Iterator[int]]:
-    """The lock that keeps the ports ours while this process lives, and they, again and again."""
-    folder = Path(tempfile.gettempdir()) / f"athens-operator-ports-{os.getuid()}"
+def _ports(number: int) -> Iterator[int]:
+    """The ports of a process, again and again."""
+    first = FIRST + number * EACH
+    return itertools.cycle(range(first, first + EACH))
+
+
+@cache
+def _share(pid: int) -> tuple[IO[str], int]:
+    """The lock that keeps a number ours while this process lives, and the number."""
+    folder = Path("/tmp") / f"athens-operator-ports-{os.getuid()}"  # one place, whatever is temporary for a tier
     folder.mkdir(exist_ok=True)
     for number in range(PROCESSES):
         lock = (folder / str(number)).open("w")
@@ -47,6 +57,5 @@ def _share(pid: int) -> tuple[IO[str], Iterator[int]]:
         except BlockingIOError:
             lock.close()
             continue
-        first = FIRST + number * EACH
-        return lock, itertools.cycle(range(first, first + EACH))
+        return lock, number
     raise AssertionError(f"{PROCESSES} processes of tests run already, says {folder} to {pid}")
