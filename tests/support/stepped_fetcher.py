@@ -21,6 +21,7 @@ class SteppedFetcher:
         shown: set once the small files were shown.
         zip_comes: the zip comes once it is set.
         shows: whether the small files are shown early.
+        vouches: whether they are shown as those that a checksum database knows.
         failure: raised in place of the zip.
         fetches: how many have begun.
     """
@@ -33,6 +34,7 @@ class SteppedFetcher:
         self.shown = asyncio.Event()
         self.zip_comes = asyncio.Event()
         self.shows = True
+        self.vouches = False
         self.failure: Exception | None = None
         self.fetches = 0
 
@@ -44,7 +46,8 @@ class SteppedFetcher:
         self.begun.set()
         fetched = self._sample.fetched(self._scratch)
         if self.shows:
-            await show(SmallFiles(fetched.wanted, fetched.info, fetched.mod, fetched.mod_h1))
+            files = SmallFiles(fetched.wanted, fetched.info, fetched.mod, fetched.mod_h1, is_vouched=self.vouches)
+            await show(files)
         self.shown.set()
         await self.zip_comes.wait()
         if self.failure:

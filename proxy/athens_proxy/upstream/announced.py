@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from athens_proxy.modules import ModuleVersion
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import ShowingFetcher, SmallFiles
+from athens_proxy.upstream.whole_mod import looks_whole
 from athens_proxy.upstream.zip_turns import ZipTurns
 
 _Key = tuple[ModuleVersion, str]
@@ -35,6 +36,8 @@ class Announced:
         key = (wanted, upstream)
 
         async def show(files: SmallFiles) -> None:
+            if not (files.is_vouched or looks_whole(files.mod)):  # the zip will tell
+                return
             self._shown[key] = files
             for waiter in self._waiting.get(key, ()):
                 if not waiter.done():

@@ -13,12 +13,17 @@ from athens_proxy.storage.storage import FetchedModule
 
 @dataclass(frozen=True, slots=True)
 class SmallFiles:
-    """What arrives of a version long before its zip; the attributes are those of `FetchedModule`."""
+    """What arrives of a version long before its zip; the attributes are those of `FetchedModule`.
+
+    Attributes:
+        is_vouched: a checksum database knows these very bytes.
+    """
 
     wanted: ModuleVersion
     info: bytes
     mod: bytes
     mod_h1: str
+    is_vouched: bool = False
 
 
 Show = Callable[[SmallFiles], Awaitable[None]]

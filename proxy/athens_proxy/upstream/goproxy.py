@@ -138,10 +138,9 @@ class GoProxy:
     ) -> SmallFiles:
         data = await mod
         small = SmallFiles(wanted, (await info).of_version().encode(), data, mod_hash1(data))
-        if looks_whole(data):
-            await show(small)
-        else:
-            self._turns.asked(wanted, "zip")  # it will tell, and clients wait for that
+        if not looks_whole(data):
+            self._turns.asked(wanted, "zip")  # it will tell, and clients may wait for that
+        await show(small)
         return small
 
     async def _zip(self, wanted: ModuleVersion, into: Path) -> tuple[int, CheckedZip]:

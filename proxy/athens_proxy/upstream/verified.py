@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 from athens_proxy.checksums.tlog import TileAt
 from athens_proxy.checksums.verifier import Sums, Verifier, Vouched
@@ -57,6 +58,7 @@ class Verified:
             with suppress(ProxyError):  # the whole version will fail for the same reason
                 if self._is_verified(files.wanted):
                     (await lookup(files.wanted)).check_mod(files.mod_h1)
+                    files = replace(files, is_vouched=True)
                 await show(files)
 
         try:

@@ -94,6 +94,35 @@ async def test_a_zip_that_fails_after_its_small_files_is_an_error_for_the_zip_an
     assert await storage.versions(M.wanted.path) == []
 
 
+@pytest.mark.parametrize(
+    ("mod", "vouches", "is_early"),
+    [(M.mod, False, True), (M.mod.rstrip(), False, False), (M.mod.rstrip(), True, True)],
+    ids=["whole", "within a line", "within a line, and known"],
+)
+async def test_a_go_mod_that_may_be_cut_off_waits_for_the_zip_that_tells(
+    tmp_path: Path, mod: bytes, vouches: bool, is_early: bool
+) -> None:
+    fetcher = SteppedFetcher(SampleModule(go_mod=mod), tmp_path / "scratch")
+    fetcher.vouches = vouches
+    announced = Announced(fetcher, ZipTurns())
+    early = asyncio.create_task(announced.small_files(M.wanted))
+    async with asyncio.TaskGroup() as fetching:
+        fetch = fetching.create_task(entered(announced))
+        await fetcher.shown.wait()
+        await asyncio.wait({early}, timeout=0)
+        seen = early.done()
+        fetcher.zip_comes.set()
+    early.cancel()
+
+    assert fetch.result() == mod
+    assert seen is is_early
+
+
+async def entered(announced: Announced) -> bytes:
+    async with announced.fetch(M.wanted) as fetched:
+        return fetched.mod
+
+
 async def test_where_nothing_is_shown_the_fetch_itself_answers(
     modules: StoredOrFetched, fetcher: SteppedFetcher
 ) -> None:

@@ -7,7 +7,6 @@ import gzip
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +28,6 @@ from athens_proxy.errors import (
 )
 from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.upstream import goproxy as goproxy_module
-from athens_proxy.upstream.fetcher import SmallFiles
 from athens_proxy.upstream.file import FileTransport
 from athens_proxy.upstream.goproxy import GoProxy
 from athens_proxy.upstream.hops import HttpHop
@@ -267,22 +265,6 @@ async def test_an_unusual_answer_is_taken_as_the_go_command_takes_it(
     fetched = await proxy.fetch(MODULE.wanted, tmp_path)
 
     assert (fetched.info, fetched.mod, fetched.zip_path.read_bytes()) == (MODULE.info, MODULE.mod, MODULE.zip)
-
-
-@pytest.mark.parametrize(("mod", "shown"), [(MODULE.mod, 1), (MODULE.mod[:-5], 0)], ids=["whole", "within-a-line"])
-async def test_nobody_sees_a_go_mod_that_ends_within_a_line_before_the_zip_tells_whether_it_is_whole(
-    proxy: GoProxy, upstream: GoProxyServer, tmp_path: Path, mod: bytes, shown: int
-) -> None:
-    seen: list[SmallFiles] = []
-
-    async def show(files: SmallFiles) -> None:
-        seen.append(files)
-
-    upstream.files[BASE + "v1.0.0.mod"] = mod
-    with suppress(BadUpstreamAnswer):
-        await proxy.fetch(MODULE.wanted, tmp_path, show=show)
-
-    assert len(seen) == shown
 
 
 async def test_the_zip_that_tells_whether_a_go_mod_is_whole_comes_at_once(

@@ -84,7 +84,7 @@ async def test_the_database_is_asked_and_the_small_files_are_shown_before_the_zi
     await fetcher.shown.wait()
 
     assert f"lookup/{M.wanted}" in log.asked
-    assert [(files.info, files.mod) for files in shown.files] == [(M.info, M.mod)]
+    assert [(files.info, files.mod, files.is_vouched) for files in shown.files] == [(M.info, M.mod, True)]
     fetcher.zip_comes.set()
     assert await fetch == str(M.wanted)
     assert log.asked.count(f"lookup/{M.wanted}") == 1
