@@ -22,6 +22,8 @@ QUIET_S = 0.25  # a burst of edits is over when nothing came for this long
 PATIENCE_S = 1.0  # ... but a burst without end is served this often
 PATIENCE_PER_KEY_S = 0.004  # ... and less often if it concerns many keys, since their runs would slow the burst down
 LONGEST_PATIENCE_S = 3.0
+LONG_LOOK_S = 60.0
+TOGETHER_S = 5.0  # runs that come one by one find the caches of the processor cold and cost over twice as much
 BACKOFF_FIRST_S = 0.2
 BACKOFF_LAST_S = 300.0
 TICK_S = 0.001  # a timer may fire this much before its time
@@ -73,6 +75,11 @@ class WorkQueue(Generic[K]):
         plan = self._waiting.get(key)
         if key not in self._again and (plan is None or plan.ready_at > ready_at):
             self._plan(key, self._now(), ready_at)
+
+    def look_again(self, key: K, delay_s: float) -> None:
+        """As `add_after`; a long delay ends up to five seconds earlier, so that such runs come together."""
+        at = self._now() + delay_s
+        self.add_after(key, delay_s if delay_s < LONG_LOOK_S else delay_s - at % TOGETHER_S)
 
     def retry(self, key: K) -> float:
         """The run failed: plan the next one, later each time, and return the delay in seconds."""

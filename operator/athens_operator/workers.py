@@ -95,7 +95,7 @@ class Workers:
             return "crashed"
         self._queue.forget(key)
         if again_s is not None:
-            self._queue.add_after(key, again_s)
+            self._queue.look_again(key, again_s)
         return "ok"
 
     async def _tell(self, key: Key) -> None:

@@ -192,3 +192,29 @@ def test_a_burst_over_many_keys_is_not_cut_into_by_its_own_runs() -> None:
         return runs
 
     assert in_virtual_time(main()) == 500
+
+
+def test_long_looks_are_due_together_and_never_late() -> None:
+    async def main() -> list[float]:
+        queue: WorkQueue[str] = WorkQueue()
+        await asyncio.sleep(3.5)
+        for delay_s in (60, 61.3, 61.4, 61.6, 600):
+            queue.look_again(f"in {delay_s}", delay_s)
+        found = []
+        for _ in range(5):
+            queue.done(await queue.get())
+            found.append(round(now(), 3))
+        return found
+
+    assert in_virtual_time(main()) == [60, 60, 60, 65, 600]
+
+
+def test_a_look_that_somebody_waits_for_has_its_own_time() -> None:
+    async def main() -> float:
+        queue: WorkQueue[str] = WorkQueue()
+        await asyncio.sleep(3.5)
+        queue.look_again("a", 15)
+        await queue.get()
+        return round(now(), 3)
+
+    assert in_virtual_time(main()) == 18.5

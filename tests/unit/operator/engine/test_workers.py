@@ -9,7 +9,7 @@ import pytest
 
 from athens_operator.cluster import Conflict, Invalid, NamespaceTerminating, Throttled
 from athens_operator.metrics import Metrics
-from athens_operator.queue import WorkQueue
+from athens_operator.queue import TOGETHER_S, WorkQueue
 from athens_operator.resources import Key
 from athens_operator.workers import PERMANENT_AGAIN_S, Workers
 from support.virtual_time import in_virtual_time
@@ -49,6 +49,15 @@ def gaps(times: list[float]) -> list[float]:
 def test_a_pass_says_when_it_wants_to_run_again() -> None:
     assert gaps(in_virtual_time(runs_within(100, 30.0))) == [30, 30, 30]
     assert len(in_virtual_time(runs_within(10_000, None))) == 1
+
+
+def test_looks_that_nobody_waits_for_are_due_together_and_waits_that_were_asked_for_are_kept() -> None:
+    began = in_virtual_time(runs_within(1000, 97.0))
+    asked_for = gaps(in_virtual_time(runs_within(1000, Throttled("x", 97.0))))
+
+    assert [at % TOGETHER_S < 0.01 for at in began[1:]] == [True] * (len(began) - 1)
+    assert all(92 <= gap <= 97.01 for gap in gaps(began))
+    assert min(asked_for) >= 97
 
 
 def test_a_conflict_is_tried_again_at_once_and_then_less_and_less_often() -> None:
