@@ -55,7 +55,7 @@ class Finding:
 
 def findings(objects: Objects) -> list[Finding]:
     """Everything that is wrong, by file and line."""
-    found = [*_broken(objects), *_policies(objects), *_proxies(objects)]
+    found = [*_broken(objects), *_policies(objects), *_proxies(objects), *_repeated(objects)]
     return sorted(dict.fromkeys(found), key=lambda finding: (finding.file, finding.line, finding.path, finding.kind))
 
 
@@ -65,6 +65,15 @@ def _broken(objects: Objects) -> Iterator[Finding]:
         for problem in broken.error.problems:
             subject = f"{body['kind']} {body['metadata']['name']}"
             yield _at(broken.document, Severity.ERROR, "InvalidSpec", subject, problem.path, problem.message)
+
+
+def _repeated(objects: Objects) -> Iterator[Finding]:
+    read = [document for _, document in (*objects.policies, *objects.proxies)]
+    for document in (*read, *(broken.document for broken in objects.broken)):
+        subject = f"{document.value['kind']} {document.value['metadata']['name']}"
+        message = "written more than once, which the API server refuses; keep one"
+        for path, line in document.repeated:
+            yield Finding(Severity.ERROR, "DuplicateField", subject, path, message, document.file, line)
 
 
 def _policies(objects: Objects) -> Iterator[Finding]:

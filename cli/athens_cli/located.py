@@ -17,6 +17,7 @@ STDIN: Final = "-"
 MAX_BYTES: Final = 8 * 1024 * 1024  # of a file; takes half a minute to read. An object of a cluster has 1.5 MiB at most
 
 _MAX_ALIASED: Final = 1_000_000
+_MERGE: Final = "tag:yaml.org,2002:merge"  # `<<`, which may stand in a map several times
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Document:
         file: as the user named it; "" for an object of a cluster.
         value: what it holds.
         lines: the line of every field, by its path such as `spec.rules[0].mode`; counted from 1.
+        repeated: path and line of every field that stands in its map again; the last one is in `value`.
     """
 
     file: str
     value: Any
     lines: Mapping[str, int]
+    repeated: tuple[tuple[str, int], ...] = ()
 
     def line(self, path: str) -> int:
         """The line of the field, or of the nearest one around it that is written."""
@@ -87,7 +90,8 @@ def _document(node: yaml.Node, file: str) -> Iterator[Document]:
         return
     if _is_blown_up(node):
         raise InputError(f"{file}:{node.start_mark.line + 1}: aliases make far more of it than is written; use fewer")
-    yield Document(file, _constructed(node), dict(_lines(node, "", set())))
+    lines, repeated = dict(_lines(node, "", set())), tuple(_repeated(node, "", set()))
+    yield Document(file, _constructed(node), lines, repeated)
 
 
 def _items(node: yaml.Node) -> yaml.SequenceNode | None:
@@ -138,3 +142,22 @@ def _lines(node: yaml.Node, path: str, known: set[int]) -> Iterator[tuple[str, i
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             yield from _lines(value, f"{path}[{index}]", known)
+
+
+def _repeated(node: yaml.Node, path: str, known: set[int]) -> Iterator[tuple[str, int]]:
+    """The fields that are written again, which YAML forbids and its parser takes."""
+    if id(node) in known:
+        return
+    known.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        written: set[str] = set()
+        for key, value in node.value:
+            name = f"{path}.{key.value}" if path else str(key.value)
+            if name in written:
+                yield name, key.start_mark.line + 1
+            if key.tag != _MERGE:
+                written.add(name)
+            yield from _repeated(value, name, known)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _repeated(value, f"{path}[{index}]", known)

@@ -6,7 +6,7 @@ The same functions as in the operator attach, merge and render, so that the byte
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -74,6 +74,11 @@ class Objects:
         self._refuse_broken(wanted)
         what = "is named more than once; write namespace/name" if found else f"is not there; there is {known}"
         raise InputError(f"AthensProxy {name} {what}")
+
+    @property
+    def count(self) -> int:
+        """How many policies and proxies there are, those that cannot be read included."""
+        return len(self.proxies) + len(self.policies) + len(self.broken)
 
     def attachment(self, proxy: AthensProxy) -> Attachment:
         """The policies of a proxy."""
@@ -170,6 +175,7 @@ def _read(named: str) -> Iterable[Document]:
     if named != STDIN and not path.exists():
         raise InputError(f"{path} does not exist; name a YAML file or a folder of them")
     below = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES) if path.is_dir() else []
+    below = [file for file in below if file.is_file() or not file.exists()]  # no folder of such a name, nor a pipe
     for file in map(str, below) if path.is_dir() else [named]:
         yield from documents(text_of(file), file)
 
@@ -185,7 +191,7 @@ def _with_namespace(document: Document, namespace: str) -> Document:
         metadata.pop("namespace", None)
     else:
         metadata.setdefault("namespace", namespace)
-    return Document(document.file, {**body, "metadata": metadata, "spec": body.get("spec") or {}}, document.lines)
+    return replace(document, value={**body, "metadata": metadata, "spec": body.get("spec") or {}})
 
 
 def _name(document: Document) -> str:

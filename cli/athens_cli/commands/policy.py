@@ -64,14 +64,15 @@ def lint(paths: tuple[str, ...], strict: bool, output: str) -> None:
 
     Exit code 0: nothing to correct. 1: something is. 2: the files cannot be read.
     """
-    found = findings(read_files(paths))
+    objects = read_files(paths)
+    found = findings(objects)
     if output == "sarif":
         emit_document(sarif(found), Format.JSON)
     else:
         rows = [{**asdict(finding), "place": f"{finding.file}:{finding.line}"} for finding in found]
         rows = [{name: str(value) if name != "line" else value for name, value in row.items()} for row in rows]
         headings = {"place": "WHERE", "severity": "SEVERITY", "kind": "KIND", "path": "FIELD", "message": "MESSAGE"}
-        emit_rows(rows, headings, output, empty="nothing to correct")
+        emit_rows(rows, headings, output, empty=f"nothing to correct (policies and proxies: {objects.count})")
     if any(strict or finding.severity is Severity.ERROR for finding in found):
         raise click.exceptions.Exit(1)
 

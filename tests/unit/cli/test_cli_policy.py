@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -180,6 +181,26 @@ class TestLint:
 
         assert code == 1
         assert {finding["line"] for finding in found if "mode" in finding["path"]} == {text.count("\n") - 1}
+
+    def test_a_field_that_is_written_twice_is_found_as_the_api_server_finds_it(self, run: Run, tmp_path: Path) -> None:
+        rule = "  - {name: a, patterns: [example.com/a], mode: deny, mode: sync}\n"
+
+        code, found = linted(run, tmp_path, POLICY + rule)
+
+        assert code == 1
+        assert [(finding["kind"], finding["path"], finding["line"]) for finding in found] == [
+            ("DuplicateField", "spec.rules[0].mode", POLICY.count("\n") + 1)
+        ]
+
+    def test_what_was_read_is_told_where_nothing_is_wrong(self, run: Run, tmp_path: Path) -> None:
+        nothing = run("policy", "lint", str(tmp_path))
+        (tmp_path / "folder.yaml").mkdir()
+        os.mkfifo(tmp_path / "pipe.yaml")
+        (tmp_path / "proxy.yaml").write_text(PROXY)
+        something = run("policy", "lint", str(tmp_path))
+
+        assert (nothing.code, nothing.out) == (0, "nothing to correct (policies and proxies: 0)\n")
+        assert (something.code, something.out) == (0, "nothing to correct (policies and proxies: 1)\n")
 
     def test_a_file_that_is_no_yaml_cannot_be_linted(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "policy.yaml").write_text("a: [")
