@@ -58,16 +58,16 @@ def asked_about(text: str) -> tuple[str, str]:
     """Module path and version of `MODULE[@VERSION]`; the version is empty for the list and for `@latest`.
 
     Raises:
-        InputError: nothing that a policy decides about, such as an address or a branch.
+        InputError: nothing that a policy decides about, such as an address, a branch or `v1.2`.
     """
     module, _, version = text.partition("@")
     if not _MODULE.fullmatch(module):
         raise InputError(f"{text!r} names no module; write its path as in a go.mod, such as example.com/x@v1.2.3")
     if version in ("", "latest"):
         return module, ""
-    if not semver.is_valid(version):
+    if version.removesuffix("+incompatible") != semver.canonical(version) or not semver.is_valid(version):
         raise InputError(
-            f"{text!r} names no version; write one such as v1.2.3: a branch or commit is judged by its own"
+            f"{text!r} names no version; write one such as v1.2.3: a branch, commit or prefix is judged by what it means"
         )
     return module, version
 

@@ -53,7 +53,11 @@ def test_latest_is_no_version_but_the_question_about_latest(run: Run, fleet: str
 
 
 @pytest.mark.parametrize(
-    "asked", ["", "@v1.0.0", "https://github.com/x/y", "example.com/x y", "example.com/x/", "example.com/x@main"]
+    "asked",
+    [
+        *("", "@v1.0.0", "https://github.com/x/y", "example.com/x y", "example.com/x/"),
+        *(f"example.com/x@{query}" for query in ("main", "v1", "v1.2", "v1.2.3+meta", "+incompatible")),
+    ],
 )
 def test_what_names_no_module_or_version_gets_no_verdict(run: Run, fleet: str, asked: str) -> None:
     """A verdict about an address would be one about nothing, and look like a truth."""
