@@ -67,7 +67,7 @@ def asked_about(text: str) -> tuple[str, str]:
         return module, ""
     if version.removesuffix("+incompatible") != semver.canonical(version) or not semver.is_valid(version):
         raise InputError(
-            f"{text!r} names no version; write one such as v1.2.3: a branch, commit or prefix is judged by what it means"
+            f"{text!r} names no version; write one such as v1.2.3; a branch or prefix is judged as what it means"
         )
     return module, version
 
