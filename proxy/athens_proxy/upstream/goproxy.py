@@ -16,7 +16,7 @@ from typing import Final
 
 from athens_policy import semver
 from athens_proxy.checksums.dirhash import mod_hash1
-from athens_proxy.errors import BadUpstreamAnswer, ModuleNotFound
+from athens_proxy.errors import BadUpstreamAnswer, InvalidModuleZip, ModuleNotFound
 from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo, grammar
 from athens_proxy.storage.storage import FetchedModule
 from athens_proxy.upstream.fetcher import Show, SmallFiles, show_nobody
@@ -67,7 +67,7 @@ class GoProxy:
         except ExceptionGroup as failures:
             raise _first(failures) from None  # the others were cancelled because of it
         (size_bytes, checked), shown = zip_file.result(), small.result()
-        await require_whole_mod(wanted, shown.mod, zip_path, checked)
+        await require_whole_mod(wanted, shown.mod, zip_path, checked, upstream=self._name)
         return FetchedModule(wanted, shown.info, shown.mod, zip_path, size_bytes, checked.h1, shown.mod_h1)
 
     async def versions(self, path: ModulePath) -> list[str]:
@@ -147,7 +147,10 @@ class GoProxy:
         async with self._turns.turn(wanted):
             make_scratch(into.parent)  # not before: most versions are only asked for their go.mod
             size_bytes = await self._transport.download(self._file(wanted, "zip"), into, at_most_bytes=MAX_ZIP_BYTES)
-            return size_bytes, await asyncio.to_thread(checked_zip, into, wanted)
+            try:
+                return size_bytes, await asyncio.to_thread(checked_zip, into, wanted)
+            except InvalidModuleZip as error:
+                raise InvalidModuleZip(f"{error}; it came from {self._name}") from error
 
     async def _revision(self, file: str, asked: str) -> RevInfo:
         data = await self._transport.read(file, at_most_bytes=MAX_INFO_BYTES)

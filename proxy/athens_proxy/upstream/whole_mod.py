@@ -18,7 +18,9 @@ from athens_proxy.modules import ModuleVersion
 from athens_proxy.upstream.zipcheck import CheckedZip, go_mod_in_zip
 
 
-async def require_whole_mod(wanted: ModuleVersion, mod: bytes, zip_path: Path, checked: CheckedZip) -> None:
+async def require_whole_mod(
+    wanted: ModuleVersion, mod: bytes, zip_path: Path, checked: CheckedZip, *, upstream: str
+) -> None:
     """Return unless the go.mod is only the beginning of what it should be.
 
     Raises:
@@ -32,7 +34,7 @@ async def require_whole_mod(wanted: ModuleVersion, mod: bytes, zip_path: Path, c
         whole = await asyncio.to_thread(go_mod_in_zip, zip_path, wanted)
     if len(mod) < len(whole) and whole.startswith(mod):
         raise BadUpstreamAnswer(
-            f"{wanted}: the upstream's go.mod was cut off: {len(mod)} of {len(whole)} bytes came; ask again later"
+            f"{wanted}: the go.mod of {upstream} was cut off: {len(mod)} of {len(whole)} bytes came; ask again later"
         )
 
 

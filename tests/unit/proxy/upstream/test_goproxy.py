@@ -315,7 +315,10 @@ async def test_what_is_no_such_file_is_refused(
 ) -> None:
     upstream.files[BASE + "v1.0.0." + extension] = answer
 
-    assert type(await failure(proxy.fetch(MODULE.wanted, tmp_path))) is kind
+    error = await failure(proxy.fetch(MODULE.wanted, tmp_path))
+
+    assert type(error) is kind
+    assert upstream.url in str(error)
 
 
 @pytest.mark.parametrize("answer", [b'{"Version":"v2.0.0"}', b'{"Version":"main"}', b'{"Version":"../x"}'])
