@@ -14,7 +14,7 @@ from athens_cli.cluster import Cluster
 from athens_cli.commands.session import pass_cluster
 from athens_cli.errors import ClusterUnavailable
 from athens_cli.forwarding import forwarded
-from athens_cli.login import PASSWORD_VARIABLE, login_of
+from athens_cli.login import PASSWORD_VARIABLE, Login, login_of
 from athens_cli.output import console, emit_rows, output_option
 
 _PAGE: Final = 1_000
@@ -38,8 +38,9 @@ def catalog(cluster: Cluster, proxy: str, limit: int | None, user: str, output: 
     with the login of the Secret that it names, if you may read it, or with that of --user.
     """
     body = cluster.proxy(proxy)
+    login = login_of(cluster, body, user)  # may ask for a password, beside which nothing may move
     rows: list[dict[str, str]] = []
-    with console(stderr=True).status("asking for the first page") as progress, _reader(cluster, body, user) as read:
+    with console(stderr=True).status("asking for the first page") as progress, _reader(cluster, body, login) as read:
         for module in _stored(read):
             rows.append(module)
             if len(rows) % _PAGE == 0:
@@ -60,14 +61,13 @@ def _stored(read: Read) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def _reader(cluster: Cluster, body: Mapping[str, Any], user: str) -> Iterator[Read]:
+def _reader(cluster: Cluster, body: Mapping[str, Any], login: Login | None) -> Iterator[Read]:
     """What reads paths of the proxy."""
     spec, metadata = body.get("spec") or {}, body["metadata"]
     namespace, described = metadata["namespace"], spec.get("service") or {}
     service = described.get("name") or metadata["name"]
     scheme = "https" if spec.get("tls") else "http"
     prefix = ((spec.get("server") or {}).get("pathPrefix") or "").rstrip("/")
-    login = login_of(cluster, body, user)
     if login is None:
         base = f"/api/v1/namespaces/{namespace}/services/{scheme}:{service}:{scheme}/proxy{prefix}"
         yield lambda path: _read_raw(cluster, f"{base}/{path}")
