@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from support.large_zips import large_zip
+from support.large_zips import LargeZip, large_zip
 from support.object_places import LASTING, Place, places
 from support.object_trials import measure_passes
 
@@ -25,10 +26,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield new_place()
 
 
-async def test_a_large_zip_goes_in_and_out_without_being_held(place: Place, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def zip_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], LargeZip]:
+    """One zip of each size; no store changes what it is given."""
+    return cache(lambda size_mib: large_zip(tmp_path_factory.mktemp("zips"), size_mib))
+
+
+async def test_a_large_zip_goes_in_and_out_without_being_held(place: Place, zip_of: Callable[[int], LargeZip]) -> None:
     size_mib = SMALLER_MIB.get(place.kind, ZIP_MIB)
 
-    found = await measure_passes(place, [large_zip(tmp_path, size_mib)], passes=1)
+    found = await measure_passes(place, [zip_of(size_mib)], passes=1)
 
     print(place.kind, found)
     assert max(resident.above_idle_mib for resident in found) <= size_mib * 2 // 3
