@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from athens_cli.errors import ClusterUnavailable
+from athens_cli.forwarding import forwarded
 from demonstration.errors import DemoError
-from demonstration.forwarding import forwarded
 
 Manifest = dict[str, Any]
 _POLL_S: Final = 0.5  # each look starts a kubectl
@@ -123,9 +124,16 @@ class Kubectl:
 
     @contextmanager
     def port_forward(self, namespace: str, target: str, port: int) -> Iterator[int]:
-        """A port on loopback that leads to a Service or pod while the context lasts."""
-        with forwarded([*self.command, "port-forward", *_in(namespace), target, f":{port}"]) as local:
-            yield local
+        """A port on loopback that leads to a Service or pod while the context lasts.
+
+        Raises:
+            DemoError: kubectl does not lead there.
+        """
+        try:
+            with forwarded([*self.command, "port-forward", *_in(namespace), target, f":{port}"]) as local:
+                yield local
+        except ClusterUnavailable as error:
+            raise DemoError(str(error)) from error
 
 
 def condition(manifest: Mapping[str, Any], kind: str) -> Mapping[str, str]:

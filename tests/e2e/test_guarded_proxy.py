@@ -1,8 +1,12 @@
-"""A proxy behind everything at once, login, path, TLS and forced TLS: probed, scraped, read back and used."""
+"""A proxy behind everything at once, login, path, TLS and forced TLS: probed, scraped, read back, used, listed."""
 
 from __future__ import annotations
 
 import base64
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from athens_operator.manifests import Manifest
@@ -37,11 +41,23 @@ def test_probes_scraping_and_read_back_work_behind_login_prefix_and_tls(team: Te
             "scraping": ask(url, "/go/metrics", headers=ours, tls=tls).status,
             "elsewhere": ask(url, f"/{MODULE}/@v/v1.6.0.info", headers=ours, tls=tls).status,
         }
+        stored = catalog_of(team)
         team.apply_policy(DENIED)
         team.until_policy_programmed()
         denied = ask(url, f"/go/{MODULE}/@v/v1.6.0.info", headers=ours, tls=tls).status
 
     assert address == f"https://go.{team.namespace}.svc.cluster.local/go"
     assert statuses == {"stranger": 401, "client": 200, "scraping": 200, "elsewhere": 404}
+    assert {"module": MODULE, "version": "v1.6.0"} in stored
     assert denied == 403
     team.until(holds_for("PolicyProgrammed"), "the pod's own answer is read")
+
+
+def catalog_of(team: Team) -> list[dict[str, str]]:
+    """What `kubectl athens catalog` shows of the team's proxy, which it logs in to."""
+    argv = [str(Path(sys.executable).with_name("kubectl-athens")), "-n", team.namespace, "catalog", "go", "-o", "json"]
+    env = {**os.environ, "KUBECONFIG": str(team.kubectl.kubeconfig), "KUBECTL": str(team.kubectl.binary)}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    rows: list[dict[str, str]] = json.loads(done.stdout)
+    return rows
