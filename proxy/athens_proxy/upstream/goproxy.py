@@ -68,7 +68,7 @@ class GoProxy:
             raise _first(failures) from None  # the others were cancelled because of it
         (size_bytes, checked), shown = zip_file.result(), small.result()
         await require_whole_mod(wanted, shown.mod, zip_path, checked, upstream=self._name)
-        return FetchedModule(wanted, shown.info, shown.mod, zip_path, size_bytes, checked.h1, shown.mod_h1)
+        return FetchedModule(wanted, shown.info, bytes(shown.mod), zip_path, size_bytes, checked.h1, shown.mod_h1)
 
     async def versions(self, path: ModulePath) -> list[str]:
         """The listed versions that may be listed; see `VersionLister.versions`."""

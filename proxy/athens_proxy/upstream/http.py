@@ -29,6 +29,7 @@ from athens_proxy.upstream.hops import HttpHop
 from athens_proxy.upstream.outbound import OutboundProxies
 from athens_proxy.upstream.throttle import Throttle
 from athens_proxy.upstream.transport import scratch_failure
+from athens_proxy.upstream.whole_mod import Unmarked
 
 CHUNK_BYTES: Final = 256 * 1024
 MAX_REDIRECTS: Final = 10
@@ -111,7 +112,9 @@ class HttpTransport:
         """The whole of a small file; see `ProxyTransport.read`."""
         try:
             async with asyncio.timeout(self._limits.small_file_s), self._answer(path, _GZIP) as answer:
-                return await _bounded_body(answer, path, at_most_bytes)
+                body = await _bounded_body(answer, path, at_most_bytes)
+                told = answer.content_length is not None or "Transfer-Encoding" in answer.headers
+                return body if told else Unmarked(body)
         except TimeoutError as error:
             raise UpstreamTimeout(f"reading {path} from {self._hop}: no complete answer in time") from error
 

@@ -281,6 +281,15 @@ async def test_the_zip_that_tells_whether_a_go_mod_is_whole_comes_at_once(
         assert (await proxy.fetch(MODULE.wanted, tmp_path)).mod == MODULE.mod.rstrip()
 
 
+async def test_a_go_mod_of_told_length_is_taken_whatever_the_one_in_its_zip_goes_on_with(
+    proxy: GoProxy, upstream: GoProxyServer, tmp_path: Path
+) -> None:
+    upstream.files[BASE + "v1.0.0.mod"] = MODULE_LINE
+    upstream.files[BASE + "v1.0.0.zip"] = zip_bytes([(f"{MODULE.wanted}/go.mod", MODULE_LINE + b"\ngo 1.16\n")])
+
+    assert (await proxy.fetch(MODULE.wanted, tmp_path)).mod == MODULE_LINE
+
+
 @pytest.mark.parametrize("mod", [MODULE_LINE, MODULE_LINE.rstrip()])
 async def test_a_module_without_go_mod_has_the_line_that_says_its_name(
     proxy: GoProxy, upstream: GoProxyServer, tmp_path: Path, mod: bytes
