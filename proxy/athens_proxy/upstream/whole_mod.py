@@ -45,5 +45,5 @@ async def require_whole_mod(
 
 
 def looks_whole(mod: bytes) -> bool:
-    """Whether a go.mod does not end within a line, as far as that can be told before its zip is there."""
-    return mod.endswith(b"\n")
+    """Whether the end of a go.mod was told, or is that of a line, which is all that shows before its zip is there."""
+    return not isinstance(mod, Unmarked) or mod.endswith(b"\n")

@@ -16,6 +16,7 @@ from athens_proxy.stash.fetch_and_save import FetchAndSave
 from athens_proxy.stash.singleflight import Singleflight, StashFlights
 from athens_proxy.storage.disk import DiskStorage, open_disk_storage
 from athens_proxy.upstream.announced import Announced
+from athens_proxy.upstream.whole_mod import Unmarked
 from athens_proxy.upstream.zip_turns import ZipTurns
 from support.modules_fixture import SampleModule
 from support.proxy_parts import SUMS, SampleUpstream, WaitingBackground, policy
@@ -94,10 +95,13 @@ async def test_a_zip_that_fails_after_its_small_files_is_an_error_for_the_zip_an
     assert await storage.versions(M.wanted.path) == []
 
 
+CUT = Unmarked(M.mod.rstrip())
+
+
 @pytest.mark.parametrize(
     ("mod", "vouches", "is_early"),
-    [(M.mod, False, True), (M.mod.rstrip(), False, False), (M.mod.rstrip(), True, True)],
-    ids=["whole", "within a line", "within a line, and known"],
+    [(Unmarked(M.mod), False, True), (M.mod.rstrip(), False, True), (CUT, False, False), (CUT, True, True)],
+    ids=["a whole line", "a told length", "within a line", "within a line, and known"],
 )
 async def test_a_go_mod_that_may_be_cut_off_waits_for_the_zip_that_tells(
     tmp_path: Path, mod: bytes, vouches: bool, is_early: bool

@@ -274,6 +274,7 @@ async def test_the_zip_that_tells_whether_a_go_mod_is_whole_comes_at_once(
     proxy = GoProxy(HttpTransport(session, HttpHop(URL(upstream.url)), QUICK), name=upstream.url, turns=turns)
     upstream.files[BASE + "v1.0.0.mod"] = MODULE.mod.rstrip()
     upstream.files[BASE + "v1.0.0.zip"] = zip_bytes([(f"{MODULE.wanted}/go.mod", MODULE.mod.rstrip())])
+    upstream.faults[BASE + "v1.0.0.mod"] = server.unmarked(bytes)
     turns.asked(MODULE.wanted, "mod")
     turns.asked(replace(MODULE.wanted, version="v1.9.0"), "mod")  # which makes the other one unlikely to be selected
 
