@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any
 
 from athens_operator.manifests import Manifest
@@ -170,10 +171,12 @@ def test_both_sides_of_a_conflict_name_it(operator: OperatorProcess, api: KubeAp
     }
     assert classes >= {("Duplicate", "again", "a"), ("Conflict", "otherwise", "b"), ("Shadowed", "below", "c")}
     for kind in ("AthensProxy", "DownloadPolicy"):
-        assert any(
-            body["reason"] == "PolicyConflict" and body["regarding"]["kind"] == kind
-            for body in api.list(EVENTS, namespace)
-        )
+        until(partial(told_of_conflict, api, namespace, kind), f"an Event tells of the {kind}", context=operator.tail)
+
+
+def told_of_conflict(api: KubeApi, namespace: str, kind: str) -> bool:
+    events = api.list(EVENTS, namespace)
+    return any(body["reason"] == "PolicyConflict" and body["regarding"]["kind"] == kind for body in events)
 
 
 def test_the_same_objects_made_again_in_another_order_give_the_same_bytes(

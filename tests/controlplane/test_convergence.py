@@ -18,7 +18,7 @@ from support.api_front import ApiFront
 from support.controlplane import ControlPlane
 from support.engine_run import run_until_at_rest
 from support.installation import kubeconfig_for
-from support.kube_api import NAMESPACE, KubeApi, until
+from support.kube_api import NAMESPACE, KubeApi, condition, until
 from support.proxies import deny, deployment_ref, policy, proxy
 
 DISK = {"type": "disk", "disk": {"persistentVolumeClaim": {"size": "1Gi"}}}
@@ -71,8 +71,10 @@ class Lives:
         until(self._is_rolled_out, "the Deployment is rolled out", context=lambda: self._api.get(self._deployment))
 
     def _is_rolled_out(self) -> bool:
-        status = (self._api.get(self._deployment) or {}).get("status") or {}
-        return bool(status.get("conditions"))
+        deployment = self._api.get(self._deployment) or {"metadata": {}}
+        is_seen = (deployment.get("status") or {}).get("observedGeneration") == deployment["metadata"].get("generation")
+        is_complete = condition(deployment, "Progressing").get("reason") == "NewReplicaSetAvailable"
+        return is_seen and is_complete and condition(deployment, "Available").get("status") == "True"
 
     def change(self) -> None:
         """Another rule."""

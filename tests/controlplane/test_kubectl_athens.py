@@ -112,8 +112,8 @@ def test_wait_explain_get_select_and_scale_work_as_for_any_kind(
     api.create(proxy(namespace, rollout={"minReadySeconds": 0}))
     api.create(policy(namespace))
     with running_pod(api, namespace):
-        kubectl("wait", "athp/go", "--for=condition=Ready", "--timeout=30s")
-        kubectl("wait", "dlp/base", "--for=condition=Programmed", "--timeout=30s")
+        kubectl("wait", "athp/go", "--for=condition=Ready", "--timeout=50s")
+        kubectl("wait", "dlp/base", "--for=condition=Programmed", "--timeout=50s")
     listed = kubectl("get", "goproxy", "-o", "wide")
     explained = kubectl("explain", "athensproxy.spec.storage.disk")
     selected = kubectl("get", "athp", "--field-selector", "spec.storage.type=memory", "-o", "name")

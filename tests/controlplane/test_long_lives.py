@@ -188,7 +188,7 @@ def test_a_proxy_that_waits_for_a_store_starts_when_the_other_one_goes(
     api.delete(proxy_ref(other))
 
     assert held is None
-    until(lambda: api.get(deployment_ref(namespace)), "it starts", within_s=15, context=strict.tail)
+    until(lambda: api.get(deployment_ref(namespace)), "it starts", context=strict.tail)
 
 
 def second_of(api: KubeApi) -> str:

@@ -16,6 +16,7 @@ from support.proxies import deny, deployment_ref, policy, policy_file_ref, proxy
 QUICK: dict[str, Any] = {"rollout": {"minReadySeconds": 0}}
 EDITS_FOR_S = 10.0 if os.environ.get("ATHENS_TEST_FULL") else 2.5
 EDITS_PER_S = 5
+PAUSE_S = 1.0  # half of what the operator waits for the next edit
 
 
 def text(api: KubeApi, namespace: str) -> str:
@@ -40,7 +41,6 @@ def until_programmed(api: KubeApi, namespace: str, operator: OperatorProcess) ->
             and found
         ),
         "every pod enforces the file",
-        within_s=15,
         context=operator.tail,
     )
 
@@ -92,8 +92,12 @@ def test_an_edit_is_enforced_by_every_pod_within_seconds_and_all_statuses_say_so
             context=lambda: (api.get(POLICIES.ref(namespace, "base")) or {}).get("status"),
         )
         assert found["status"]["summary"] == "1/1"
-    events = [body["regarding"]["kind"] for body in api.list(EVENTS, namespace) if body["reason"] == "PolicyProgrammed"]
-    assert {"AthensProxy", "DownloadPolicy"} <= set(events)
+    until(lambda: {"AthensProxy", "DownloadPolicy"} <= told_of(api, namespace), "Events tell", context=operator.tail)
+
+
+def told_of(api: KubeApi, namespace: str) -> set[str]:
+    """The kinds that Events call programmed."""
+    return {body["regarding"]["kind"] for body in api.list(EVENTS, namespace) if body["reason"] == "PolicyProgrammed"}
 
 
 def test_a_pod_takes_up_at_most_two_files_of_a_burst_of_edits_and_the_last_one_wins(
@@ -106,8 +110,11 @@ def test_a_pod_takes_up_at_most_two_files_of_a_burst_of_edits_and_the_last_one_w
         until_programmed(api, namespace, operator)
         count = int(EDITS_FOR_S * EDITS_PER_S)
         began = time.monotonic()
+        done_at, pauses = began, 0
         for number in range(1, count + 1):
             api.edit(policy(namespace, "base", deny(f"example.com/x{number}")))
+            last, done_at = done_at, time.monotonic()
+            pauses += done_at - last > PAUSE_S
             time.sleep(max(0.0, began + number / EDITS_PER_S - time.monotonic()))  # people's pace is what is tested
         edited_at = time.monotonic()
 
@@ -115,7 +122,7 @@ def test_a_pod_takes_up_at_most_two_files_of_a_burst_of_edits_and_the_last_one_w
         until_programmed(api, namespace, operator)
 
         print(f"{count} edits in {edited_at - began:.1f} s, {time.monotonic() - edited_at:.1f} s later enforced")
-        assert 1 <= len(set(pod.programmed)) <= 2
+        assert 1 <= len(set(pod.programmed)) <= 2 + pauses, "a machine that pauses ends a burst and begins another"
         assert pod.digest == digest_in(api.get(policy_file_ref(namespace)))
 
 

@@ -125,12 +125,12 @@ class ApiFront:
 
     def __enter__(self) -> ApiFront:
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     def allow(self, namespace: str, writes: int | None) -> None:

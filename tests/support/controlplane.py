@@ -18,9 +18,10 @@ from localcluster.errors import ClusterError
 from localcluster.places import Places
 from localcluster.processes import Daemons
 from localcluster.progress import wait_until
+from support.ports import own_number
 
 _START_DEADLINE_S = 60.0
-_PORTS = range(20000, 32000)  # below the range from which the kernel serves outgoing connections
+_FIRST_PORT, _PORTS_EACH = 20_000, 100  # below the range from which the kernel serves outgoing connections
 
 
 class ControlPlane:
@@ -103,12 +104,13 @@ class ControlPlane:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on, no two alike."""
+    """Ports that nothing listens on, no two alike, and of this process' own: an API server comes back to its port."""
+    first = _FIRST_PORT + own_number() * _PORTS_EACH
     found: list[int] = []
-    for port in random.sample(_PORTS, k=200):
+    for port in random.sample(range(first, first + _PORTS_EACH), k=_PORTS_EACH):
         with closing(socket.socket()) as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 found.append(port)
         if len(found) == count:
             return found
-    raise ClusterError(f"found only {len(found)} free ports between {_PORTS.start} and {_PORTS.stop}")
+    raise ClusterError(f"found only {len(found)} free ports from {first} on")

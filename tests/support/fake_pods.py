@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from athens_operator.manifests import Manifest, ref_of
 from athens_operator.resources import CONFIG_MAPS, PODS
 from support.kube_api import KubeApi, until
+from support.ports import own_number
 
 _addresses = itertools.count(2)
 
@@ -39,7 +40,7 @@ class FakePod:
     """
 
     def __init__(self, api: KubeApi, pod: Manifest) -> None:
-        self.address = f"127.77.0.{next(_addresses)}"
+        self.address = f"127.77.{own_number()}.{next(_addresses)}"  # no two processes of tests have one in common
         self.asked = 0
         self.stubborn = False
         self.refusal: dict[str, str] | None = None

@@ -105,7 +105,7 @@ class KubeApi:
                 raise
 
 
-def until(look: Callable[[], Any], what: str, *, within_s: float = 30.0, context: Callable[[], object] = str) -> Any:
+def until(look: Callable[[], Any], what: str, *, within_s: float = 60.0, context: Callable[[], object] = str) -> Any:
     """The first true answer of `look`.
 
     Args:

@@ -183,7 +183,7 @@ def _port(server: ObjectServer) -> int:
 def _status(
     port: int, method: str, target: str, *, body: str | None = None, headers: Mapping[str, str] | None = None
 ) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=READY_DEADLINE_S)
     try:
         connection.request(method, target, body=body, headers=dict(headers or {}))
         return connection.getresponse().status

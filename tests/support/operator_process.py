@@ -19,6 +19,8 @@ from support.ports import free_port
 from support.processes import begun, inherited
 
 STOP_WITHIN_S = 20
+END_WITHIN_S = 60  # by itself, once it has started and seen why it must not go on
+PROBE_S = 30.0
 
 
 class OperatorProcess:
@@ -66,7 +68,7 @@ class OperatorProcess:
     def wait(self) -> int:
         """Its exit code, once it ends by itself."""
         assert self._process is not None
-        code = self._process.wait(timeout=STOP_WITHIN_S)
+        code = self._process.wait(timeout=END_WITHIN_S)
         self._process = None
         return code
 
@@ -82,7 +84,7 @@ class OperatorProcess:
     def probe(self, path: str) -> tuple[int, str]:
         """Status and text of one of its own endpoints; 0 while it does not listen."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PROBE_S) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -123,7 +125,8 @@ class OperatorProcess:
 
     def records(self) -> list[dict[str, object]]:
         """Its log so far, as the objects that it is made of."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        whole, _, _ = self.log.read_text().rpartition("\n")  # the last line may be half written
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     @contextmanager
     def excused(self) -> Iterator[None]:

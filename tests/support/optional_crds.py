@@ -27,15 +27,20 @@ SOURCES = {
     ),
 }
 
+TRIES = 3  # of a download from the world outside, which is not what is tested
+
 
 def definition_of(resource: Resource) -> Path:
     """The file with the CustomResourceDefinition; the module is downloaded once per machine."""
     module, path = SOURCES[resource]
-    done = subprocess.run(["go", "mod", "download", "-json", module], capture_output=True, text=True, check=False)
-    answer = json.loads(done.stdout or "{}")
-    if "Dir" not in answer:
-        raise AssertionError(f"go mod download {module}: {answer.get('Error') or done.stderr}")
-    return Path(answer["Dir"], path)
+    said = ""
+    for _ in range(TRIES):
+        done = subprocess.run(["go", "mod", "download", "-json", module], capture_output=True, text=True, check=False)
+        answer = json.loads(done.stdout or "{}")
+        if "Dir" in answer:
+            return Path(answer["Dir"], path)
+        said = answer.get("Error") or done.stderr
+    raise AssertionError(f"go mod download {module}: {said}")
 
 
 def is_installed(api: KubeApi, resource: Resource) -> bool:

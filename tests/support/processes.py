@@ -18,6 +18,7 @@ from support.forked import Child, can_fork, fork
 
 TAIL_LINES = 40
 STOP_DEADLINE_S = 15.0
+LOG_DEADLINE_S = 30.0
 POLL_S = 0.02
 
 
@@ -52,6 +53,18 @@ class RunningProcess:
     def logged(self) -> str:
         """Everything it has written so far."""
         return self.log.read_text(errors="replace")
+
+    def until_logged(self, holds: Callable[[list[str]], bool], *, what: str) -> list[str]:
+        """The lines of its log, once they are as wished; those of a proxy come up to 20 ms after the answers."""
+        seen: list[str] = []
+
+        def look() -> bool:
+            whole, _, _ = self.logged().rpartition("\n")  # the last line may be half written
+            seen[:] = whole.splitlines()
+            return holds(seen)
+
+        self.wait_until(look, what=what, deadline_s=LOG_DEADLINE_S)
+        return seen
 
     def tail(self) -> str:
         """The last lines it has written, for failure messages."""

@@ -73,7 +73,7 @@ def cluster(folder: Path) -> Iterator[list[RedisServer]]:
 
 @contextmanager
 def sentinel(
-    folder: Path, master: RedisServer, *, name: str, password: str = "", auth: str = ""
+    folder: Path, master: RedisServer, *, name: str, password: str = "", auth: str = "", down_after_ms: int = 60_000
 ) -> Iterator[RedisServer]:
     """A sentinel that watches a master.
 
@@ -83,9 +83,13 @@ def sentinel(
         name: under which it watches.
         password: of the sentinel itself.
         auth: the master's password.
+        down_after_ms: after so much silence it takes the master for dead, which a busy machine must not bring about.
     """
     folder.mkdir(parents=True)
-    lines = [f"sentinel monitor {name} 127.0.0.1 {master.port} 1", f"sentinel down-after-milliseconds {name} 1000"]
+    lines = [
+        f"sentinel monitor {name} 127.0.0.1 {master.port} 1",
+        f"sentinel down-after-milliseconds {name} {down_after_ms}",
+    ]
     lines += [f"sentinel auth-pass {name} {auth}"] if auth else []
     lines += [f"requirepass {password}"] if password else []
     config = folder / "sentinel.conf"

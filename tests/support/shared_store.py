@@ -56,6 +56,7 @@ async def ask_everything(
     wanted: Sequence[SampleModule],
     *,
     at_half: Callable[[], Awaitable[None]] | None = None,
+    at_once: int = CLIENTS,
 ) -> Outcome:
     """Every client asks for files of `VERSIONS_PER_CLIENT` versions, chosen by chance as the proxy is.
 
@@ -64,12 +65,15 @@ async def ask_everything(
         upstream: behind them; what it was asked before is forgotten.
         wanted: the versions.
         at_half: called once when half of the versions were fetched.
+        at_once: how many requests are on their way at most, for servers that many at a time would only overload.
     """
     upstream.requests.clear()
     statuses: Counter[int] = Counter()
-    begun = time.monotonic()
+    begun, turns = time.monotonic(), asyncio.Semaphore(at_once)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        clients = [asyncio.create_task(_client(session, proxies, wanted, statuses, seed)) for seed in range(CLIENTS)]
+        clients = [
+            asyncio.create_task(_client(session, proxies, wanted, statuses, seed, turns)) for seed in range(CLIENTS)
+        ]
         if at_half is not None:
             await _half_fetched(upstream, len(wanted))
             await at_half()
@@ -83,12 +87,13 @@ async def _client(
     wanted: Sequence[SampleModule],
     statuses: Counter[int],
     seed: int,
+    turns: asyncio.Semaphore,
 ) -> None:
     chance = random.Random(seed)
     for module in chance.sample(wanted, VERSIONS_PER_CLIENT):
         proxy, extension = chance.choice(proxies), chance.choice(FILES)
         target = f"{proxy.url}/{module.wanted.path.escaped}/@v/{module.wanted.escaped_version}.{extension}"
-        async with session.get(target) as response:
+        async with turns, session.get(target) as response:
             await response.read()
             statuses[response.status] += 1
 

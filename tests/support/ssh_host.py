@@ -68,7 +68,7 @@ def serving(folder: Path, name: str) -> Iterator[SshHost]:
     (folder / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1\nPort {host.port}\nHostKey {folder}/host_key\nPidFile none\n"
         f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
-        "KbdInteractiveAuthentication no\nPermitRootLogin yes\n"
+        "KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 100\n"
     )
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd confines itself

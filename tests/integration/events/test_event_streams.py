@@ -140,7 +140,11 @@ def test_no_stream_outlives_the_credential_that_opened_it(tmp_path: Path, settin
         while events.read():  # signs of life, until the stream ends
             pass
         assert proxy.ask("/-/events", headers=headers).status == 401
-        durations = [line for line in proxy.process.logged().splitlines() if "/-/events" in line]
+        written = proxy.process.until_logged(
+            lambda lines: any("/-/events" in line and "http-status=401" in line for line in lines),
+            what="done with its lines",
+        )
+        durations = [line for line in written if "/-/events" in line]
         assert "http-status=200" in durations[0]
 
 

@@ -16,6 +16,7 @@ from support.redis_servers import RedisServer
 
 LEASE_S = 30.0
 DEADLINE_S = 60.0
+DOWN_AFTER_MS = 4_000
 OPTIONS = ("--requirepass", REDIS_PASSWORD, "--masterauth", REDIS_PASSWORD, "--repl-diskless-sync-delay", "0")
 AUTH = ("--no-auth-warning", "-a", REDIS_PASSWORD)
 SENTINEL_AUTH = ("--no-auth-warning", "-a", SENTINEL_PASSWORD)
@@ -34,7 +35,12 @@ def service(tmp_path: Path) -> Iterator[tuple[RedisServer, RedisServer]]:
             deadline_s=DEADLINE_S,
         )
         watcher = redis_servers.sentinel(
-            tmp_path / "sentinel", master, name=MASTER, password=SENTINEL_PASSWORD, auth=REDIS_PASSWORD
+            tmp_path / "sentinel",
+            master,
+            name=MASTER,
+            password=SENTINEL_PASSWORD,
+            auth=REDIS_PASSWORD,
+            down_after_ms=DOWN_AFTER_MS,
         )
         sentinel = stack.enter_context(watcher)
         sentinel.process.wait_until(

@@ -149,7 +149,11 @@ def test_the_line_about_a_rule_on_trial_names_the_request(proxies: dict[str, tup
 
     proxy.ask(target("example.com/m", "v1.1.0"), headers={"Athens-Request-ID": "on-trial-1"})
 
-    lines = [line for line in proxy.process.logged().splitlines() if "request-id=on-trial-1" in line]
+    def of_request(lines: list[str]) -> list[str]:
+        return [line for line in lines if "request-id=on-trial-1" in line]
+
+    written = proxy.process.until_logged(lambda lines: len(of_request(lines)) >= 2, what="done with its lines")
+    lines = of_request(written)
     assert "audit rule matched" in lines[0]
     assert "rule=team-a/ours#trial wanted=example.com/m@v1.1.0" in lines[0]
     assert "http-status=200" in lines[1]

@@ -116,7 +116,7 @@ def test_the_ci_step_passes_and_writes_its_report(tmp_path: Path) -> None:
         env={**os.environ, "PATH": path, "JUNIT": str(report)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

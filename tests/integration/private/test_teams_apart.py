@@ -19,6 +19,7 @@ from support import object_servers
 from support.company import GIT, SSH, Company
 from support.event_reader import reading
 from support.exchange import Answer
+from support.living_folder import files_below
 from support.object_servers import ObjectServer, make_s3_bucket, new_name, versitygw
 from support.proxy_process import ModuleProxy, Settings, running
 from support.store_settings import s3_settings
@@ -211,4 +212,4 @@ def test_what_each_proxy_shows_of_its_settings_has_no_secret(teams: Teams) -> No
 
 
 def _files(teams: Teams) -> list[Path]:
-    return [path for path in (teams.server.data / teams.bucket).rglob("*") if path.is_file()]
+    return files_below(teams.server.data / teams.bucket)

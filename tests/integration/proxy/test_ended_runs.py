@@ -8,15 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from athens_proxy.upstream.process import run
+from support.ended_processes import still_running
 
 SCRIPT = "echo $$ >> pids; sleep 600 & echo $! >> pids; wait"
-
-
-def is_running(pid: str) -> bool:
-    try:
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())  # empty once it has ended
-    except OSError:
-        return False
 
 
 async def test_a_run_that_is_cancelled_while_it_starts_ends_with_its_children(tmp_path: Path) -> None:
@@ -32,4 +26,5 @@ async def test_a_run_that_is_cancelled_while_it_starts_ends_with_its_children(tm
         assert running.cancelled()
 
     pids = tmp_path / "pids"
-    assert [pid for pid in (pids.read_text().split() if pids.exists() else []) if is_running(pid)] == []
+    written = pids.read_text().split() if pids.exists() else []
+    assert await still_running(map(int, written)) == []

@@ -13,15 +13,9 @@ from athens_proxy.modules import ModulePath, ModuleVersion
 from athens_proxy.upstream.go_command import GoCommand, GoSettings
 from athens_proxy.upstream.quota import QuotaExceeded, within_quota
 from athens_proxy.upstream.vcs_cache import VcsCache
+from support.ended_processes import still_running
 
 WANTED = ModuleVersion.parse(ModulePath.parse("git.example.com/a/huge"), "v1.0.0")
-
-
-def is_running(pid: str) -> bool:
-    try:
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())  # empty once it has ended
-    except OSError:
-        return False
 
 
 async def test_a_fetch_that_writes_too_much_is_ended_with_all_its_processes(tmp_path: Path) -> None:
@@ -38,7 +32,7 @@ async def test_a_fetch_that_writes_too_much_is_ended_with_all_its_processes(tmp_
     with pytest.raises(UpstreamError, match="its repository needs more than 2000000 bytes; raise GoGetMaxBytes"):
         await GoCommand(settings, VcsCache(tmp_path)).fetch(WANTED, scratch)
 
-    assert not [pid for pid in (tmp_path / "pids").read_text().split() if is_running(pid)]
+    assert await still_running(map(int, (tmp_path / "pids").read_text().split())) == []
 
 
 async def test_only_what_is_added_counts(tmp_path: Path) -> None:

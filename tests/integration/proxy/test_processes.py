@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from support.ended_processes import still_running
 from support.exchange import ask
 from support.goproxy_server import GoProxyServer
 from support.modules_fixture import SampleModule, write_file_proxy
@@ -49,14 +50,6 @@ def children_of(pid: int) -> set[int]:
     return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
-def exists(pid: int) -> bool:
-    """Whether a process runs; one that nobody reaped yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 async def test_each_version_is_fetched_once_by_all_of_them(tmp_path: Path) -> None:
     async with (
         GoProxyServer(modules()).running() as server,
@@ -89,7 +82,7 @@ def test_process_that_was_killed_is_replaced_and_the_others_go_on(tmp_path: Path
         assert len(first) == COUNT
         os.kill(min(first), signal.SIGKILL)
         proxy.process.wait_until(
-            lambda: min(first) not in children_of(proxy.process.pid), what="rid of it", deadline_s=5
+            lambda: min(first) not in children_of(proxy.process.pid), what="rid of it", deadline_s=DEADLINE_S
         )
 
         assert all(proxy.ask("/example.com/m/@v/v1.0.0.mod").status == 200 for _ in range(10))
@@ -102,16 +95,16 @@ def test_process_that_was_killed_is_replaced_and_the_others_go_on(tmp_path: Path
     assert "ended with -9; starting another one" in proxy.process.logged()
 
 
-def test_stop_lets_running_requests_finish_and_exits_cleanly(tmp_path: Path, upstream: str) -> None:
+async def test_stop_lets_running_requests_finish_and_exits_cleanly(tmp_path: Path, upstream: str) -> None:
     with running(tmp_path / "proxy", several(upstream)) as proxy:
         served = children(proxy)
         proxy.process.child.send_signal(signal.SIGTERM)
 
         assert proxy.process.child.wait(DEADLINE_S) == 0
-        assert not any(map(exists, served))
+        assert await still_running(served) == []
 
 
-def test_second_signal_ends_all_of_them_at_once(tmp_path: Path) -> None:
+async def test_second_signal_ends_all_of_them_at_once(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = several(f"http://127.0.0.1:{silent.getsockname()[1]}")
         with running(tmp_path / "proxy", settings) as proxy, ThreadPoolExecutor(1) as clients:
@@ -128,7 +121,7 @@ def test_second_signal_ends_all_of_them_at_once(tmp_path: Path) -> None:
 
     assert status == -signal.SIGTERM
     assert asking.exception() is not None
-    assert not any(map(exists, served))
+    assert await still_running(served) == []
 
 
 def test_they_stop_when_their_supervisor_is_killed(tmp_path: Path, upstream: str) -> None:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from aiohttp import web
@@ -25,6 +26,7 @@ NEW = SampleModule("example.com/new", "v1.0.0")
 WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 NOTHING_LISTENS = "127.0.0.1:9"
 INTERNAL, UNAVAILABLE = "500 Internal Server Error", "503 Service Unavailable"
+REMOUNT_S = 30.0
 FILES = ("@v/v1.0.0.info", "@v/v1.0.0.mod", "@v/v1.0.0.zip")
 
 
@@ -56,8 +58,10 @@ def store_on_a_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def remount(store: Path, how: str) -> None:
-    """Make the store's file system read-only or writable."""
-    subprocess.run(["mount", "-o", f"remount,{how}", store], check=True)
+    """Make the store's file system read-only or writable, once no file is open for writing."""
+    deadline = monotonic() + REMOUNT_S
+    while (done := subprocess.run(["mount", "-o", f"remount,{how}", store], check=False)).returncode:
+        assert monotonic() < deadline, done
 
 
 async def refused(proxy: ModuleProxy, module: SampleModule, folder: Path, *, says: str) -> str:

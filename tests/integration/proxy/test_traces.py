@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ M = SampleModule()
 TARGETS = [f"/{M.path}/@v/{M.version}.{extension}" for extension in ("info", "mod", "zip")]
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 CALLER = {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "vendor=1", "baggage": "user=me"}
+GIVEN_S = 10.0  # to a collector that hangs
 LAYERS = {
     ("proxy", ""),
     ("policy", "proxy"),
@@ -161,7 +163,12 @@ async def test_answers_from_memory_are_traced_and_tied_to_their_log_lines(tmp_pa
                 return any(span.attributes.get("athens.request_id") == request_id for span in spans)
 
             spans = await asyncio.to_thread(collector.wait_for, has_arrived)
-            lines = [json.loads(line) for line in proxy.process.logged().splitlines() if "incoming" in line]
+            written = await asyncio.to_thread(
+                proxy.process.until_logged,
+                lambda lines: any(request_id in line and "incoming" in line for line in lines),
+                what="done with the line of the last request",
+            )
+            lines = [json.loads(line) for line in written if "incoming" in line]
 
     (span,) = [span for span in spans if span.attributes.get("athens.request_id") == request_id]
     (line,) = [line for line in lines if line["request-id"] == request_id]
@@ -226,12 +233,13 @@ def plain_where_tls_is_wanted() -> Iterator[Receiver]:
 async def test_a_collector_that_is_of_no_use_changes_no_answer_and_is_told_of_once(
     tmp_path: Path, receiver: Callable[[], AbstractContextManager[Receiver]], protocol: str
 ) -> None:
+    begun = time.monotonic()
     with receiver() as collector:
         base = collector.url.removesuffix("/v1/traces")
         url = f"{base}/v1/traces" if protocol == "http" else base
         async with traced(tmp_path, "otlp", url) as (proxy, _):
             answers = [await ask(proxy, target) for _ in range(5) for target in TARGETS]
-            waits = receiver is hanging  # it is given ten seconds
+            waits = receiver is hanging
             if not waits:
                 await asyncio.to_thread(
                     proxy.process.wait_until, lambda: warnings(proxy) != [], what="warning", deadline_s=20
@@ -239,9 +247,11 @@ async def test_a_collector_that_is_of_no_use_changes_no_answer_and_is_told_of_on
             more = [await ask(proxy, target) for _ in range(5) for target in TARGETS]
             status = await asyncio.to_thread(proxy.process.stop)
 
+    took_s = time.monotonic() - begun
     assert {answer.status for answer in answers + more} == {200}
     assert {answer.body for answer in answers} == {answer.body for answer in more} == {M.info, M.mod, M.zip}
-    assert len(warnings(proxy)) == (0 if waits else 1), proxy.process.tail()
+    possible = {1} if not waits else {0} if took_s < GIVEN_S else {0, 1}
+    assert len(warnings(proxy)) in possible, proxy.process.tail()
     assert status == 0
     assert "Traceback" not in proxy.process.logged()
 

@@ -16,6 +16,7 @@ from athens_proxy.modules import ModulePath, ModuleVersion, RevInfo
 from athens_proxy.upstream.go_command import GoCommand, GoSettings
 from athens_proxy.upstream.go_environment import settings_of
 from athens_proxy.upstream.vcs_cache import VcsCache
+from support.ended_processes import still_running
 from support.git_origin import GitOrigin
 from support.modules_fixture import SampleModule
 
@@ -174,10 +175,10 @@ async def test_a_run_beyond_its_deadline_is_killed_with_its_children(
     started = asyncio.get_running_loop().time()
 
     with pytest.raises(UpstreamTimeout, match="not done within"):
-        await go(binary, timeout_s=0.5).fetch(wanted(origin, "v1.0.0"), scratch)
+        await go(binary, timeout_s=2.0).fetch(wanted(origin, "v1.0.0"), scratch)
 
     assert asyncio.get_running_loop().time() - started < 30
-    await asyncio.wait_for(_gone([int(pid) for pid in pids.read_text().split()]), 10)
+    assert await still_running([int(pid) for pid in pids.read_text().split()]) == []
 
 
 async def test_a_cancelled_run_is_killed_with_its_children(
@@ -186,14 +187,14 @@ async def test_a_cancelled_run_is_killed_with_its_children(
     pids = tmp_path / "pids"
     binary = script(tmp_path, f"sleep 600 & echo $! > {pids}.part; mv {pids}.part {pids}; wait\n")
     fetch = asyncio.create_task(go(binary).fetch(wanted(origin, "v1.0.0"), scratch))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not pids.exists():  # noqa: ASYNC110 - another process makes it
             await asyncio.sleep(0.01)
     fetch.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await fetch
-    await asyncio.wait_for(_gone([int(pids.read_text())]), 10)
+    assert await still_running([int(pids.read_text())]) == []
 
 
 async def test_a_flood_of_output_is_bounded(go: MakeGo, origin: GitOrigin, tmp_path: Path) -> None:
@@ -228,16 +229,3 @@ def test_later_settings_win() -> None:
 def test_the_tools_are_there() -> None:
     assert shutil.which("go")
     assert shutil.which("git")
-
-
-async def _gone(pids: list[int]) -> None:
-    """Waits until none of the processes runs any more; a dead one that nobody reaped counts as gone."""
-    while any(_runs(pid) for pid in pids):  # noqa: ASYNC110 - the kernel tells no event
-        await asyncio.sleep(0.02)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

@@ -7,6 +7,7 @@ import json
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from athens_proxy.retention import ledger_record
 from athens_proxy.storage import layout
 from support.goproxy_server import GoProxyServer
+from support.living_folder import files_below
 from support.modules_fixture import SampleModule
 from support.served_proxy import ServedProxy, serving
 
@@ -34,12 +36,16 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 def stored_bytes(store: Path) -> int:
-    files = [path for path in store.rglob("*") if path.is_file() and "tmp" not in path.relative_to(store).parts]
-    return sum(path.stat().st_size for path in files)
+    sizes = []
+    for path in files_below(store):
+        if "tmp" not in path.relative_to(store).parts:
+            with suppress(FileNotFoundError):  # records are replaced meanwhile
+                sizes.append(path.stat().st_size)
+    return sum(sizes)
 
 
 def zips(store: Path) -> set[str]:
-    return {path.parent.parent.name for path in store.rglob(layout.ZIP_NAME)}
+    return {path.parent.parent.name for path in files_below(store) if path.name == layout.ZIP_NAME}
 
 
 async def fetch(proxy: ServedProxy, samples: Sequence[SampleModule]) -> None:

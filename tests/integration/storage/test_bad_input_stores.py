@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from aiohttp import web
@@ -55,7 +56,7 @@ class Remote:
 
 async def mongo(folder: Path, stack: AsyncExitStack) -> Remote:
     server = stack.enter_context(mongo_server.ferretdb(folder))
-    settings = MongoSettings(f"{server.url}?serverSelectionTimeoutMS=1000&timeoutMS=5000", "athens_test")
+    settings = MongoSettings(f"{server.url}?serverSelectionTimeoutMS=4000&timeoutMS=12000", "athens_test")
     storage = await open_mongo_storage(settings, sums=SUMS)
     return Remote(storage, server.process, "mongo database athens_test: ")
 
@@ -183,7 +184,10 @@ def small_disk(folder: Path, *, size_bytes: int) -> Iterator[Path]:
 
 
 def make_read_only(folder: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    """At the first moment in which no file of it is open for writing."""
+    deadline = monotonic() + DEADLINE_S
+    while (done := subprocess.run(["mount", "-o", "remount,ro", folder], check=False)).returncode:
+        assert monotonic() < deadline, done
 
 
 async def test_a_disk_that_became_read_only_serves_what_it_holds_and_says_why_it_takes_no_more(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ async def test_a_dead_saver_of_the_same_bytes_delays_nobody(
     await put(client, record_of(M), f"{fetched.zip_h1}\n{fetched.mod_h1}\n".encode())
     storage = await open_storage(lease_s=3600)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await storage.save(fetched)
 
     assert await is_whole(storage, M)

@@ -20,7 +20,7 @@ from support.object_stores import OpenStorage
 M = SampleModule()
 KEPT = SampleModule(version="v1.1.0")
 LEASE_S = 1.0
-BEARABLE_LEASE_S = 2.0  # a busy machine may hold a renewal up
+BEARABLE_LEASE_S = 4.0  # a busy machine may hold a renewal up
 ANY_AGE_S = -5.0
 
 
