@@ -211,11 +211,7 @@ def test_a_child_whose_label_was_removed_gets_it_back(operator: OperatorProcess,
 def test_a_restarted_operator_writes_nothing(operator: OperatorProcess, api: KubeApi, namespace: str) -> None:
     api.create(proxy(namespace, rollout={"minReadySeconds": 0}))
     with running_pod(api, namespace):
-        until(
-            lambda: condition(api.get(proxy_ref(namespace)), "Ready").get("status") == "True",
-            "the proxy is Ready",
-            context=operator.tail,
-        )
+        until(partial(is_at_rest, api, namespace), "nobody has anything left to write", context=operator.tail)
         before = versions(api, namespace)
 
         operator.restart()
@@ -229,6 +225,14 @@ def test_a_restarted_operator_writes_nothing(operator: OperatorProcess, api: Kub
         )
 
         assert versions(api, namespace) == before
+
+
+def is_at_rest(api: KubeApi, namespace: str) -> bool:
+    """Whether the proxy is Ready with its policy, and its Deployment rolled out to its end."""
+    found = api.get(proxy_ref(namespace))
+    is_ready = all(condition(found, kind).get("status") == "True" for kind in ("Ready", "PolicyProgrammed"))
+    progress = condition(api.get(deployment_ref(namespace)), "Progressing")
+    return is_ready and progress.get("reason") == "NewReplicaSetAvailable"
 
 
 def test_a_suspended_proxy_is_left_alone_and_says_so(operator: OperatorProcess, api: KubeApi, namespace: str) -> None:
