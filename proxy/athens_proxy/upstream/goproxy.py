@@ -23,7 +23,7 @@ from athens_proxy.upstream.fetcher import Show, SmallFiles, show_nobody
 from athens_proxy.upstream.transport import ProxyTransport, make_scratch
 from athens_proxy.upstream.whole_mod import looks_whole, require_whole_mod
 from athens_proxy.upstream.zip_turns import ZipTurns
-from athens_proxy.upstream.zipcheck import MAX_GO_MOD_BYTES, MAX_ZIP_BYTES, CheckedZip, checked_zip
+from athens_proxy.upstream.zipcheck import MAX_GO_MOD_BYTES, MAX_ZIP_BYTES, checked_zip_h1
 
 MAX_INFO_BYTES: Final = 1024 * 1024
 MAX_LIST_BYTES: Final = 16 * 1024 * 1024
@@ -66,9 +66,9 @@ class GoProxy:
                 zip_file = files.create_task(self._zip(wanted, zip_path))
         except ExceptionGroup as failures:
             raise _first(failures) from None  # the others were cancelled because of it
-        (size_bytes, checked), shown = zip_file.result(), small.result()
-        await require_whole_mod(wanted, shown.mod, zip_path, checked, upstream=self._name)
-        return FetchedModule(wanted, shown.info, bytes(shown.mod), zip_path, size_bytes, checked.h1, shown.mod_h1)
+        (size_bytes, zip_h1), shown = zip_file.result(), small.result()
+        await require_whole_mod(wanted, shown.mod, zip_path, upstream=self._name)
+        return FetchedModule(wanted, shown.info, bytes(shown.mod), zip_path, size_bytes, zip_h1, shown.mod_h1)
 
     async def versions(self, path: ModulePath) -> list[str]:
         """The listed versions that may be listed; see `VersionLister.versions`."""
@@ -143,12 +143,12 @@ class GoProxy:
         await show(small)
         return small
 
-    async def _zip(self, wanted: ModuleVersion, into: Path) -> tuple[int, CheckedZip]:
+    async def _zip(self, wanted: ModuleVersion, into: Path) -> tuple[int, str]:
         async with self._turns.turn(wanted):
             make_scratch(into.parent)  # not before: most versions are only asked for their go.mod
             size_bytes = await self._transport.download(self._file(wanted, "zip"), into, at_most_bytes=MAX_ZIP_BYTES)
             try:
-                return size_bytes, await asyncio.to_thread(checked_zip, into, wanted)
+                return size_bytes, await asyncio.to_thread(checked_zip_h1, into, wanted)
             except InvalidModuleZip as error:
                 raise InvalidModuleZip(f"{error}; it came from {self._name}") from error
 

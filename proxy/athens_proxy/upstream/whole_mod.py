@@ -10,21 +10,18 @@ Source: https://go.dev/ref/mod#goproxy-protocol ($module/@v/$version.mod), #zip-
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from pathlib import Path
 
 from athens_proxy.errors import BadUpstreamAnswer
 from athens_proxy.modules import ModuleVersion
-from athens_proxy.upstream.zipcheck import CheckedZip, go_mod_in_zip
+from athens_proxy.upstream.zipcheck import go_mod_in_zip
 
 
 class Unmarked(bytes):
     """An answer whose end nothing but that of its connection told, so that it may be the beginning of a longer one."""
 
 
-async def require_whole_mod(
-    wanted: ModuleVersion, mod: bytes, zip_path: Path, checked: CheckedZip, *, upstream: str
-) -> None:
+async def require_whole_mod(wanted: ModuleVersion, mod: bytes, zip_path: Path, *, upstream: str) -> None:
     """Return unless the go.mod is only the beginning of what it should be, and its own end was not told.
 
     An upstream may serve another one than its zip has, as Go's own test proxy does: it is taken as the go command does.
@@ -32,12 +29,10 @@ async def require_whole_mod(
     Raises:
         BadUpstreamAnswer: it is.
     """
-    if not isinstance(mod, Unmarked) or checked.go_mod_digest == hashlib.sha256(mod).digest():
+    if not isinstance(mod, Unmarked):
         return
-    if checked.go_mod_digest is None:
-        whole = f"module {wanted.path.text}".encode()  # whoever writes one by hand may leave the end of the line out
-    else:
-        whole = await asyncio.to_thread(go_mod_in_zip, zip_path, wanted)
+    # Whoever writes the line of a module without go.mod by hand may leave its end out.
+    whole = await asyncio.to_thread(go_mod_in_zip, zip_path, wanted) or f"module {wanted.path.text}".encode()
     if len(mod) < len(whole) and whole.startswith(mod):
         raise BadUpstreamAnswer(
             f"{wanted}: the go.mod of {upstream} was cut off: {len(mod)} of {len(whole)} bytes came; ask again later"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -25,57 +24,33 @@ MAX_GO_MOD_BYTES: Final = 16 * 1024 * 1024
 MAX_LICENSE_BYTES: Final = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedZip:
-    """What is known of a module zip that keeps all rules.
-
-    Attributes:
-        h1: its `h1:` sum.
-        go_mod_digest: SHA-256 of the go.mod in its root, None where it has none.
-    """
-
-    h1: str
-    go_mod_digest: bytes | None
-
-
 def checked_zip_h1(path: Path, wanted: ModuleVersion) -> str:
-    """The `h1:` sum of a module zip that keeps all rules; see `checked_zip`."""
-    return checked_zip(path, wanted).h1
-
-
-def checked_zip(path: Path, wanted: ModuleVersion) -> CheckedZip:
-    """A module zip that keeps all rules; blocks, so it runs in a thread.
+    """The `h1:` sum of a module zip that keeps all rules; blocks, so it runs in a thread.
 
     Raises:
         InvalidModuleZip: a rule is broken, or the file is no whole zip; the text names the entry and the rule.
     """
     try:
         with path.open("rb", buffering=CHUNK_BYTES) as file:  # entries mostly follow each other: few reads of the file
-            return _checked(file, path.stat().st_size, wanted)
+            return _checked_h1(file, path.stat().st_size, wanted)
     except BadZip as error:
         raise InvalidModuleZip(f"{wanted}: the upstream sent an invalid module zip: {error}") from error
 
 
 def go_mod_in_zip(path: Path, wanted: ModuleVersion) -> bytes:
-    """The go.mod in the root of a zip that was checked; blocks, so it runs in a thread."""
-    name = _go_mod_name(wanted)
+    """The go.mod in the root of a zip that was checked, empty where it has none; blocks, so it runs in a thread."""
+    name = f"{wanted}/go.mod".encode()
     with path.open("rb") as file:
         found = [entry for entry in entries(file, path.stat().st_size) if entry.name == name]
         return b"".join(chunk for entry in found for chunk in content(file, entry))
 
 
-def _go_mod_name(wanted: ModuleVersion) -> bytes:
-    return f"{wanted}/go.mod".encode()
-
-
-def _checked(file: BinaryIO, file_bytes: int, wanted: ModuleVersion) -> CheckedZip:
+def _checked_h1(file: BinaryIO, file_bytes: int, wanted: ModuleVersion) -> str:
     if file_bytes > MAX_ZIP_BYTES:
         raise BadZip(f"{file_bytes} bytes are more than the limit of {MAX_ZIP_BYTES}")
     listed = list(entries(file, file_bytes))
     _check_names_and_sizes(listed, f"{wanted}/")
-    digests = [(entry.name, _digest(file, entry)) for entry in listed]
-    go_mod = _go_mod_name(wanted)
-    return CheckedZip(hash1(digests), next((digest for name, digest in digests if name == go_mod), None))
+    return hash1((entry.name, _digest(file, entry)) for entry in listed)
 
 
 def _digest(file: BinaryIO, entry: ZipEntry) -> bytes:
