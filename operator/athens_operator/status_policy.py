@@ -21,6 +21,7 @@ from athens_policy.merge import MergeError, PolicySource, Tier, merge
 from athens_policy.render import render
 
 MAX_PROXIES = 100
+MAX_EXAMPLES = 20  # of more proxies than that: each entry costs the API server at every edit of the policy
 HELD_BY = ("ConfigurationValid", "PoliciesResolved")
 
 
@@ -31,6 +32,9 @@ class State(StrEnum):
     PROPAGATING = "Propagating"
     HELD = "Held"
     UNKNOWN = "Unknown"
+
+
+URGENCY = (State.HELD, State.UNKNOWN, State.PROPAGATING, State.PROGRAMMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +85,9 @@ def status_of_policy(
         now: the moment of the pass, with a time zone.
     """
     ordered = sorted(proxies, key=lambda proxy: (proxy.namespace, proxy.name))
+    shown = ordered if len(ordered) <= MAX_PROXIES else sorted(ordered, key=_urgency)[:MAX_EXAMPLES]
     programmed = sum(proxy.state is State.PROGRAMMED for proxy in ordered)
     accepted, own_digest = _accepted(policy)
-    shown = [_entry(proxy) for proxy in ordered]
     return {
         "observedGeneration": policy.generation,
         **({"digest": own_digest, "revision": revision_of(own_digest)} if own_digest else {}),
@@ -91,8 +95,8 @@ def status_of_policy(
         "attachedProxies": len(ordered),
         "programmedProxies": programmed,
         "summary": f"{programmed}/{len(ordered)}",
-        **({"proxies": shown[:MAX_PROXIES]} if shown else {}),
-        **({"truncated": True} if len(shown) > MAX_PROXIES else {}),
+        **({"proxies": [_entry(proxy) for proxy in shown]} if shown else {}),
+        **({"truncated": True} if len(shown) < len(ordered) else {}),
         "conditions": merged(
             old.get("conditions") or (),
             _conditions(
@@ -204,6 +208,11 @@ def _conditions(accepted: Condition, programmed: Condition, conflicts: int) -> l
         said = f"{conflicts} rules lose to an earlier rule or are covered by one; see status.policy of the proxies"
         conditions.append(Condition("Conflicted", Verdict.TRUE, "RulesConflict", said))
     return conditions
+
+
+def _urgency(proxy: AttachedProxy) -> tuple[int, bool]:
+    """Sorts proxies by how much they deserve a look."""
+    return URGENCY.index(proxy.state), not proxy.conflicts
 
 
 def _entry(proxy: AttachedProxy) -> dict[str, Any]:

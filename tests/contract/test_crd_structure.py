@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.crd_schema import FILES, Node, definition, nodes, schema
+from support.crd_schema import FILES, Node, definition, messages, nodes, schema
 from support.tree import ROOT
 
 KINDS = tuple(FILES)
@@ -77,7 +77,7 @@ def test_every_field_is_described_for_users(kind: str) -> None:
 def test_every_rule_has_a_message_and_names_no_reserved_word(kind: str) -> None:
     rules = [(n.path, rule) for n in own(kind) for rule in n.schema.get("x-kubernetes-validations", ())]
 
-    assert [path for path, rule in rules if not rule.get("message")] == []
+    assert [path for path, rule in rules if not messages(rule)] == []
     assert [path for path, rule in rules if RESERVED_IN_CEL.search(rule["rule"])] == []
 
 

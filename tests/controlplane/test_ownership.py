@@ -14,7 +14,7 @@ from athens_operator.connection import connect
 from athens_operator.kube import KubeCluster
 from athens_operator.manifests import Manifest
 from athens_operator.metrics import Metrics
-from athens_operator.resources import CLAIMS, EVENTS, KNOWN, OPTIONAL_CHILDREN, PODS, SECRETS
+from athens_operator.resources import CLAIMS, EVENTS, KNOWN, OPTIONAL_CHILDREN, PODS, PROXIES, SECRETS
 from support.controlplane import ControlPlane
 from support.kube_api import NAMESPACE, KubeApi, condition, until
 from support.operator_process import OperatorProcess
@@ -63,6 +63,32 @@ def test_a_foreign_object_under_our_name_is_reported_and_not_touched(
     api.delete(service_ref(namespace))
     api.edit(proxy(namespace, labels={"look": "again"}))
     until(lambda: api.get(service_ref(namespace)), "our Service takes the place", context=operator.tail)
+
+
+def test_a_condition_of_somebody_else_stays_in_our_status(
+    operator: OperatorProcess, api: KubeApi, namespace: str
+) -> None:
+    api.create(proxy(namespace, replicas=0))
+    theirs = {
+        "type": "backup.example.com/Done",
+        "status": "True",
+        "reason": "Saved",
+        "message": "the modules were saved",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    until(lambda: condition(api.get(proxy_ref(namespace)), "Available"), "the status is there", context=operator.tail)
+    path = PROXIES.path(namespace=namespace, name="go", subresource="status")
+    body = {key: value for key, value in proxy(namespace).items() if key != "spec"}
+    body["status"] = {"conditions": [theirs]}
+    api.call("PATCH", f"{path}?fieldManager=backup", body, content_type="application/apply-patch+yaml")
+    api.edit(proxy(namespace, replicas=0, suspend=True))
+
+    until(
+        lambda: (api.get(proxy_ref(namespace)) or {}).get("status", {}).get("observedGeneration") == 2,
+        "our status is written anew",
+        context=operator.tail,
+    )
+    assert condition(api.get(proxy_ref(namespace)), theirs["type"]) == theirs
 
 
 def test_a_foreign_object_that_carries_our_label_is_not_touched_either(

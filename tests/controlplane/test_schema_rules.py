@@ -11,7 +11,7 @@ import yaml
 
 from athens_operator.manifests import Manifest, ref_of
 from athens_operator.resources import API_VERSION, CLUSTER_POLICIES, JOBS, OPTIONAL_CHILDREN
-from support.crd_schema import FILES, nodes, schema
+from support.crd_schema import FILES, messages, nodes, schema
 from support.kube_api import RESOURCES, KubeApi, Refused
 from support.proxies import policy, proxy
 from support.refused_operation import OPERATION_RULES
@@ -520,10 +520,11 @@ def test_no_rule_of_the_schemas_is_missing_here() -> None:
     known = {message for _, _, message in (*PROXY_RULES, *POLICY_RULES, *CLUSTER_POLICY_RULES)}
     known |= {message for *_, message in CLAIM_EDITS} | {NAME_RULE}
     written = {
-        rule["message"]
+        message
         for kind in FILES
         for node in nodes(schema(kind))
         for rule in node.schema.get("x-kubernetes-validations", ())
+        for message in messages(rule)
     }
 
     assert written == known

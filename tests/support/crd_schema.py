@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -53,6 +54,12 @@ def nodes(schema: Mapping[str, Any], path: str = "") -> Iterator[Node]:
         yield from nodes(schema["items"], f"{path}[]")
     if "additionalProperties" in schema:
         yield from nodes(schema["additionalProperties"], f"{path}{{}}")
+
+
+def messages(rule: Mapping[str, str]) -> list[str]:
+    """What a validation rule may say; all texts of its expression where it has one."""
+    texts = [rule["message"]] if "message" in rule else re.findall(r"'([^']*)'", rule["messageExpression"])
+    return [text for text in texts if " " in text]
 
 
 def violations(schema: Mapping[str, Any], value: Any, path: str = "") -> Iterator[str]:

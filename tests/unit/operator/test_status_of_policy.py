@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -156,12 +157,29 @@ def test_rules_that_lose_are_counted() -> None:
     assert judged(found, "Ready") == "True/Programmed"
 
 
-def test_proxies_beyond_the_bound_are_counted_but_not_listed() -> None:
-    many = [AttachedProxy("n", f"p{number:03}", State.PROGRAMMED, DIGEST, "1/1", 0, True) for number in range(101)]
+def fleet(count: int) -> list[AttachedProxy]:
+    return [AttachedProxy("n", f"p{number:03}", State.PROGRAMMED, DIGEST, "1/1", 0, True) for number in range(count)]
+
+
+def test_a_hundred_proxies_are_listed_by_name() -> None:
+    found = status(BASE, *reversed(fleet(100)))
+
+    assert [entry["name"] for entry in found["proxies"]] == [f"p{number:03}" for number in range(100)]
+    assert "truncated" not in found
+
+
+def test_of_more_proxies_those_are_listed_that_deserve_a_look() -> None:
+    many = fleet(101)
+    many[40] = replace(many[40], conflicts=1)
+    many[70] = replace(many[70], state=State.PROPAGATING)
+    many[90] = replace(many[90], state=State.HELD)
+    many[80] = replace(many[80], state=State.UNKNOWN)
     found = status(BASE, *reversed(many))
 
-    assert (found["summary"], len(found["proxies"]), found["truncated"]) == ("101/101", 100, True)
-    assert found["proxies"][0]["name"] == "p000"
+    assert (found["summary"], found["attachedProxies"], found["truncated"]) == ("98/101", 101, True)
+    listed = [entry["name"] for entry in found["proxies"]]
+    assert listed[:6] == ["p090", "p080", "p070", "p040", "p000", "p001"]
+    assert len(listed) == 20
 
 
 def test_the_same_situation_later_is_the_same_status() -> None:
