@@ -53,6 +53,13 @@ class Basis:
             return None
         return replace(self, gathered=replace(self.gathered, proxy=replace(before, identity=proxy.identity)))
 
+    def apart_from_file(self) -> Basis:
+        """What every child is built on but the one that holds the download file."""
+        policy = self.gathered.policy
+        text = None if policy.text is None else ""
+        bare = replace(policy, text=text, digest="", merged=None, applied_at=None)
+        return replace(self, gathered=replace(self.gathered, policy=bare), attached=())
+
 
 def basis_of(objects: Iterable[Manifest | None], gathered: Gathered, lacking: Iterable[str]) -> Basis:
     """The basis of a pass, to be compared with that of another one.
@@ -93,6 +100,11 @@ class AtRest:
         """Whether the children that this basis leads to are as they should be."""
         known = self._known.get(uid)
         return known is not None and known[0] == basis
+
+    def has_other_children(self, uid: str, basis: Basis) -> bool:
+        """Whether all but the one with the download file are as they should be: only policies have changed."""
+        known = self._known.get(uid)
+        return known is not None and known[0].apart_from_file() == basis.apart_from_file()
 
     def has_status(self, uid: str, basis: Basis, heard: Heard) -> bool:
         """Whether the status that this leads to is written."""

@@ -21,6 +21,7 @@ from athens_operator.cache import Cache
 from athens_operator.children import Applied, Children
 from athens_operator.credential_states import CredentialStates
 from athens_operator.desired import desired_objects
+from athens_operator.desired.configuration import policy_config_map
 from athens_operator.desired.names import policy_name
 from athens_operator.desired.optional import missing_apis
 from athens_operator.errors import SpecError
@@ -148,8 +149,9 @@ class ProxyReconciler:
         proxy, basis = gathered.proxy, self._basis(key, gathered)
         applied = Applied()
         if not self._at_rest.has_children(proxy.uid, basis):
+            only_file = self._at_rest.has_other_children(proxy.uid, basis)
             self._at_rest.forget(proxy.uid)
-            applied = await self._write(key, proxy, gathered)
+            applied = await self._write(key, proxy, gathered, only_file=only_file)
         await self._tell_of_purges(key, proxy)
         heard = await self._hear(key, proxy, gathered)
         if self._at_rest.has_status(proxy.uid, basis, heard):
@@ -204,11 +206,13 @@ class ProxyReconciler:
             if body is not None:
                 await self._steps.publisher.tell(body, told)
 
-    async def _write(self, key: Key, proxy: AthensProxy, gathered: Gathered) -> Applied:
+    async def _write(self, key: Key, proxy: AthensProxy, gathered: Gathered, *, only_file: bool) -> Applied:
         """Apply what is wanted and delete what is not, unless the proxy is paused."""
         if proxy.suspension is not None:
             return Applied()
         policy = gathered.policy
+        if only_file and policy.text is not None:
+            return await self._steps.children.apply(proxy, [policy_config_map(proxy, policy.text, gathered.inputs)])
         wanted = desired_objects(proxy, policy.text, gathered.inputs, start_pods=gathered.may_start_pods)
         applied = await self._steps.children.apply(proxy, wanted)
         return applied + await self._steps.children.delete(self._surplus(key, proxy, wanted, gathered))
@@ -241,13 +245,7 @@ class ProxyReconciler:
         )
         return {"readback": readback, "credentials": credentials}
 
-    def _observe(
-        self,
-        key: Key,
-        proxy: AthensProxy,
-        gathered: Gathered,
-        applied: Applied,
-    ) -> Observed:
+    def _observe(self, key: Key, proxy: AthensProxy, gathered: Gathered, applied: Applied) -> Observed:
         owned = self._cache.owned_by(key)
         ours = {ref: body for ref, body in owned.items() if body["kind"] in OURS and is_owned_by(body, proxy.uid)}
         made = self._cache.get(CLAIMS.ref(proxy.namespace, f"{proxy.name}-data")) if proxy.claim else None

@@ -34,7 +34,7 @@ from athens_operator.spec import AthensProxy
 from athens_operator.status_observed import PolicyState, Readback
 from support.fake_cluster import FakeCluster, nobody_told
 from support.observations import judged
-from support.operator_values import INPUTS, MEMORY, policy_value, proxy_body, proxy_value
+from support.operator_values import INPUTS, MEMORY, policy_value, proxy_body, proxy_value, rule
 
 GO = Key("AthensProxy", "team-a", "go")
 PODLESS: dict[str, Any] = {"storage": MEMORY, "replicas": 0}
@@ -163,12 +163,14 @@ def test_time_changes_what_is_under_way_and_what_ends(
 
 
 class CountingChildren(Children):
-    """Children that count how often they were looked at."""
+    """Children that count how often they were looked at, and name those of the last time."""
 
     looks = 0
+    looked_at: Sequence[Manifest] = ()
 
     async def apply(self, proxy: AthensProxy, wanted: Sequence[Manifest]) -> Applied:
         self.looks += 1
+        self.looked_at = wanted
         return await super().apply(proxy, wanted)
 
 
@@ -290,6 +292,44 @@ async def test_every_change_ends_the_rest(change: Callable[[Scene], object]) -> 
     change(scene)
 
     assert await scene.looks() == 1
+
+
+async def test_an_edit_of_a_policy_renders_no_child_but_the_file() -> None:
+    scene = Scene()
+    await scene.come_to_rest()
+    scene.put(_policy(rules=[rule()]))
+    done = len(scene.cluster.writes)
+    await scene.looks()
+
+    assert [manifest["metadata"]["name"] for manifest in scene.children.looked_at] == ["go-policy"]
+    assert [(verb, ref.kind) for verb, ref in scene.cluster.writes[done:]] == [
+        ("apply", "ConfigMap"),
+        ("apply", "AthensProxy"),
+    ]
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_whatever_else_has_changed_with_a_policy_has_every_child_looked_at(
+    change: Callable[[Scene], object],
+) -> None:
+    scene = Scene()
+    await scene.come_to_rest()
+    scene.put(_policy(rules=[rule()]))
+    change(scene)
+    await scene.looks()
+
+    is_the_policy = change is CHANGES["a policy attaches"]
+    assert len(scene.children.looked_at) == (1 if is_the_policy else 5)
+
+
+async def test_a_file_that_cannot_be_made_has_every_child_looked_at() -> None:
+    scene = Scene()
+    await scene.come_to_rest()
+    scene.put(_policy(rules=[rule(mode="redirect", downloadURL="http://go.team-a.svc")]))
+    await scene.looks()
+
+    assert judged(scene.status(), "ConfigurationValid") == "False/RedirectLoop"
+    assert len(scene.children.looked_at) > 1
 
 
 async def test_the_status_of_a_policy_is_no_news_to_its_proxies() -> None:
