@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,8 @@ class World:
         folder = self.folder / f"proxy-{file.stem}"
         with running(folder, Settings(chain, go_env=PRIVATE, env=names)) as proxy:
             yield proxy
-            assert not list(folder.glob("tmp/athens-home-*/run-*"))
+            runs = f"{folder}/tmp/athens-home-*/run-*"
+            proxy.process.wait_until(lambda: not glob(runs), what="without a folder of a command", deadline_s=60)
         assert not list((folder / "tmp").iterdir())
 
 
